@@ -23,7 +23,7 @@ Convert = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
-class _Plan:
+class _StatementPlan:
     """The text for one kind of database, what is bound to it, and how rows are read."""
 
     sql: str
@@ -60,7 +60,7 @@ class _Plan:
         return self.row(*cells)
 
 
-class Prepared:
+class PreparedStatement:
     """A Core statement to be run many times.
 
     Args:
@@ -72,7 +72,7 @@ class Prepared:
     def __init__(self, statement: Statement, *, keys: Sequence[str] = ()) -> None:
         self._statement = statement
         self._keys = list(keys)
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, _StatementPlan] = {}
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Send it; for statements that return nothing."""
@@ -92,7 +92,9 @@ class Prepared:
         found = cursor.fetchall()
         return (plan.read(row, cursor, connection.dialect) for row in found)
 
-    def _send(self, connection: Connection, values: Mapping[str, Any]) -> tuple[_Plan, Any]:
+    def _send(
+        self, connection: Connection, values: Mapping[str, Any]
+    ) -> tuple[_StatementPlan, Any]:
         plan = self._plans.get(connection.dialect.name) or self._compile(connection.dialect)
         bound = plan.bind(values)
         driver: Any = connection.connection.dbapi_connection
@@ -101,12 +103,12 @@ class Prepared:
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translated(connection, plan.sql, bound, error) from error
 
-    def _compile(self, dialect: Dialect) -> _Plan:
+    def _compile(self, dialect: Dialect) -> _StatementPlan:
         plan = self._plans[dialect.name] = _compile(self._statement, self._keys, dialect)
         return plan
 
 
-def _compile(statement: Statement, keys: Sequence[str], dialect: Dialect) -> _Plan:
+def _compile(statement: Statement, keys: Sequence[str], dialect: Dialect) -> _StatementPlan:
     compiled: Any = statement.compile(dialect=dialect, column_keys=list(keys) or None)
     converts = {
         name: convert
@@ -121,7 +123,7 @@ def _compile(statement: Statement, keys: Sequence[str], dialect: Dialect) -> _Pl
     }
     columns = list(statement.exported_columns)
     names = [column.key or f"column_{n}" for n, column in enumerate(columns)]
-    return _Plan(
+    return _StatementPlan(
         sql=str(compiled),
         take=_in_order(compiled.positiontup or ()) if compiled.positional else None,
         constants=fixed,

@@ -23,8 +23,6 @@ from dashboard.session import (
     sign_in_ended,
 )
 from dashboard.views import (
-    account,
-    audit,
     costs,
     guides,
     health,
@@ -39,7 +37,8 @@ from dashboard.views import exchange as exports
 from dashboard.views import training as trainings
 from dashboard.views.checks import page as checks
 from dashboard.views.fairness import page as fairness
-from dashboard.views.person import show_person, sign_out_wanted
+from dashboard.views.people import account, audit
+from dashboard.views.people.person import has_signed_out, show_person
 from dashboard.views.review import adjudication, agreement, preferences, queues, reviewers
 from dashboard.views.review.desk import page as desk
 from dashboard.views.review.opening import page as opening
@@ -56,7 +55,7 @@ def main() -> None:
     st.set_page_config(page_title="Strop", page_icon=ICON, layout="wide")
     st.logo(WORDMARK, icon_image=ICON)
     load_style()
-    if sign_out_wanted():
+    if has_signed_out():
         return
     try:
         me = person_here()

@@ -12,7 +12,7 @@ import streamlit as st
 
 from backend.errors import NotAuthenticated, NotFound
 from backend.schemas.accounts import Me
-from backend.schemas.projects import ProjectShown
+from backend.schemas.projects import ProjectOut
 from backend.schemas.review.desk import ReviewQueueForMe
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def choose_project(me: Me) -> None:
     st.session_state[PROJECT_KEY] = by_id[chosen]
 
 
-def current_project() -> ProjectShown:
+def current_project() -> ProjectOut:
     """The project that the pages are about.
 
     Raises:
@@ -111,5 +111,5 @@ def current_project() -> ProjectShown:
     """
     if PROJECT_KEY not in st.session_state:
         raise NotFound("There is no project that you may see.", hint="Make one: strop init")
-    project: ProjectShown = st.session_state[PROJECT_KEY]
+    project: ProjectOut = st.session_state[PROJECT_KEY]
     return project

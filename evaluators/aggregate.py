@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.metric import Metric
 from evaluators.statistics.bootstrap import (
     Floats,
@@ -43,7 +43,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawing:
+class _AggregateDrawing:
     seed: int
     resamples: int
     level: float
@@ -68,10 +68,10 @@ def aggregate(
     kept = [i for i, score in enumerate(scores) if score.value is not None]
     failed = sum(score.error is not None for score in scores)
     if not kept:
-        raise CannotCompute(_nothing_scored(metric.name, scores))
+        raise UndefinedFigure(_nothing_scored(metric.name, scores))
     valued = [scores[i] for i in kept]
     sums = sum_clusters(metric.summary.rows(valued), number_clusters([groups[i] for i in kept]))
-    drawing = _Drawing(seed, resamples, level)
+    drawing = _AggregateDrawing(seed, resamples, level)
     interval = _figure_interval(metric, valued, sums, drawing)
     return Figure(
         metric=metric.name,
@@ -95,7 +95,7 @@ def _joined(*notes: str) -> str:
 
 
 def _figure_interval(
-    metric: Metric, scores: Sequence[Score], sums: Sums, drawing: _Drawing
+    metric: Metric, scores: Sequence[Score], sums: Sums, drawing: _AggregateDrawing
 ) -> Interval:
     if _are_hits(metric, scores):
         return rate_interval(sums, level=drawing.level)
@@ -110,7 +110,7 @@ def _figure_interval(
     return _corpus_interval(metric, [sums], drawing)
 
 
-def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _Drawing) -> Interval:
+def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _AggregateDrawing) -> Interval:
     """BCa interval of a figure (one side), or of the second minus the first (two sides)."""
     if sides[0].shape[0] == 1:
         return _whole_range(metric, pairs=len(sides) == 2)
@@ -141,7 +141,7 @@ def _apart(sides: Sequence[Floats | None]) -> Any:
 
 def _whole_range(metric: Metric, *, pairs: bool) -> Interval:
     if metric.scale is None:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"{metric.name}: one group only, so no interval can be estimated.", hint="Score more."
         )
     return Interval(-metric.scale if pairs else 0.0, metric.scale, "range", True, ONE_CLUSTER)
@@ -171,11 +171,11 @@ def paired_difference(
     kept = [i for i, (b, c) in enumerate(pairs) if b.value is not None and c.value is not None]
     failed = sum(b.error is not None or c.error is not None for b, c in pairs)
     if not kept:
-        raise CannotCompute(_nothing_scored(metric.name, [*baseline, *candidate], pairs=True))
+        raise UndefinedFigure(_nothing_scored(metric.name, [*baseline, *candidate], pairs=True))
     old, new = [baseline[i] for i in kept], [candidate[i] for i in kept]
     members = number_clusters([groups[i] for i in kept])
     sides = _paired_sums(metric, old, new, members)
-    drawing = _Drawing(seed, resamples, level)
+    drawing = _AggregateDrawing(seed, resamples, level)
     interval = _difference_interval(metric, old, new, sides, members, drawing)
     p, test = _test_difference(metric, old, new, sides, drawing)
     before, after = (_figure_of(metric, side) for side in sides)
@@ -219,7 +219,7 @@ def _difference_interval(
     new: Sequence[Score],
     sides: tuple[Sums, Sums],
     members: Any,
-    drawing: _Drawing,
+    drawing: _AggregateDrawing,
 ) -> Interval:
     if not metric.summary.is_mean:
         return _corpus_interval(metric, sides, drawing)
@@ -236,7 +236,7 @@ def _test_difference(
     old: Sequence[Score],
     new: Sequence[Score],
     sides: tuple[Sums, Sums],
-    drawing: _Drawing,
+    drawing: _AggregateDrawing,
 ) -> tuple[float, str]:
     """p, and the name of the test."""
     independent = sides[0].shape[0] == len(old)
@@ -248,7 +248,7 @@ def _test_difference(
     return p, "paired-swap"
 
 
-def _change_interval(metric: Metric, change: Floats, drawing: _Drawing) -> Interval:
+def _change_interval(metric: Metric, change: Floats, drawing: _AggregateDrawing) -> Interval:
     if len(change) == 1:
         return _whole_range(metric, pairs=True)
     mean = float(change[:, 0].sum() / change[:, 1].sum())
@@ -287,7 +287,7 @@ def _tally(
 
 
 def _signature(
-    metric: Metric, scores: Sequence[Score], interval: Interval, drawing: _Drawing
+    metric: Metric, scores: Sequence[Score], interval: Interval, drawing: _AggregateDrawing
 ) -> str:
     drawn = interval.method.startswith("bootstrap")
     extra = {"resamples": drawing.resamples, "seed": drawing.seed} if drawn else {}

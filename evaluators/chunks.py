@@ -45,7 +45,7 @@ class ScoreChunk:
     made_of: Mapping[str, str] = field(default_factory=dict)
 
 
-class Timed(NamedTuple):
+class TimedRows(NamedTuple):
     """Rows of the ledger with what they took.
 
     Attributes:
@@ -69,11 +69,11 @@ class Timing:
 
     work: Callable[[ScoreChunk], list[dict[str, Any]]]
 
-    def __call__(self, chunk: ScoreChunk) -> Timed:
+    def __call__(self, chunk: ScoreChunk) -> TimedRows:
         """What the work gives of a chunk, with what it took."""
         begun = time.process_time()
         rows = self.work(chunk)
-        return Timed(rows, time.process_time() - begun, this_process())
+        return TimedRows(rows, time.process_time() - begun, this_process())
 
 
 def score_chunk(chunk: ScoreChunk) -> list[dict[str, Any]]:

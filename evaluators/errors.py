@@ -65,5 +65,5 @@ class InvalidValues(EvaluatorError):
     """Values outside what the formula takes."""
 
 
-class CannotCompute(EvaluatorError):
+class UndefinedFigure(EvaluatorError):
     """A figure that these data do not define."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.metric import Metric
 from evaluators.types import Score
 
@@ -112,7 +112,7 @@ def forecast_figure(
     sides = [sum_clusters(rows[i * n : (i + 1) * n], members) for i in range(len(scored))]
     clusters = sides[0].shape[0]
     if clusters < 2:
-        raise CannotCompute(f"A forecast needs test rows of two groups; there are {clusters}.")
+        raise UndefinedFigure(f"A forecast needs test rows of two groups; there are {clusters}.")
     whole = np.array([float(metric.summary.figure(_total(side))[0]) for side in sides])
     drawn = resampled_figures(metric.summary.figure, sides, seed=seed, resamples=resamples)
     value, spread = (
@@ -144,7 +144,7 @@ def _total(side: Any) -> Any:
 
 def _require_spread(value: Floats, low: float, high: float) -> None:
     if high - low <= 1e-12 * max(1.0, abs(float(value))):
-        raise CannotCompute("All resamples are alike: nothing is known of the forecast's doubt.")
+        raise UndefinedFigure("All resamples are alike: nothing is known of the forecast's doubt.")
 
 
 def _mirrored(metric: Metric, shares: Floats) -> Floats:
@@ -159,11 +159,11 @@ def _check(
     groups: Sequence[str | None],
 ) -> None:
     if metric.scale is None:
-        raise CannotCompute(f"{metric.name} has no bound, so that nobody knows its best value.")
+        raise UndefinedFigure(f"{metric.name} has no bound, so that nobody knows its best value.")
     if len(set(sizes)) < 2 or min(sizes) < 1:
-        raise CannotCompute("A forecast needs models of two sizes of training.")
+        raise UndefinedFigure("A forecast needs models of two sizes of training.")
     if not groups:
-        raise CannotCompute("No test row has a score of every model.")
+        raise UndefinedFigure("No test row has a score of every model.")
     if len(scored) != len(sizes) or any(len(scores) != len(groups) for scores in scored):
         raise InvalidValues("Scores, sizes and groups differ in length.")
     if any(score.value is None for scores in scored for score in scores):

@@ -69,7 +69,7 @@ class Metric:
         needs: fields that a sample must have: "reference", "context", "logprobs", ...
         scale: largest value of the unit, 1 or 100; None where there is no bound.
         reads_others: it looks at the other answers to the source, which the caller puts in
-            (`evaluators.checks.others.with_others`).
+            (`evaluators.checks.grounding.others.with_others`).
         notes: what a reader of the figure should know of the scores that it is made of, or "".
         recipe: parameters that go into the signature, given the scores (for BLEU, sacrebleu's).
     """

@@ -10,13 +10,10 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from evaluators.checks.asked import unasked
-from evaluators.checks.citations import CITATIONS
-from evaluators.checks.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
-from evaluators.checks.entailment import checker, entailment
-from evaluators.checks.grounding import GROUNDING, INVENTED
-from evaluators.checks.others import OTHERS_OVERLAP, OWN_NOVEL, OWN_WORDS
-from evaluators.checks.overlap import (
+from evaluators.checks.grounding.citations import CITATIONS
+from evaluators.checks.grounding.grounding import GROUNDING, INVENTED
+from evaluators.checks.grounding.others import OTHERS_OVERLAP, OWN_NOVEL, OWN_WORDS
+from evaluators.checks.grounding.overlap import (
     INPUT_OVERLAP,
     NOVEL_STRETCH,
     NOVEL_WORDS,
@@ -24,9 +21,12 @@ from evaluators.checks.overlap import (
     OVERLAP_PAIRS,
     SOURCE_ROUGE,
 )
-from evaluators.checks.self_consistency import SELF_CONSISTENCY, entailment_consistency
-from evaluators.checks.source_gain import support
-from evaluators.errors import CannotCompute, EvaluatorError, UnknownMetric
+from evaluators.checks.models.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
+from evaluators.checks.models.entailment import checker, entailment
+from evaluators.checks.models.interface import unasked
+from evaluators.checks.models.self_consistency import SELF_CONSISTENCY, entailment_consistency
+from evaluators.checks.models.source_gain import support
+from evaluators.errors import EvaluatorError, UndefinedFigure, UnknownMetric
 from evaluators.metric import Metric
 from evaluators.metrics.edits import COST, EDIT_SIMILARITY, LATENCY, TOKENS
 from evaluators.metrics.encoders import bertscore, embedding
@@ -99,8 +99,8 @@ METRICS: dict[str, Metric] = {
 class Takes(StrEnum):
     """What the argument of a metric is: text, the path of a file, a model, a module to run.
 
-    SERVED names a thing of the project that a worker asks (`evaluators.checks.asked`), FITTED one
-    that is computed from the other scores of a run (`evaluators.checks.risk_scores`).
+    SERVED names a thing of the project that a worker asks (`evaluators.checks.models.interface`),
+    FITTED one that is computed from the other scores of a run (`evaluators.checks.risk.scores`).
     """
 
     PATTERN = "pattern"
@@ -133,7 +133,7 @@ def _judge(name: str) -> Metric:
 
 def _risk(version: str) -> Metric:
     def score(samples: Sequence[Sample]) -> list[Score]:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"risk:{version} is made of the other scores of a run of its project.",
             hint="A worker computes it: strop run --metrics checks,risk; in files: --risk FILE",
         )
@@ -164,7 +164,7 @@ FACTORIES: dict[str, Factory] = {
 }
 
 
-def is_asked(name: str) -> bool:
+def asks_model(name: str) -> bool:
     """Whether a metric of this name asks a model that a worker has to serve."""
     return _takes(name) is Takes.SERVED
 

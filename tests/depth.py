@@ -173,7 +173,7 @@ ONCE_ON_POSTGRES = (
     f"{SERVICES}curation/test_drafts.py",
     f"{SERVICES}curation/test_leaks.py",
     f"{SERVICES}curation/test_prompted_sets.py",
-    f"{SERVICES}datasets/test_prompts.py",
+    f"{SERVICES}datasets/prompts/test_prompts.py",
     f"{SERVICES}models/",
     f"{SERVICES}review/opening/",
     f"{SERVICES}review/reports/",

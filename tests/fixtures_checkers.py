@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.datasets.versions import ExampleRow, import_dataset, list_examples
 from backend.services.models.seen import see_base
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import BASE, ModelVersion
@@ -51,10 +51,10 @@ def note(number: int) -> str:
     )
 
 
-def note_rows(split: str, count: int, *, first: int = 0) -> list[Row]:
+def note_rows(split: str, count: int, *, first: int = 0) -> list[ExampleRow]:
     """Examples numbered on from `first`, each a group of its own."""
     return [
-        Row(
+        ExampleRow(
             external_id=f"{split}-{n}",
             input=f"Summarise visit {n} of the {split} list",
             context=dialogue(n),

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue as jobs
 from backend.services import review

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from backend.engines.base import GenerationResult, SamplingParams
-from backend.services.datasets.versions import Row, import_dataset
-from backend.services.fairness.pairs import MadePairs, PairsPlan, make_pairs
+from backend.services.datasets.versions import ExampleRow, import_dataset
+from backend.services.fairness.pairs import PairsPlan, PairsVersion, make_pairs
 from backend.services.runs import generation
 from backend.tables.datasets import DatasetVersion
 from backend.tables.models import ModelVersion
@@ -78,7 +78,7 @@ class Office:
         """A score run, computed."""
         return score_answers(self.session, run, *metrics)
 
-    def pairs(self, *kinds: str, split: str = "test") -> MadePairs:
+    def pairs(self, *kinds: str, split: str = "test") -> PairsVersion:
         """Pairs of these kinds."""
         plan = PairsPlan("letters", kinds or ("gender", "name"), split)
         return make_pairs(self.session, self.project.id, plan)
@@ -88,7 +88,7 @@ class Office:
         return next(model for model in self.models if model.name == name)
 
 
-def letters(n: int, split: str) -> list[Row]:
+def letters(n: int, split: str) -> list[ExampleRow]:
     """Letters by women and men in turn, two of each writer."""
     rows = []
     for i in range(n):
@@ -100,7 +100,7 @@ def letters(n: int, split: str) -> list[Row]:
             f"please help: {topic(f'{split}{i}')}"
         )
         rows.append(
-            Row(
+            ExampleRow(
                 external_id=f"{split}-{i}",
                 input=text,
                 references=("call",),

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 
 THEMES = {
     "card_lost": "card lost stolen street wallet block replace purse",
@@ -17,7 +17,7 @@ THEMES = {
 FILLERS = ("please tell me", "hello there", "quick question", "urgent", "i wonder about this")
 
 
-def class_rows(per_class: int = 60, *, seed: int = 0, group_size: int = 1) -> list[Row]:
+def class_rows(per_class: int = 60, *, seed: int = 0, group_size: int = 1) -> list[ExampleRow]:
     """Questions of four classes, each with its own words; every other fifth row is a test row."""
     rng = random.Random(seed)
     rows = []
@@ -27,13 +27,13 @@ def class_rows(per_class: int = 60, *, seed: int = 0, group_size: int = 1) -> li
         text = f"{rng.choice(FILLERS)} {said} ref {rng.randrange(10**6)}"
         split = "test" if n // group_size % 5 == 4 else "train"
         group = f"g{n // group_size}" if group_size > 1 else None
-        rows.append(Row(f"r{n}", text, None, (label,), group, split=split))
+        rows.append(ExampleRow(f"r{n}", text, None, (label,), group, split=split))
     return rows
 
 
 def with_wrong_labels(
-    rows: Sequence[Row], share: float, *, seed: int = 1
-) -> tuple[list[Row], set[str]]:
+    rows: Sequence[ExampleRow], share: float, *, seed: int = 1
+) -> tuple[list[ExampleRow], set[str]]:
     """The rows with a share of the labels made wrong, and the ids of those."""
     rng = random.Random(seed)
     names = sorted({row.references[0] for row in rows})
@@ -54,7 +54,7 @@ NOUNS = [
 ]
 
 
-def text_rows(n: int = 60, *, seed: int = 0) -> list[Row]:
+def text_rows(n: int = 60, *, seed: int = 0) -> list[ExampleRow]:
     """Summaries that their sources bear out, all whole sentences in English."""
     rng = random.Random(seed)
     rows = []
@@ -70,5 +70,5 @@ def text_rows(n: int = 60, *, seed: int = 0) -> list[Row]:
         )
         split = "test" if i % 5 == 4 else "train"
         asked = f"Sum up the call about the {a}, the {c} and case {i * 37} in one sentence."
-        rows.append(Row(f"t{i}", asked, source, (answer,), f"c{i}", split=split))
+        rows.append(ExampleRow(f"t{i}", asked, source, (answer,), f"c{i}", split=split))
     return rows

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.base import Engine, GenerationRequest
 from backend.engines.fake import FakeEngine
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
 from backend.services.runs import scoring

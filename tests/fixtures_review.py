@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from backend.rubrics import Rubric, find_rubric
 from backend.services import review
 from backend.services.accounts.sealing import Seal
-from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.datasets.versions import ExampleRow, import_dataset, list_examples
 from backend.services.ledger import text_ids
 from backend.services.runs import scoring
 from backend.tables.accounts import Membership, Role, User
@@ -104,10 +104,10 @@ def build_desk(
     return desk
 
 
-def make_rows(splits: Mapping[str, int]) -> list[Row]:
+def make_rows(splits: Mapping[str, int]) -> list[ExampleRow]:
     """Rows numbered within their split, each a group of its own."""
     return [
-        Row(
+        ExampleRow(
             external_id=f"{split}-{n}",
             input=f"Summarise {split} call {n}",
             context=f"{split} customer {n} pays EUR {n + 10}.90",

@@ -12,31 +12,31 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.engines.base import GenerationRequest, GenerationResult
 from backend.engines.fake import FakeEngine
 from backend.jobs.drafting import draft_parts
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.services import queue, review
 from backend.services.runs import generation
 from backend.services.synthetic import batches, storing
 from backend.services.synthetic import desk as drafts_desk
 from backend.services.synthetic.asking import DraftAsk, lay_down
-from backend.services.synthetic.documents import Document
 from backend.services.synthetic.draftings import get_drafting
 from backend.services.synthetic.sifting import sift
-from backend.services.synthetic.sources import SourceAsk
+from backend.services.synthetic.sources.documents import TitledText
+from backend.services.synthetic.sources.sources import SourceAsk
 from backend.settings import Settings
 from backend.tables.accounts import User
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewQueue
-from backend.tables.synthetic import Shape, SourceKind
+from backend.tables.synthetic import DraftShape, SourceKind
 from tests.fixtures_review import NOW, Desk, build_desk
 
 PLANS = ("Amber", "Birch", "Cedar", "Dahlia", "Elder", "Fern", "Ginger", "Hazel", "Iris", "Juniper")
 PRICES = (19, 24, 31, 37, 42, 53, 58, 66, 71, 85)
 
 
-def document(number: int) -> Document:
+def document(number: int) -> TitledText:
     """A plan sheet of its own: name, price, term and a rule."""
     plan, price = PLANS[number % 10], PRICES[number % 10] + number // 10
-    return Document(
+    return TitledText(
         f"plan-{number}.txt",
         f"The {plan} plan costs {price} euros each month and runs for {12 + number} months. "
         f"Customers of the {plan} plan may cancel by letter until the {number + 1}th day of a "
@@ -100,7 +100,7 @@ def synthetic_project(session: Session, **splits: int) -> Desk:
     return build_desk(session, splits=splits or {"train": 8, "validation": 3, "test": 4})
 
 
-def ask_documents(documents: Sequence[Document] = DOCUMENTS, **options: Any) -> DraftAsk:
+def ask_documents(documents: Sequence[TitledText] = DOCUMENTS, **options: Any) -> DraftAsk:
     """Pairs from these documents by the scripted model."""
     ask = DraftAsk(
         SourceAsk(SourceKind.DOCUMENTS, documents=tuple(documents)), engine="fake", n=10, shots=2
@@ -165,7 +165,7 @@ def draft_here(
         )
         written, beside = batches.read_batch(session, drafting, run_id)
         batches.save_drafts(
-            session, drafting.id, sift(written, beside, shape=Shape(drafting.shape))
+            session, drafting.id, sift(written, beside, shape=DraftShape(drafting.shape))
         )
     storing.finish(session, drafting.id, now=NOW)
     return drafting.id

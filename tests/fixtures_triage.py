@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.rubrics import find_rubric
 from backend.services import review
-from backend.services.checks.triage import SkipAsked, certify
+from backend.services.checks.triage import SkipRequest, certify
 from backend.services.review import Answer
 from backend.services.review.opening.routing import Routing
 from backend.tables.accounts import User
@@ -67,7 +67,7 @@ class Risky:
         return certify(
             session,
             self.desk.project.id,
-            SkipAsked(**wanted),  # type: ignore[arg-type]
+            SkipRequest(**wanted),  # type: ignore[arg-type]
             run_id=self.new_run.id,
             model_ids=[self.desk.models[0].id],
             rubric=find_rubric("telecom_desk"),

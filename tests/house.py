@@ -23,6 +23,10 @@ PACKAGES = ("backend", "dashboard", "evaluators", "training")
 LONG_FUNCTION = 60
 LONG_MODULE = 500
 FULL_FOLDER = 12
+# Layers that hold one file a stage, by which a newcomer finds a stage in every one of them.
+ONE_FILE_A_STAGE = {"backend/tables", "backend/schemas", "backend/api/routes", "backend/client"}
+# What a metric says, as a value of the evaluators and as the row that keeps it: one word for both.
+VALUE_AND_ROW = {"Score", "Span"}
 
 
 def modules(root: Path, package: str) -> list[Path]:
@@ -59,14 +63,19 @@ def measure(root: Path) -> dict[str, int]:
         for one in functions(tree)
     )
     folders = Counter(file.parent for file in source if file.name != "__init__.py")
-    found["folders with more than a dozen modules"] = sum(n > FULL_FOLDER for n in folders.values())
+    found["folders with more than a dozen modules"] = sum(
+        n > FULL_FOLDER and folder.relative_to(root).as_posix() not in ONE_FILE_A_STAGE
+        for folder, n in folders.items()
+    )
     classes = Counter(
         node.name
         for tree in trees.values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     )
-    found["class names that exist twice"] = sum(n > 1 for n in classes.values())
+    found["class names that exist twice"] = sum(
+        n > 1 and name not in VALUE_AND_ROW for name, n in classes.items()
+    )
     found["import cycles, packages of every level"] = len(cycles(root, trees))
     found["bytes of README.md"] = (root / "README.md").stat().st_size
     return found

@@ -9,6 +9,8 @@ from tests.house import ROOT, hops, measure
 MOST = {
     "import cycles, packages of every level": 0,
     "functions over 60 lines": 0,
+    "folders with more than a dozen modules": 0,
+    "class names that exist twice": 0,
     "bytes of README.md": 12_000,
 }
 

@@ -33,7 +33,7 @@ from training.config import (
 )
 from training.divergence import Diverged
 from training.results.card import render_card, search_verdict, trial_figures
-from training.results.intervals import LEVEL, Estimate, behind_the_best, read_losses
+from training.results.intervals import LEVEL, FigureEstimate, behind_the_best, read_losses
 from training.weights import folders
 
 SEARCH_NAME = "search.json"
@@ -185,7 +185,7 @@ def compare_trials(tried: Sequence[Tried], kept: Tried, trials: Sequence[Trial])
     return [one if one.name == kept.name else _set_behind(one, behind[one.name]) for one in tried]
 
 
-def _set_behind(one: Tried, difference: Estimate) -> Tried:
+def _set_behind(one: Tried, difference: FigureEstimate) -> Tried:
     apart = difference.low is not None and difference.low > 0
     return replace(one, behind=asdict(difference), told_apart=apart)
 

@@ -51,8 +51,8 @@ from training.results.forgetting import (
 from training.results.result import (
     SPENT_NAME,
     Meter,
-    Outcome,
-    Spent,
+    TimeSpent,
+    TrainingOutcome,
     check_reporters,
     name_places,
     over_processes,
@@ -166,7 +166,7 @@ def _begin(config: TrainingConfig, recipe: str) -> str:
 
 def _fit(
     config: TrainingConfig, base: Path, train_rows: list[Any], eval_rows: list[Any] | None
-) -> Outcome:
+) -> TrainingOutcome:
     _prepare_libraries(config.threads)
     from training.trainer import CurveWriter
 
@@ -202,7 +202,7 @@ def _fit(
         after = measure(trainer.model, texts)
         given_away = rank_canaries(config, trainer.model, tokenizer, train_rows)
     spent = meter.read()
-    return Outcome(
+    return TrainingOutcome(
         model=trainer.model,
         state=state,
         kept_step=kept_step,
@@ -213,7 +213,7 @@ def _fit(
         validation=None if validation is None else validation.report,
         seconds=time.time() - began,
         rendered=rendered_prompts(train_rows, tokenizer),
-        spent=Spent(spent.seconds, over_processes(trainer, spent.cpu_seconds)),
+        spent=TimeSpent(spent.seconds, over_processes(trainer, spent.cpu_seconds)),
         processes=trainer.accelerator.num_processes,
     )
 

@@ -25,8 +25,8 @@ from backend.errors import Forbidden, InvalidInput, NotAuthenticated, NotFound
 from backend.schemas.common import whole_number
 from backend.services.accounts import access
 from backend.services.accounts.callers import (
+    AccessSubject,
     Caller,
-    Seat,
     caller_by_session,
     caller_by_token,
 )
@@ -88,17 +88,17 @@ def _is_unnoted(seen_at: datetime, serving: Serving) -> bool:
     return seen_at <= serving.clock() - serving.settings.idle / 10
 
 
-def _seat(rule: Access, request: Request) -> Seat | None:
+def _seat(rule: Access, request: Request) -> AccessSubject | None:
     """What a reviewer asks about; None where it is nothing that there can be."""
     if rule is not Access.REVIEWER:
         return None
     parameter, value = next(iter(request.path_params.items()))
     number = whole_number(str(value))
-    return None if number is None else Seat(parameter, number)
+    return None if number is None else AccessSubject(parameter, number)
 
 
 def _find_caller(
-    request: Request, connection: Connection, serving: Serving, seat: Seat | None
+    request: Request, connection: Connection, serving: Serving, seat: AccessSubject | None
 ) -> Caller:
     now, settings = serving.clock(), serving.settings
     scheme, _, token = request.headers.get("authorization", "").partition(" ")

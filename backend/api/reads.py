@@ -26,7 +26,7 @@ from backend.services.audit import MOST_NUMBERS, Actor, act_as, record
 
 
 @dataclass(slots=True)
-class Reading:
+class TextRequest:
     """One request that may read texts."""
 
     name: str
@@ -99,7 +99,7 @@ def _project_of(session: Session, key: str | None, value: int | None) -> int | N
     return session.scalar(OWNERS[key], {"id": value}) if key in OWNERS else None
 
 
-_READING: ContextVar[Reading | None] = ContextVar("reading", default=None)
+_READING: ContextVar[TextRequest | None] = ContextVar("reading", default=None)
 
 
 async def note_reading(request: Request, serving: ServingDep) -> AsyncIterator[None]:
@@ -108,7 +108,7 @@ async def note_reading(request: Request, serving: ServingDep) -> AsyncIterator[N
     if name not in TEXTS:
         yield
         return
-    reading = Reading(
+    reading = TextRequest(
         name=name,
         texts=TEXTS[name],
         serving=serving,
@@ -124,7 +124,7 @@ async def note_reading(request: Request, serving: ServingDep) -> AsyncIterator[N
             await run_in_threadpool(_note_alone, reading)
 
 
-def _note_alone(reading: Reading) -> None:
+def _note_alone(reading: TextRequest) -> None:
     with reading.serving.writing.begin() as session:
         reading.note(session)
 
@@ -152,7 +152,7 @@ def _watched(endpoint: Callable[..., Any], *, reads: bool) -> Callable[..., Any]
     return watched
 
 
-def noted_export(pieces: Iterator[str]) -> Iterator[str]:
+def logged_export(pieces: Iterator[str]) -> Iterator[str]:
     """The pieces of a file, with its begin and its end in the log."""
     reading = _READING.get()
     if reading is None or not reading.texts.export:

@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from fastapi.responses import StreamingResponse
 
-from backend.api.reads import noted_export
+from backend.api.reads import logged_export
 
 JSONL = "application/jsonl"
 
@@ -20,7 +20,7 @@ def stream_lines(lines: Iterator[str], *, filename: str) -> StreamingResponse:
 def stream_text(pieces: Iterator[str], *, filename: str, media_type: str) -> StreamingResponse:
     """Send a file, noted in the audit log; the first piece is made now, so that what is refused is
     still a problem."""
-    pieces = noted_export(pieces)
+    pieces = logged_export(pieces)
     first = list(islice(pieces, 1))
     return StreamingResponse(
         chain(first, pieces),

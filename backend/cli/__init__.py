@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "calibrate": ("backend.cli.files.calibrate", "A risk of hallucination from labels and scores."),
     "meta": ("backend.cli.files.meta", "Does a score agree with people?"),
     "mask": (
-        "backend.cli.masking",
+        "backend.cli.datasets.masking",
         "Mask people's names and numbers in a file; a project's masking policy.",
     ),
     "plan": ("backend.cli.files.plan", "How many ratings it takes, simulated."),
@@ -57,8 +57,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("backend.cli.operations.audit", "Who did what: list, export, head, verify."),
     # a project, in the order of the loop
     "manifest": ("backend.cli.projects", "The bar: set it before training."),
-    "dataset": ("backend.cli.datasets", "Import, split and show datasets; how healthy they are."),
-    "prompt": ("backend.cli.prompts", "Prompts in versions: add, try, search the best."),
+    "dataset": (
+        "backend.cli.datasets.datasets",
+        "Import, split and show datasets; how healthy they are.",
+    ),
+    "prompt": ("backend.cli.datasets.prompts", "Prompts in versions: add, try, search the best."),
     "adapter": ("backend.cli.models.adapter", "Register, merge, export and preflight adapters."),
     "model": ("backend.cli.models.model", "Other bases, and models served elsewhere."),
     "run": ("backend.cli.runs.run", "Generate with several models and score what they wrote."),

@@ -9,7 +9,7 @@ import typer
 from backend.cli.common import JsonOption, ProjectOption, print_json, working_in_project
 
 if TYPE_CHECKING:
-    from backend.schemas.rounds import LineageShown
+    from backend.schemas.rounds import LineageOut
 
 
 def command(
@@ -37,7 +37,7 @@ def command(
     _echo_tree(lineage, lineage.root, up=False)
 
 
-def _echo_tree(lineage: LineageShown, root: str, *, up: bool) -> None:
+def _echo_tree(lineage: LineageOut, root: str, *, up: bool) -> None:
     """One line a step, indented; a node that was shown before is named and not followed again."""
     shown = {root}
 
@@ -58,7 +58,7 @@ def _echo_tree(lineage: LineageShown, root: str, *, up: bool) -> None:
         typer.echo("  nothing that is recorded")
 
 
-def _title(lineage: LineageShown, key: str) -> str:
+def _title(lineage: LineageOut, key: str) -> str:
     node = next(node for node in lineage.nodes if node.key == key)
     marks = f" !! {'; '.join(node.marks)} !!" if node.marks else ""
     facts = f" ({'; '.join(node.facts)})" if node.facts else ""

@@ -83,7 +83,7 @@ class TrainOptions:
 @takes(TrainOptions)
 def command(asked: TrainOptions) -> None:
     """Train an adapter on a frozen set and register it; wait until it is done."""
-    from backend.cli.waiting import run_jobs
+    from backend.cli.terminal.waiting import run_jobs
 
     with working_in_project(asked.project) as (installation, session, found):
         if asked.resume is not None:

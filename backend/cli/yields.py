@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from backend.schemas.review.reports import Measured
     from backend.schemas.yields import (
-        CurveForecastShown,
-        OutcomeShown,
-        RoundPointShown,
-        YieldShown,
+        CurveForecastOut,
+        OutcomeOut,
+        RoundPointOut,
+        YieldOut,
     )
     from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
@@ -106,7 +106,7 @@ def _replay(
     what: str | None, project: str | None, *, engine: str | None, max_tokens: int, quiet: bool
 ) -> None:
     """Start the replays that are lacking and wait for all of them."""
-    from backend.cli.waiting import run_jobs
+    from backend.cli.terminal.waiting import run_jobs
     from backend.engines.base import SamplingParams
     from backend.services import queue, yields
 
@@ -129,7 +129,7 @@ def _replay(
         run_jobs(work.sessions, work.settings, waiting, quiet=quiet)
 
 
-def _show(report: YieldShown, number: int | None) -> None:
+def _show(report: YieldOut, number: int | None) -> None:
     where = "" if number is None else f" (round {number})"
     simulated = ", on simulated reviews" if report.simulated else ""
     typer.echo(f"Yield of {report.training_set} on {report.candidate}{where}{simulated}.")
@@ -155,7 +155,7 @@ def _show(report: YieldShown, number: int | None) -> None:
     typer.echo(f"Signature: {report.signature}")
 
 
-def _type_rows(report: YieldShown) -> list[dict[str, Any]]:
+def _type_rows(report: YieldOut) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for one in report.by_type:
         rows.append(_row(f"{one.error_type}, trained on", "fixed", one.trained))
@@ -176,7 +176,7 @@ def _row(of: str, share: str, measured: Measured) -> dict[str, Any]:
     }
 
 
-def _hour(report: YieldShown) -> str:
+def _hour(report: YieldOut) -> str:
     hour = report.per_hour
     if hour.value is None:
         return f"Per reviewer hour: cannot be said: {hour.error}."
@@ -187,7 +187,7 @@ def _hour(report: YieldShown) -> str:
     )
 
 
-def _example(one: OutcomeShown) -> dict[str, Any]:
+def _example(one: OutcomeOut) -> dict[str, Any]:
     return {"review": one.review_id, **one.model_dump(exclude={"review_id"})}
 
 
@@ -199,7 +199,7 @@ def _show_example(one: dict[str, Any]) -> None:
             typer.echo(f"  {name:>7}: {shown_text(' '.join(str(one[name]).split()))}")
 
 
-def _show_curve(points: list[RoundPointShown], *, as_json: bool) -> None:
+def _show_curve(points: list[RoundPointOut], *, as_json: bool) -> None:
     if as_json:
         print_json([point.model_dump() for point in points])
         return
@@ -213,7 +213,7 @@ def _show_curve(points: list[RoundPointShown], *, as_json: bool) -> None:
         typer.echo(f"Rule: {newest.rule}")
 
 
-def _curve_row(point: RoundPointShown) -> dict[str, Any]:
+def _curve_row(point: RoundPointOut) -> dict[str, Any]:
     simulated = " simulated" if point.simulated else ""
     overall = _share_text(point.overall, percent=False)
     return {
@@ -226,7 +226,7 @@ def _curve_row(point: RoundPointShown) -> dict[str, Any]:
     }
 
 
-def _show_forecast(told: CurveForecastShown, *, as_json: bool) -> None:
+def _show_forecast(told: CurveForecastOut, *, as_json: bool) -> None:
     if as_json:
         print_json(told.model_dump())
         return

@@ -29,34 +29,34 @@ class Accounts(Resource):
         target = str(response.headers.get("location", ""))
         return target if target.startswith(("https://", "http://")) else None
 
-    def second_factor(self) -> users.SecondFactorShown:
+    def second_factor(self) -> users.SecondFactorOut:
         """Whether I have a second factor, and must."""
-        return self._wire.get(users.SecondFactorShown, "/v1/me/second-factor")
+        return self._wire.get(users.SecondFactorOut, "/v1/me/second-factor")
 
-    def begin_second_factor(self, password: str) -> users.EnrolmentShown:
+    def begin_second_factor(self, password: str) -> users.EnrolmentOut:
         """A secret for my authenticator; it counts once a first code of it was right."""
-        body = users.PasswordGiven(password=SecretStr(password))
-        return self._wire.post(users.EnrolmentShown, "/v1/me/second-factor", body)
+        body = users.PasswordIn(password=SecretStr(password))
+        return self._wire.post(users.EnrolmentOut, "/v1/me/second-factor", body)
 
     def confirm_second_factor(self, code: str) -> users.RecoveryCodes:
         """Turn it on; the recovery codes are told this once."""
-        body = users.CodeGiven(code=SecretStr(code))
+        body = users.CodeIn(code=SecretStr(code))
         return self._wire.post(users.RecoveryCodes, "/v1/me/second-factor/confirm", body)
 
-    def remove_second_factor(self, password: str) -> users.SecondFactorShown:
+    def remove_second_factor(self, password: str) -> users.SecondFactorOut:
         """Take my second factor away."""
-        body = users.PasswordGiven(password=SecretStr(password))
-        return self._wire.post(users.SecondFactorShown, "/v1/me/second-factor/remove", body)
+        body = users.PasswordIn(password=SecretStr(password))
+        return self._wire.post(users.SecondFactorOut, "/v1/me/second-factor/remove", body)
 
-    def make_reset_link(self, user_id: int, *, hours: int = 24) -> users.LinkMade:
+    def make_reset_link(self, user_id: int, *, hours: int = 24) -> users.LinkCreated:
         """A link by which a person sets a new password; for admins."""
-        body = users.LinkGiven(hours=hours)
-        return self._wire.post(users.LinkMade, f"/v1/users/{user_id}/reset-links", body)
+        body = users.LinkIn(hours=hours)
+        return self._wire.post(users.LinkCreated, f"/v1/users/{user_id}/reset-links", body)
 
-    def remove_second_factor_of(self, user_id: int) -> users.UserShown:
+    def remove_second_factor_of(self, user_id: int) -> users.UserOut:
         """Take a person's second factor away; for admins."""
-        return self._wire.delete(users.UserShown, f"/v1/users/{user_id}/second-factor")
+        return self._wire.delete(users.UserOut, f"/v1/users/{user_id}/second-factor")
 
-    def members(self, project_id: int) -> list[users.UserShown]:
+    def members(self, project_id: int) -> list[users.UserOut]:
         """The members of a project."""
-        return self._wire.get_list(users.UserShown, f"/v1/projects/{project_id}/users")
+        return self._wire.get_list(users.UserOut, f"/v1/projects/{project_id}/users")

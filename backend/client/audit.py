@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from backend.client.wire import Resource
-from backend.schemas.audit import AuditEntryShown, AuditStatus
+from backend.schemas.audit import AuditEntryOut, AuditStatus
 from backend.schemas.common import Page
 
 
@@ -24,10 +24,10 @@ class Audit(Resource):
         reads: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[AuditEntryShown]:
+    ) -> Page[AuditEntryOut]:
         """A page of entries of all projects and of none, the newest first."""
         return self._wire.get(
-            Page[AuditEntryShown],
+            Page[AuditEntryOut],
             "/v1/audit",
             who=who,
             action=action,
@@ -51,10 +51,10 @@ class Audit(Resource):
         reads: bool | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[AuditEntryShown]:
+    ) -> Page[AuditEntryOut]:
         """A page of entries of one project, the newest first."""
         return self._wire.get(
-            Page[AuditEntryShown],
+            Page[AuditEntryOut],
             f"/v1/projects/{project_id}/audit",
             who=who,
             action=action,

@@ -11,10 +11,10 @@ from backend.schemas.common import Page
 class Datasets(Resource):
     """Datasets in versions, and their examples."""
 
-    def upload(self, project_id: int, body: datasets.DatasetGiven) -> datasets.DatasetVersionShown:
+    def upload(self, project_id: int, body: datasets.DatasetIn) -> datasets.DatasetVersionOut:
         """Import rows as the next version of a dataset."""
         path = f"/v1/projects/{project_id}/datasets"
-        return self._wire.create(datasets.DatasetVersionShown, path, body)
+        return self._wire.create(datasets.DatasetVersionOut, path, body)
 
     def examples(
         self,
@@ -23,24 +23,24 @@ class Datasets(Resource):
         split: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[datasets.ExampleShown]:
+    ) -> Page[datasets.ExampleOut]:
         """A page of examples."""
         return self._wire.get(
-            Page[datasets.ExampleShown],
+            Page[datasets.ExampleOut],
             f"/v1/dataset-versions/{dataset_version_id}/examples",
             split=split,
             limit=limit,
             cursor=cursor,
         )
 
-    def ask_health(self, project_id: int, body: examined.HealthGiven) -> examined.HealthReportShown:
+    def ask_health(self, project_id: int, body: examined.HealthIn) -> examined.HealthReportOut:
         """Have a dataset version examined by a worker."""
         path = f"/v1/projects/{project_id}/health-reports"
-        return self._wire.create(examined.HealthReportShown, path, body)
+        return self._wire.create(examined.HealthReportOut, path, body)
 
-    def health(self, health_report_id: int) -> examined.HealthReportShown:
+    def health(self, health_report_id: int) -> examined.HealthReportOut:
         """One report with its kinds."""
-        return self._wire.get(examined.HealthReportShown, f"/v1/health-reports/{health_report_id}")
+        return self._wire.get(examined.HealthReportOut, f"/v1/health-reports/{health_report_id}")
 
     def findings(
         self,
@@ -49,10 +49,10 @@ class Datasets(Resource):
         kind: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[examined.HealthFindingShown]:
+    ) -> Page[examined.HealthFindingOut]:
         """A page of what a report flags."""
         return self._wire.get(
-            Page[examined.HealthFindingShown],
+            Page[examined.HealthFindingOut],
             f"/v1/health-reports/{health_report_id}/findings",
             kind=kind,
             limit=limit,
@@ -60,20 +60,20 @@ class Datasets(Resource):
         )
 
     def review_findings(
-        self, health_report_id: int, body: examined.HealthReviewGiven
-    ) -> examined.HealthQueueShown:
+        self, health_report_id: int, body: examined.HealthReviewIn
+    ) -> examined.HealthQueueOut:
         """Open a review queue on what a report flags."""
         path = f"/v1/health-reports/{health_report_id}/review"
-        return self._wire.create(examined.HealthQueueShown, path, body)
+        return self._wire.create(examined.HealthQueueOut, path, body)
 
-    def health_reports(self, project_id: int) -> list[examined.HealthReportShown]:
+    def health_reports(self, project_id: int) -> list[examined.HealthReportOut]:
         """The reports of a project, the newest first."""
         return self._wire.get_list(
-            examined.HealthReportShown, f"/v1/projects/{project_id}/health-reports"
+            examined.HealthReportOut, f"/v1/projects/{project_id}/health-reports"
         )
 
-    def list(self, project_id: int) -> list[datasets.DatasetVersionShown]:
+    def list(self, project_id: int) -> list[datasets.DatasetVersionOut]:
         """All versions of all datasets, newest first."""
         return self._wire.get_list(
-            datasets.DatasetVersionShown, f"/v1/projects/{project_id}/datasets"
+            datasets.DatasetVersionOut, f"/v1/projects/{project_id}/datasets"
         )

@@ -17,23 +17,23 @@ class Erasures(Resource):
         asked = {"what": what, "group": group, "copies": copies}
         return self._wire.get(shapes.ErasurePreview, path, **asked)
 
-    def erase(self, project_id: int, body: shapes.ErasureGiven) -> shapes.ErasureShown:
+    def erase(self, project_id: int, body: shapes.ErasureIn) -> shapes.ErasureOut:
         """Erase an example or a group for good."""
-        return self._wire.create(shapes.ErasureShown, f"/v1/projects/{project_id}/erasures", body)
+        return self._wire.create(shapes.ErasureOut, f"/v1/projects/{project_id}/erasures", body)
 
-    def erase_person(self, user_id: int, body: shapes.PersonErasureGiven) -> shapes.ErasureShown:
+    def erase_person(self, user_id: int, body: shapes.PersonErasureIn) -> shapes.ErasureOut:
         """Erase a person's name, secrets, drafts and comments."""
-        return self._wire.create(shapes.ErasureShown, f"/v1/users/{user_id}/erase", body)
+        return self._wire.create(shapes.ErasureOut, f"/v1/users/{user_id}/erase", body)
 
-    def retention(self, project_id: int) -> list[shapes.RetentionShown]:
+    def retention(self, project_id: int) -> list[shapes.RetentionOut]:
         """For how many days a project keeps each kind."""
         path = f"/v1/projects/{project_id}/retention"
-        return self._wire.get_list(shapes.RetentionShown, path)
+        return self._wire.get_list(shapes.RetentionOut, path)
 
-    def keep(self, project_id: int, body: shapes.RetentionGiven) -> shapes.RetentionShown:
+    def keep(self, project_id: int, body: shapes.RetentionIn) -> shapes.RetentionOut:
         """Set for how many days a project keeps a kind."""
-        return self._wire.put(shapes.RetentionShown, f"/v1/projects/{project_id}/retention", body)
+        return self._wire.put(shapes.RetentionOut, f"/v1/projects/{project_id}/retention", body)
 
-    def list(self, project_id: int) -> list[shapes.ErasureShown]:
+    def list(self, project_id: int) -> list[shapes.ErasureOut]:
         """What was erased of a project, newest first."""
-        return self._wire.get_list(shapes.ErasureShown, f"/v1/projects/{project_id}/erasures")
+        return self._wire.get_list(shapes.ErasureOut, f"/v1/projects/{project_id}/erasures")

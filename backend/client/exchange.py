@@ -31,8 +31,6 @@ class Exchange(Resource):
         """The settings of a dataset of Argilla 2 for the queue's rubric."""
         return self._wire.get_object(f"/v1/review-queues/{queue_id}/argilla-settings")
 
-    def import_reviews(self, queue_id: int, body: exchange.ImportGiven) -> exchange.ImportShown:
+    def import_reviews(self, queue_id: int, body: exchange.ImportIn) -> exchange.ImportOut:
         """Take answers that were given in another tool."""
-        return self._wire.create(
-            exchange.ImportShown, f"/v1/review-queues/{queue_id}/imports", body
-        )
+        return self._wire.create(exchange.ImportOut, f"/v1/review-queues/{queue_id}/imports", body)

@@ -9,14 +9,14 @@ from backend.schemas import fairness as shapes
 class Fairness(Resource):
     """Gaps between groups, counterfactual pairs, mentions in training data."""
 
-    def lists(self) -> list[shapes.WordListShown]:
+    def lists(self) -> list[shapes.WordListOut]:
         """The lists by which names, genders, ages and places are exchanged."""
-        return self._wire.get_list(shapes.WordListShown, "/v1/fairness-lists")
+        return self._wire.get_list(shapes.WordListOut, "/v1/fairness-lists")
 
-    def slice_keys(self, generation_run_id: int) -> list[shapes.SliceKeyShown]:
+    def slice_keys(self, generation_run_id: int) -> list[shapes.SliceKeyOut]:
         """The keys of a run's slices by which groups can be compared."""
         path = f"/v1/generation-runs/{generation_run_id}/slice-keys"
-        return self._wire.get_list(shapes.SliceKeyShown, path)
+        return self._wire.get_list(shapes.SliceKeyOut, path)
 
     def parity(
         self,
@@ -30,10 +30,10 @@ class Fairness(Resource):
         rates: bool = False,
         labels: str | None = None,
         level: float = 0.95,
-    ) -> list[shapes.ParityReportShown]:
+    ) -> list[shapes.ParityReportOut]:
         """Every metric by the groups of each key, with intervals that hold all at once."""
         return self._wire.get_list(
-            shapes.ParityReportShown,
+            shapes.ParityReportOut,
             f"/v1/score-runs/{score_run_id}/parity",
             by=by,
             metrics=metrics,
@@ -47,33 +47,31 @@ class Fairness(Resource):
 
     def queue_parity(
         self, queue_id: int, *, by: str, margin: float | None = None, level: float = 0.95
-    ) -> list[shapes.ParityReportShown]:
+    ) -> list[shapes.ParityReportOut]:
         """People's ratings by the groups of each key."""
         path = f"/v1/review-queues/{queue_id}/parity"
-        return self._wire.get_list(
-            shapes.ParityReportShown, path, by=by, margin=margin, level=level
-        )
+        return self._wire.get_list(shapes.ParityReportOut, path, by=by, margin=margin, level=level)
 
-    def pairs(self, project_id: int) -> list[shapes.PairsShown]:
+    def pairs(self, project_id: int) -> list[shapes.PairsOut]:
         """The pairs that were made, the newest first, and the runs over them."""
         path = f"/v1/projects/{project_id}/counterfactuals"
-        return self._wire.get_list(shapes.PairsShown, path)
+        return self._wire.get_list(shapes.PairsOut, path)
 
-    def make_pairs(self, project_id: int, body: shapes.PairsGiven) -> shapes.PairsShown:
+    def make_pairs(self, project_id: int, body: shapes.PairsIn) -> shapes.PairsOut:
         """Make pairs of a dataset's split."""
         path = f"/v1/projects/{project_id}/counterfactuals"
-        return self._wire.create(shapes.PairsShown, path, body)
+        return self._wire.create(shapes.PairsOut, path, body)
 
     def answers(
         self, run_id: int, *, model: int | None = None, level: float = 0.95
-    ) -> list[shapes.CounterfactualReportShown]:
+    ) -> list[shapes.CounterfactualReportOut]:
         """How far answers to pairs move with a person's group, beyond the control."""
         path = f"/v1/generation-runs/{run_id}/counterfactuals"
-        return self._wire.get_list(shapes.CounterfactualReportShown, path, model=model, level=level)
+        return self._wire.get_list(shapes.CounterfactualReportOut, path, model=model, level=level)
 
     def mentions(
         self, training_set_id: int, *, language: str | None = None, level: float = 0.95
-    ) -> shapes.MentionReportShown:
+    ) -> shapes.MentionReportOut:
         """Which groups a training set mentions, and whether what it teaches goes with it."""
         path = f"/v1/training-sets/{training_set_id}/mentions"
-        return self._wire.get(shapes.MentionReportShown, path, language=language, level=level)
+        return self._wire.get(shapes.MentionReportOut, path, language=language, level=level)

@@ -9,6 +9,6 @@ from backend.schemas import rounds
 class Lineage(Resource):
     """What a thing was made of, and what it went into."""
 
-    def of(self, project_id: int, of: str) -> rounds.LineageShown:
+    def of(self, project_id: int, of: str) -> rounds.LineageOut:
         """What a thing was made of, and what it went into."""
-        return self._wire.get(rounds.LineageShown, f"/v1/projects/{project_id}/lineage", of=of)
+        return self._wire.get(rounds.LineageOut, f"/v1/projects/{project_id}/lineage", of=of)

@@ -9,13 +9,13 @@ from backend.schemas import prompts
 class Prompts(Resource):
     """Prompts in versions, and what they make of an example."""
 
-    def add(self, project_id: int, body: prompts.PromptGiven) -> prompts.PromptShown:
+    def add(self, project_id: int, body: prompts.PromptIn) -> prompts.PromptOut:
         """Keep a prompt; the same content is the version that stands."""
-        return self._wire.create(prompts.PromptShown, f"/v1/projects/{project_id}/prompts", body)
+        return self._wire.create(prompts.PromptOut, f"/v1/projects/{project_id}/prompts", body)
 
-    def get(self, prompt_id: int) -> prompts.PromptShown:
+    def get(self, prompt_id: int) -> prompts.PromptOut:
         """One version of a prompt."""
-        return self._wire.get(prompts.PromptShown, f"/v1/prompts/{prompt_id}")
+        return self._wire.get(prompts.PromptOut, f"/v1/prompts/{prompt_id}")
 
     def diff(self, prompt_id: int, *, against: int) -> prompts.PromptDiff:
         """What differs from an older prompt."""
@@ -27,7 +27,7 @@ class Prompts(Resource):
         path = f"/v1/prompts/{prompt_id}/messages"
         return self._wire.get(prompts.RenderedPrompt, path, example_id=example_id)
 
-    def list(self, project_id: int, *, tried: bool = False) -> list[prompts.PromptShown]:
+    def list(self, project_id: int, *, tried: bool = False) -> list[prompts.PromptOut]:
         """All versions of all prompts; with `tried` those too that a search only tried."""
         path = f"/v1/projects/{project_id}/prompts"
-        return self._wire.get_list(prompts.PromptShown, path, tried=tried)
+        return self._wire.get_list(prompts.PromptOut, path, tried=tried)

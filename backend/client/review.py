@@ -37,30 +37,28 @@ class Desk(Resource):
         """My next item, or the one that I hold with its draft; none when nothing is left."""
         return self._wire.post(review.ClaimAnswer, f"/v1/review-queues/{queue_id}/claim")
 
-    def heartbeat(self, slot_id: int, version: int) -> review.LeaseShown:
+    def heartbeat(self, slot_id: int, version: int) -> review.LeaseOut:
         """Extend a lease."""
-        body = review.HeartbeatGiven(version=version)
-        return self._wire.post(review.LeaseShown, f"/v1/review-slots/{slot_id}/heartbeat", body)
+        body = review.HeartbeatIn(version=version)
+        return self._wire.post(review.LeaseOut, f"/v1/review-slots/{slot_id}/heartbeat", body)
 
-    def save_draft(
-        self, slot_id: int, version: int, answer: review.AnswerGiven
-    ) -> review.LeaseShown:
+    def save_draft(self, slot_id: int, version: int, answer: review.AnswerIn) -> review.LeaseOut:
         """Keep an unfinished answer on the server."""
-        body = review.DraftGiven(version=version, answer=answer)
-        return self._wire.put(review.LeaseShown, f"/v1/review-slots/{slot_id}/draft", body)
+        body = review.DraftIn(version=version, answer=answer)
+        return self._wire.put(review.LeaseOut, f"/v1/review-slots/{slot_id}/draft", body)
 
     def submit(
-        self, slot_id: int, version: int, answer: review.AnswerGiven, *, next: bool = False
+        self, slot_id: int, version: int, answer: review.AnswerIn, *, next: bool = False
     ) -> review.ReviewReceipt:
         """Give the final answer; safe to send again. With `next` the receipt has the next claim."""
-        body = review.SubmitGiven(version=version, answer=answer, next=next)
+        body = review.SubmitIn(version=version, answer=answer, next=next)
         return self._wire.post(review.ReviewReceipt, f"/v1/review-slots/{slot_id}/submit", body)
 
     def skip(
         self, slot_id: int, version: int, reason: str, *, next: bool = False
     ) -> review.ReviewReceipt:
         """Do not answer; the queue's policy says to whom the item goes."""
-        body = review.SkipGiven(version=version, reason=reason, next=next)
+        body = review.SkipIn(version=version, reason=reason, next=next)
         return self._wire.post(review.ReviewReceipt, f"/v1/review-slots/{slot_id}/skip", body)
 
     def revise(self, review_id: int) -> review.ClaimAnswer:
@@ -74,7 +72,7 @@ class Desk(Resource):
 
     def contest_gold(self, result_id: int, reason: str) -> review.GoldFeedback:
         """Say that a known answer is wrong; a lead looks at it."""
-        body = review.ContestGiven(reason=reason)
+        body = review.ContestIn(reason=reason)
         path = f"/v1/my/gold-results/{result_id}/contest"
         return self._wire.post(review.GoldFeedback, path, body)
 
@@ -88,20 +86,20 @@ class Desk(Resource):
         path = f"/v1/my/review-queues/{queue_id}/lapsed"
         return self._wire.get(review.ClaimAnswer, path, slot_id=slot_id, version=version)
 
-    def links(self, slot_id: int) -> list[review.LinkShown]:
+    def links(self, slot_id: int) -> list[review.LinkOut]:
         """Which stretches of the output the source supports, and where."""
-        return self._wire.get_list(review.LinkShown, f"/v1/review-slots/{slot_id}/links")
+        return self._wire.get_list(review.LinkOut, f"/v1/review-slots/{slot_id}/links")
 
 
 class Queues(Resource):
     """Review queues as a lead opens and reads them, with their figures."""
 
     def open(
-        self, project_id: int, body: review_designs.ReviewQueueGiven
-    ) -> review_designs.ReviewQueueShown:
+        self, project_id: int, body: review_designs.ReviewQueueIn
+    ) -> review_designs.ReviewQueueOut:
         """Open a review queue."""
         path = f"/v1/projects/{project_id}/review-queues"
-        return self._wire.create(review_designs.ReviewQueueShown, path, body)
+        return self._wire.create(review_designs.ReviewQueueOut, path, body)
 
     def defaults(
         self, project_id: int, kind: QueueKindName = "single"
@@ -110,20 +108,18 @@ class Queues(Resource):
         path = f"/v1/projects/{project_id}/review-defaults"
         return self._wire.get(review_designs.OpeningDefaults, path, kind=kind)
 
-    def get(self, queue_id: int) -> review_designs.ReviewQueueShown:
+    def get(self, queue_id: int) -> review_designs.ReviewQueueOut:
         """A queue with its reviewers' progress."""
-        return self._wire.get(review_designs.ReviewQueueShown, f"/v1/review-queues/{queue_id}")
+        return self._wire.get(review_designs.ReviewQueueOut, f"/v1/review-queues/{queue_id}")
 
-    def close(self, queue_id: int) -> review_designs.ReviewQueueShown:
+    def close(self, queue_id: int) -> review_designs.ReviewQueueOut:
         """Give out no more items of a queue."""
-        return self._wire.post(
-            review_designs.ReviewQueueShown, f"/v1/review-queues/{queue_id}/close"
-        )
+        return self._wire.post(review_designs.ReviewQueueOut, f"/v1/review-queues/{queue_id}/close")
 
-    def preferences(self, queue_id: int) -> list[review_designs.PreferencesShown]:
+    def preferences(self, queue_id: int) -> list[review_designs.PreferencesOut]:
         """The votes of a queue of blind pairs, for each two of its models."""
         path = f"/v1/review-queues/{queue_id}/preferences"
-        return self._wire.get_list(review_designs.PreferencesShown, path)
+        return self._wire.get_list(review_designs.PreferencesOut, path)
 
     def reviews(
         self,
@@ -132,10 +128,10 @@ class Queues(Resource):
         item_id: int | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[review_designs.ReviewShown]:
+    ) -> Page[review_designs.ReviewOut]:
         """A page of what reviewers said, newest first; of one item where it is named."""
         return self._wire.get(
-            Page[review_designs.ReviewShown],
+            Page[review_designs.ReviewOut],
             f"/v1/review-queues/{queue_id}/reviews",
             item_id=item_id,
             limit=limit,
@@ -143,55 +139,55 @@ class Queues(Resource):
         )
 
     def preview(
-        self, project_id: int, body: review_designs.ReviewQueueGiven
-    ) -> review_designs.DesignShown:
+        self, project_id: int, body: review_designs.ReviewQueueIn
+    ) -> review_designs.DesignOut:
         """What a queue would draw and about how long it would take; nothing is stored."""
         path = f"/v1/projects/{project_id}/review-designs"
-        return self._wire.post(review_designs.DesignShown, path, body)
+        return self._wire.post(review_designs.DesignOut, path, body)
 
-    def report(self, queue_id: int) -> review_reports.QueueReportShown:
+    def report(self, queue_id: int) -> review_reports.QueueReportOut:
         """Progress with a forecast, minutes and cost per verdict."""
         path = f"/v1/review-queues/{queue_id}/report"
-        return self._wire.get(review_reports.QueueReportShown, path)
+        return self._wire.get(review_reports.QueueReportOut, path)
 
-    def agreement(self, queue_id: int, *, worst: int = 20) -> review_reports.AgreementReportShown:
+    def agreement(self, queue_id: int, *, worst: int = 20) -> review_reports.AgreementReportOut:
         """Agreement by criterion, by two reviewers, and the `worst` items."""
         path = f"/v1/review-queues/{queue_id}/agreement"
-        return self._wire.get(review_reports.AgreementReportShown, path, worst=worst)
+        return self._wire.get(review_reports.AgreementReportOut, path, worst=worst)
 
     def estimates(
         self, queue_id: int, *, metric: str | None = None
-    ) -> list[review_reports.EstimateShown]:
+    ) -> list[review_reports.EstimateOut]:
         """Every criterion of every model, estimated for all outputs; `metric` names the scores."""
         path = f"/v1/review-queues/{queue_id}/estimates"
-        return self._wire.get_list(review_reports.EstimateShown, path, metric=metric)
+        return self._wire.get_list(review_reports.EstimateOut, path, metric=metric)
 
     def watch(
         self, queue_id: int, *, margin: float = 0.0, alpha: float = 0.05
-    ) -> list[review_reports.WatchShown]:
+    ) -> list[review_reports.WatchOut]:
         """The A/B of each two models, which may be looked at and stopped at any time."""
         path = f"/v1/review-queues/{queue_id}/watch"
-        return self._wire.get_list(review_reports.WatchShown, path, margin=margin, alpha=alpha)
+        return self._wire.get_list(review_reports.WatchOut, path, margin=margin, alpha=alpha)
 
-    def effects(self, queue_id: int) -> list[review_reports.EffectShown]:
+    def effects(self, queue_id: int) -> list[review_reports.EffectOut]:
         """Side, length and order effects, and the fatigue check."""
         path = f"/v1/review-queues/{queue_id}/effects"
-        return self._wire.get_list(review_reports.EffectShown, path)
+        return self._wire.get_list(review_reports.EffectOut, path)
 
-    def reviewers(self, queue_id: int) -> list[review_reports.ReviewerQualityShown]:
+    def reviewers(self, queue_id: int) -> list[review_reports.ReviewerQualityOut]:
         """Every reviewer's work, time, agreement and warnings, by pseudonym."""
         path = f"/v1/review-queues/{queue_id}/reviewers"
-        return self._wire.get_list(review_reports.ReviewerQualityShown, path)
+        return self._wire.get_list(review_reports.ReviewerQualityOut, path)
 
     def withdraw_review(self, review_id: int, reason: str) -> rounds.Withdrawn:
         """Take a review back."""
-        body = quality.WithdrawalGiven(reason=reason)
+        body = quality.WithdrawalIn(reason=reason)
         return self._wire.post(rounds.Withdrawn, f"/v1/reviews/{review_id}/withdraw", body)
 
-    def list(self, project_id: int) -> list[review_designs.ReviewQueueShown]:
+    def list(self, project_id: int) -> list[review_designs.ReviewQueueOut]:
         """The review queues of a project, newest first."""
         path = f"/v1/projects/{project_id}/review-queues"
-        return self._wire.get_list(review_designs.ReviewQueueShown, path)
+        return self._wire.get_list(review_designs.ReviewQueueOut, path)
 
 
 class Quality(Resource):
@@ -199,94 +195,88 @@ class Quality(Resource):
 
     def gold(
         self, queue_id: int, *, limit: int = 50, cursor: str | None = None
-    ) -> Page[quality.GoldShown]:
+    ) -> Page[quality.GoldOut]:
         """A page of a queue's known answers, the newest first."""
         path = f"/v1/review-queues/{queue_id}/gold"
-        return self._wire.get(Page[quality.GoldShown], path, limit=limit, cursor=cursor)
+        return self._wire.get(Page[quality.GoldOut], path, limit=limit, cursor=cursor)
 
-    def add_gold(self, queue_id: int, rows: Sequence[quality.GoldGiven]) -> quality.GoldAdded:
+    def add_gold(self, queue_id: int, rows: Sequence[quality.GoldIn]) -> quality.GoldAdded:
         """Add known answers to a queue: all of them, or none."""
-        body = quality.GoldListGiven(rows=list(rows))
+        body = quality.GoldListIn(rows=list(rows))
         return self._wire.create(quality.GoldAdded, f"/v1/review-queues/{queue_id}/gold", body)
 
     def add_adjudicated_gold(
         self, queue_id: int, adjudication_ids: Sequence[int] = ()
     ) -> quality.GoldAdded:
         """Make known answers of what was decided in the queue."""
-        body = quality.AdjudicatedGiven(adjudication_ids=list(adjudication_ids))
+        body = quality.AdjudicatedIn(adjudication_ids=list(adjudication_ids))
         path = f"/v1/review-queues/{queue_id}/gold/adjudicated"
         return self._wire.create(quality.GoldAdded, path, body)
 
-    def gold_standing(self, queue_id: int) -> list[quality.GoldStandingShown]:
+    def gold_standing(self, queue_id: int) -> list[quality.GoldStandingOut]:
         """How every reviewer stands on known answers, paused ones first."""
         path = f"/v1/review-queues/{queue_id}/gold-standing"
-        return self._wire.get_list(quality.GoldStandingShown, path)
+        return self._wire.get_list(quality.GoldStandingOut, path)
 
-    def gold_contests(self, queue_id: int, *, settled: bool = False) -> list[quality.ContestShown]:
+    def gold_contests(self, queue_id: int, *, settled: bool = False) -> list[quality.ContestOut]:
         """Contests that wait for a lead, the oldest first; or the settled ones, newest first."""
         path = f"/v1/review-queues/{queue_id}/gold-contests"
-        return self._wire.get_list(quality.ContestShown, path, settled=settled)
+        return self._wire.get_list(quality.ContestOut, path, settled=settled)
 
     def resolve_contest(
         self, result_id: int, resolution: Literal["upheld", "withdrawn"], reason: str = ""
-    ) -> quality.ResolutionShown:
+    ) -> quality.ResolutionOut:
         """Uphold a contested known answer, or withdraw it and undo what rested on it."""
-        body = quality.ResolutionGiven(resolution=resolution, reason=reason)
-        return self._wire.post(
-            quality.ResolutionShown, f"/v1/gold-results/{result_id}/resolve", body
-        )
+        body = quality.ResolutionIn(resolution=resolution, reason=reason)
+        return self._wire.post(quality.ResolutionOut, f"/v1/gold-results/{result_id}/resolve", body)
 
-    def withdraw_gold(self, gold_id: int, reason: str) -> quality.ResolutionShown:
+    def withdraw_gold(self, gold_id: int, reason: str) -> quality.ResolutionOut:
         """Withdraw a known answer and undo what rested on it."""
-        body = quality.WithdrawalGiven(reason=reason)
-        return self._wire.post(
-            quality.ResolutionShown, f"/v1/gold-answers/{gold_id}/withdraw", body
-        )
+        body = quality.WithdrawalIn(reason=reason)
+        return self._wire.post(quality.ResolutionOut, f"/v1/gold-answers/{gold_id}/withdraw", body)
 
-    def pause_reviewer(
-        self, queue_id: int, reviewer: str, reason: str
-    ) -> quality.GoldStandingShown:
+    def pause_reviewer(self, queue_id: int, reviewer: str, reason: str) -> quality.GoldStandingOut:
         """Give a reviewer (a pseudonym) nothing more of this queue for now."""
-        body = quality.PauseGiven(reviewer=reviewer, reason=reason)
+        body = quality.PauseIn(reviewer=reviewer, reason=reason)
         path = f"/v1/review-queues/{queue_id}/pauses"
-        return self._wire.post(quality.GoldStandingShown, path, body)
+        return self._wire.post(quality.GoldStandingOut, path, body)
 
-    def lift_pause(self, queue_id: int, reviewer: str) -> quality.GoldStandingShown:
+    def lift_pause(self, queue_id: int, reviewer: str) -> quality.GoldStandingOut:
         """Let a reviewer (a pseudonym) work on."""
-        body = quality.LiftGiven(reviewer=reviewer)
+        body = quality.LiftIn(reviewer=reviewer)
         path = f"/v1/review-queues/{queue_id}/pauses/lift"
-        return self._wire.post(quality.GoldStandingShown, path, body)
+        return self._wire.post(quality.GoldStandingOut, path, body)
 
     def adjudications(
         self, queue_id: int, *, limit: int = 50, cursor: str | None = None
-    ) -> Page[quality.AdjudicationShown]:
+    ) -> Page[quality.AdjudicationOut]:
         """A page of a queue's disagreements, the newest first."""
         path = f"/v1/review-queues/{queue_id}/adjudications"
-        return self._wire.get(Page[quality.AdjudicationShown], path, limit=limit, cursor=cursor)
+        return self._wire.get(Page[quality.AdjudicationOut], path, limit=limit, cursor=cursor)
 
-    def adjudication_progress(self, queue_id: int) -> quality.AdjudicationProgressShown:
+    def adjudication_progress(self, queue_id: int) -> quality.AdjudicationProgressOut:
         """How far the adjudications of a queue have come."""
         path = f"/v1/review-queues/{queue_id}/adjudications/progress"
-        return self._wire.get(quality.AdjudicationProgressShown, path)
+        return self._wire.get(quality.AdjudicationProgressOut, path)
 
 
 class Rubrics(Resource):
     """Rubrics of the library and of a project, in versions."""
 
-    def library(self) -> list[quality.RubricShown]:
+    def library(self) -> list[quality.RubricOut]:
         """The rubrics that come with Strop."""
-        return self._wire.get_list(quality.RubricShown, "/v1/rubric-library")
+        return self._wire.get_list(quality.RubricOut, "/v1/rubric-library")
 
-    def versions(self, project_id: int, name: str) -> list[quality.RubricShown]:
+    def versions(self, project_id: int, name: str) -> list[quality.RubricOut]:
         """All versions of a rubric, the oldest first."""
         path = f"/v1/projects/{project_id}/rubrics"
-        return self._wire.get_list(quality.RubricShown, path, name=name)
+        return self._wire.get_list(quality.RubricOut, path, name=name)
 
     def save(self, project_id: int, source: str) -> quality.RubricSaved:
         """Store a rubric (YAML) as the next version of its name; says what stays as it is."""
-        body = quality.RubricGiven(source=source)
+        body = quality.RubricIn(source=source)
         return self._wire.create(quality.RubricSaved, f"/v1/projects/{project_id}/rubrics", body)
 
-    def list(self, project_id: int) -> list[quality.RubricShown]:
+    def list(self, project_id: int) -> list[quality.RubricOut]:
         """The newest version of each of the project's rubrics."""
-        return self._wire.get_list(quality.RubricShown, f"/v1/projects/{project_id}/rubrics")
+        return self._wire.get_list(quality.RubricOut, f"/v1/projects/{project_id}/rubrics")

@@ -12,23 +12,23 @@ from backend.schemas.common import Page
 class Runs(Resource):
     """Generation runs, what was written, scores and their figures."""
 
-    def create(self, project_id: int, body: shapes.GenerationRunGiven) -> shapes.GenerationRunShown:
+    def create(self, project_id: int, body: shapes.GenerationRunIn) -> shapes.GenerationRunOut:
         """Queue a new run."""
         path = f"/v1/projects/{project_id}/generation-runs"
-        return self._wire.create(shapes.GenerationRunShown, path, body)
+        return self._wire.create(shapes.GenerationRunOut, path, body)
 
-    def import_outputs(self, project_id: int, body: shapes.OutputsGiven) -> shapes.OutputsImported:
+    def import_outputs(self, project_id: int, body: shapes.OutputsIn) -> shapes.OutputsImported:
         """Take outputs made elsewhere as a run; the same again is taken once."""
         path = f"/v1/projects/{project_id}/generation-runs/import"
         return self._wire.create(shapes.OutputsImported, path, body)
 
-    def get(self, run_id: int) -> shapes.GenerationRunShown:
+    def get(self, run_id: int) -> shapes.GenerationRunOut:
         """A run and how far it is."""
-        return self._wire.get(shapes.GenerationRunShown, f"/v1/generation-runs/{run_id}")
+        return self._wire.get(shapes.GenerationRunOut, f"/v1/generation-runs/{run_id}")
 
-    def resume(self, run_id: int) -> shapes.GenerationRunShown:
+    def resume(self, run_id: int) -> shapes.GenerationRunOut:
         """Queue a stopped run again; what it wrote stays."""
-        return self._wire.post(shapes.GenerationRunShown, f"/v1/generation-runs/{run_id}/resume")
+        return self._wire.post(shapes.GenerationRunOut, f"/v1/generation-runs/{run_id}/resume")
 
     def generations(
         self,
@@ -38,10 +38,10 @@ class Runs(Resource):
         example_id: int | None = None,
         limit: int = 50,
         cursor: str | None = None,
-    ) -> Page[shapes.GenerationShown]:
+    ) -> Page[shapes.GenerationOut]:
         """A page of what the models wrote."""
         return self._wire.get(
-            Page[shapes.GenerationShown],
+            Page[shapes.GenerationOut],
             f"/v1/generation-runs/{run_id}/generations",
             model_version_id=model_version_id,
             example_id=example_id,
@@ -53,14 +53,14 @@ class Runs(Resource):
         """One output with its example and its scores."""
         return self._wire.get(shapes.GenerationDetail, f"/v1/generations/{generation_id}")
 
-    def scorings(self, run_id: int) -> list[shapes.ScoreRunShown]:
+    def scorings(self, run_id: int) -> list[shapes.ScoreRunOut]:
         """The score runs over a run."""
-        return self._wire.get_list(shapes.ScoreRunShown, f"/v1/generation-runs/{run_id}/score-runs")
+        return self._wire.get_list(shapes.ScoreRunOut, f"/v1/generation-runs/{run_id}/score-runs")
 
-    def score(self, run_id: int, body: shapes.ScoreRunGiven) -> shapes.ScoreRunShown:
+    def score(self, run_id: int, body: shapes.ScoreRunIn) -> shapes.ScoreRunOut:
         """Queue the scoring of a run."""
         path = f"/v1/generation-runs/{run_id}/score-runs"
-        return self._wire.create(shapes.ScoreRunShown, path, body)
+        return self._wire.create(shapes.ScoreRunOut, path, body)
 
     def report(self, score_run_id: int) -> shapes.ScoreRunDetail:
         """A score run with its figures."""
@@ -72,26 +72,26 @@ class Runs(Resource):
 
     def differences(
         self, score_run_id: int, *, baseline: int, candidate: int
-    ) -> list[shapes.DifferenceShown]:
+    ) -> list[shapes.DifferenceOut]:
         """Candidate minus baseline, both by model version id, on the same examples."""
         return self._wire.get_list(
-            shapes.DifferenceShown,
+            shapes.DifferenceOut,
             f"/v1/score-runs/{score_run_id}/differences",
             baseline=baseline,
             candidate=candidate,
         )
 
-    def classes(self, score_run_id: int, *, model: int, metric: str) -> list[shapes.ClassShown]:
+    def classes(self, score_run_id: int, *, model: int, metric: str) -> list[shapes.ClassOut]:
         """Precision, recall and F1 of each class, for a metric such as `f1@task=intent`."""
         path = f"/v1/score-runs/{score_run_id}/classes"
-        return self._wire.get_list(shapes.ClassShown, path, model=model, metric=metric)
+        return self._wire.get_list(shapes.ClassOut, path, model=model, metric=metric)
 
     def list(
         self, project_id: int, *, limit: int = 50, cursor: str | None = None
-    ) -> Page[shapes.GenerationRunShown]:
+    ) -> Page[shapes.GenerationRunOut]:
         """A page of runs, newest first."""
         return self._wire.get(
-            Page[shapes.GenerationRunShown],
+            Page[shapes.GenerationRunOut],
             f"/v1/projects/{project_id}/generation-runs",
             limit=limit,
             cursor=cursor,

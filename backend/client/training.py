@@ -9,21 +9,21 @@ from backend.schemas import training
 class Training(Resource):
     """Training runs and their loss curves."""
 
-    def start(self, project_id: int, body: training.TrainingRunGiven) -> training.TrainingRunShown:
+    def start(self, project_id: int, body: training.TrainingRunIn) -> training.TrainingRunOut:
         """Queue a training."""
         path = f"/v1/projects/{project_id}/training-runs"
-        return self._wire.create(training.TrainingRunShown, path, body)
+        return self._wire.create(training.TrainingRunOut, path, body)
 
-    def get(self, training_run_id: int) -> training.TrainingRunShown:
+    def get(self, training_run_id: int) -> training.TrainingRunOut:
         """One training run."""
-        return self._wire.get(training.TrainingRunShown, f"/v1/training-runs/{training_run_id}")
+        return self._wire.get(training.TrainingRunOut, f"/v1/training-runs/{training_run_id}")
 
     def progress(self, training_run_id: int) -> training.TrainingProgress:
         """Its loss curve so far."""
         path = f"/v1/training-runs/{training_run_id}/progress"
         return self._wire.get(training.TrainingProgress, path)
 
-    def list(self, project_id: int) -> list[training.TrainingRunShown]:
+    def list(self, project_id: int) -> list[training.TrainingRunOut]:
         """The training runs, newest first."""
         path = f"/v1/projects/{project_id}/training-runs"
-        return self._wire.get_list(training.TrainingRunShown, path)
+        return self._wire.get_list(training.TrainingRunOut, path)

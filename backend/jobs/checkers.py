@@ -12,15 +12,15 @@ from typing import Any
 
 from backend.db import reading, utc_now
 from backend.engines.base import Engine
-from backend.jobs.parts import Parts, Workshop
 from backend.jobs.preflight import check_and_record
-from backend.services.checks import checkers
+from backend.jobs.running.parts import Parts, Workshop
 from backend.services.checks.asker import EngineAsker
+from backend.services.checks.checkers import checkers
 from backend.services.models.preflight import report as preflight
 from backend.services.models.versions import register_base, served_model, serving_groups
 from backend.tables.models import ModelVersion
-from evaluators.checks.checker import judge_sentences, sentences_of
-from evaluators.checks.checker_report import JudgedSentence, JudgedText, report_checker
+from evaluators.checks.checker.checker import judge_sentences, sentences_of
+from evaluators.checks.checker.report import JudgedSentence, JudgedText, report_checker
 
 CHUNK = 32
 Asked = tuple[str, str]  # source and sentence

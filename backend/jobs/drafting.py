@@ -15,16 +15,16 @@ from typing import Any
 from backend.db import reading, utc_now
 from backend.executors.spread import spread_over
 from backend.jobs.generate import write_missing
-from backend.jobs.parts import Parts, Workshop
+from backend.jobs.running.parts import Parts, Workshop
 from backend.services import queue
-from backend.services.datasets.shots import encoder_folder
+from backend.services.datasets.prompts.shots import encoder_folder
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.runs import generation
 from backend.services.runs.scoring import allowed_metrics
 from backend.services.synthetic import batches, draftings, storing
 from backend.services.synthetic.sifting import Bounds, Encode, sift
 from backend.tables.queue import Job, JobState
-from backend.tables.synthetic import Shape
+from backend.tables.synthetic import DraftShape
 
 
 def draft_parts(shop: Workshop, job: Job) -> Parts:
@@ -51,7 +51,7 @@ def _sift_batch(shop: Workshop, drafting_id: int, run_id: int) -> None:
         drafting = draftings.get_drafting(session, drafting_id)
         generation.require_complete(session, run_id)
         written, beside = batches.read_batch(session, drafting, run_id)
-        shape = Shape(drafting.shape)
+        shape = DraftShape(drafting.shape)
         bounds = Bounds(**drafting.asked["bounds"])
         encode = _encoder(shop, drafting.project_id, drafting.asked.get("encoder"))
     found = sift(

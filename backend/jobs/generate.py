@@ -24,12 +24,12 @@ from backend.engines.base import (
     SamplingParams,
 )
 from backend.errors import EngineError, EngineUnavailable, InvalidInput
-from backend.jobs.parts import Parts, Workshop
 from backend.jobs.preflight import refuse_models
-from backend.jobs.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
+from backend.jobs.running.parts import Parts, Workshop
+from backend.jobs.running.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
 from backend.services import chunks, queue
 from backend.services.chunks import LeasedChunk
-from backend.services.datasets.prompts import prompt_spec
+from backend.services.datasets.prompts.prompts import prompt_spec
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.versions import (
     register_base,

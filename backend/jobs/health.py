@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from backend.db import reading, utc_now
 from backend.executors.spread import spread_over
-from backend.jobs.parts import Parts, Workshop
+from backend.jobs.running.parts import Parts, Workshop
 from backend.services import queue
 from backend.services.datasets.health.kinds import look_for, put_together
 from backend.services.datasets.health.reports import (
     get_report,
     keep_report,
-    kinds_asked,
     read_material,
+    requested_kinds,
 )
 from backend.services.metric_specs import allowed_metrics
 from backend.tables.queue import Job, JobState
@@ -31,7 +31,7 @@ def health_parts(shop: Workshop, job: Job) -> Parts:
     """
     with reading(shop.sessions) as session:
         report = get_report(session, job.subject_id)
-        names, allowed = kinds_asked(report), allowed_metrics(shop.settings, report.project_id)
+        names, allowed = requested_kinds(report), allowed_metrics(shop.settings, report.project_id)
         material = read_material(session, job.subject_id, allowed=allowed)
     executor = shop.executor()
     material = replace(

@@ -20,11 +20,11 @@ from backend.engines import ELSEWHERE
 from backend.errors import Conflict
 from backend.executors.worth import map_if_worth
 from backend.jobs.checkers import load_model, require_preflight
-from backend.jobs.parts import Parts, Workshop
-from backend.jobs.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
+from backend.jobs.running.parts import Parts, Workshop
+from backend.jobs.running.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
 from backend.services import chunks, queue
-from backend.services.checks.asked import AskedCheck, find_asked_check
 from backend.services.checks.asker import EngineAsker, Questions
+from backend.services.checks.model_checks import ModelCheck, find_model_check
 from backend.services.checks.risk import score_run_risks
 from backend.services.chunks import LeasedChunk
 from backend.services.metric_specs import BUILT_IN
@@ -36,7 +36,7 @@ from backend.tables.queue import Job, JobState
 from backend.tables.runs import IMPORT
 
 if TYPE_CHECKING:
-    from evaluators.checks.asked import Prompt
+    from evaluators.checks.models.interface import Prompt
     from evaluators.chunks import ScoreChunk
     from evaluators.metric import Metric
 
@@ -46,7 +46,7 @@ ASKED_CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _ScorePlan:
     """How the metrics of a score run are computed.
 
     Attributes:
@@ -100,16 +100,16 @@ def help_to_score(shop: Workshop, job: Job) -> Parts:
         _finish(shop, job)
 
 
-def _plan(shop: Workshop, session: Session, score_run_id: int) -> _Plan:
-    from evaluators.registry import is_asked, is_fitted, loads_model
+def _plan(shop: Workshop, session: Session, score_run_id: int) -> _ScorePlan:
+    from evaluators.registry import asks_model, is_fitted, loads_model
 
     run = scoring.get_score_run(session, score_run_id)
     project_id = run.generation_run.project_id
     names = list(dict.fromkeys(spec.metric for spec in scoring.metric_specs(run)))
-    asked = tuple(name for name in names if is_asked(name))
+    asked = tuple(name for name in names if asks_model(name))
     fitted = tuple(name for name in names if is_fitted(name))
     alone = tuple(name for name in names if name not in asked + fitted)
-    return _Plan(
+    return _ScorePlan(
         project_id,
         alone,
         frozenset(name for name in alone if loads_model(name)),
@@ -129,7 +129,7 @@ def _lay_down(shop: Workshop, job: Job) -> None:
         chunks.lay_down_chunks(session, job.id, job.attempt, ranges)
 
 
-def _score_later(shop: Workshop, job: Job, plan: _Plan) -> Parts:
+def _score_later(shop: Workshop, job: Job, plan: _ScorePlan) -> Parts:
     score_run_id = job.subject_id
     with reading(shop.sessions) as session:
         units = scoring.pending_units(session, score_run_id)
@@ -155,7 +155,7 @@ def _only(units: Sequence[scoring.ScoreUnit], name: str) -> list[scoring.ScoreUn
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _LeasedChunk:
     """A chunk that this worker has leased, with what is to be computed of it, and where."""
 
     lease: LeasedChunk
@@ -163,7 +163,7 @@ class _Taken:
     loading: ScoreChunk
 
 
-def _score_free(shop: Workshop, job: Job, plan: _Plan, *, helping: bool = False) -> Parts:
+def _score_free(shop: Workshop, job: Job, plan: _ScorePlan, *, helping: bool = False) -> Parts:
     """Score chunks while any are free; a helper leaves where it is wanted elsewhere.
 
     The executor computes, while this process alone reads the database and writes to it.
@@ -171,8 +171,8 @@ def _score_free(shop: Workshop, job: Job, plan: _Plan, *, helping: bool = False)
     from evaluators.chunks import Timing, score_chunk, this_process
 
     with reading(shop.sessions) as session:
-        left = chunks.standing_of(session, job.id, job.attempt).left
-    window: deque[_Taken] = deque()
+        left = chunks.chunk_progress(session, job.id, job.attempt).left
+    window: deque[_LeasedChunk] = deque()
     with Leases(shop, job) as leases:
 
         def pure_chunks() -> Iterator[ScoreChunk]:
@@ -212,7 +212,7 @@ def _outputs(chunk: ScoreChunk) -> int:
     return len(chunk.outputs)
 
 
-def _next_chunk(shop: Workshop, job: Job, plan: _Plan, leases: Leases) -> _Taken | None:
+def _next_chunk(shop: Workshop, job: Job, plan: _ScorePlan, leases: Leases) -> _LeasedChunk | None:
     """The next free chunk of which something lacks; None where none is free."""
     while (lease := leases.lease()) is not None:
         taken = _load_chunk(shop, job.subject_id, plan, lease)
@@ -224,8 +224,8 @@ def _next_chunk(shop: Workshop, job: Job, plan: _Plan, leases: Leases) -> _Taken
 
 
 def _load_chunk(
-    shop: Workshop, score_run_id: int, plan: _Plan, lease: LeasedChunk
-) -> _Taken | None:
+    shop: Workshop, score_run_id: int, plan: _ScorePlan, lease: LeasedChunk
+) -> _LeasedChunk | None:
     with reading(shop.sessions) as session:
         units = scoring.pending_units(session, score_run_id, between=(lease.first, lease.last))
         units = _without(units, plan.later)
@@ -237,7 +237,7 @@ def _load_chunk(
             scoring.chunk_of(some, written, made_of=plan.made_of, others=others)
             for some in (_without(units, plan.loading), _among(units, plan.loading))
         )
-    return _Taken(lease, pure, loading)
+    return _LeasedChunk(lease, pure, loading)
 
 
 def _among(units: Sequence[scoring.ScoreUnit], names: Collection[str]) -> list[scoring.ScoreUnit]:
@@ -252,7 +252,7 @@ def _score_asking(
     score_run_id = job.subject_id
     (name,) = units[0].metrics
     with reading(shop.sessions) as session:
-        check = find_asked_check(session, project_id, name)
+        check = find_model_check(session, project_id, name)
         engine_name = _engine_of(shop, session, score_run_id, check)
         base = register_base(session, project_id)
     with shop.spending.holding_engine(job.id, engine_name):
@@ -266,7 +266,7 @@ def _score_asking(
 
 
 def _questions(
-    shop: Workshop, check: AskedCheck, units: Sequence[scoring.ScoreUnit]
+    shop: Workshop, check: ModelCheck, units: Sequence[scoring.ScoreUnit]
 ) -> list[Prompt]:
     """What a check would ask an adapter of the first outputs; the base is what any run checks."""
     if check.model.without_prompt.adapter_path is None:
@@ -291,7 +291,7 @@ def _score_fitted(shop: Workshop, score_run_id: int, units: Sequence[scoring.Sco
         yield
 
 
-def _engine_of(shop: Workshop, session: Session, score_run_id: int, check: AskedCheck) -> str:
+def _engine_of(shop: Workshop, session: Session, score_run_id: int, check: ModelCheck) -> str:
     """The engine of the run, if it can hold the model; of imported outputs that of the settings."""
     if check.model.kind == ModelKind.SERVED:
         return ELSEWHERE

@@ -22,9 +22,9 @@ from backend.rubrics import (
     Criterion,
     Rubric,
 )
-from backend.schemas.review.desk import ItemView, ShownOutput
+from backend.schemas.review.desk import ItemView, OutputText
 from backend.services import review
-from backend.services.review import Answer, Choice
+from backend.services.review import Answer, SideChoice
 from backend.tables.accounts import User
 from backend.tables.datasets import Origin
 from backend.tables.review import ReviewItem
@@ -138,7 +138,7 @@ def _answer_next(
     return [*did, "n_slips"] if slip else did
 
 
-_EMPTY = ShownOutput(text="")
+_EMPTY = OutputText(text="")
 
 
 def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) -> Answer:
@@ -213,12 +213,12 @@ def _overlap(said: list[str], meant: list[str]) -> float:
     return token_f1(" ".join(said), " ".join(meant))
 
 
-def _vote(left: Closeness, right: Closeness, *, slip: bool) -> Choice:
+def _vote(left: Closeness, right: Closeness, *, slip: bool) -> SideChoice:
     if abs(left.closeness - right.closeness) < CLOSE_CALL:
         both_bad = bool(left.complaint and right.complaint)
-        tie = Choice.BOTH_BAD if both_bad else Choice.TIE
-        return Choice.CANNOT_JUDGE if slip else tie
-    return Choice.LEFT if (left.closeness > right.closeness) != slip else Choice.RIGHT
+        tie = SideChoice.BOTH_BAD if both_bad else SideChoice.TIE
+        return SideChoice.CANNOT_JUDGE if slip else tie
+    return SideChoice.LEFT if (left.closeness > right.closeness) != slip else SideChoice.RIGHT
 
 
 def _required_texts(rubric: Rubric) -> dict[str, object]:

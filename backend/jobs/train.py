@@ -29,9 +29,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading, utc_now
 from backend.errors import StropError
 from backend.jobs.checkers import measure_parts
-from backend.jobs.parts import Parts, Workshop
+from backend.jobs.running.parts import Parts, Workshop
 from backend.services import queue
-from backend.services.checks.checkers import checker_of_run
+from backend.services.checks.checkers.checkers import checker_of_run
 from backend.services.training import runs as training
 from backend.services.training.files import RunFiles, run_files
 from backend.settings import Settings, bare_environment
@@ -138,7 +138,7 @@ class TrainingFailed(StropError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _TrainingPlan:
     """What the job needs to know of its run."""
 
     run_id: int
@@ -160,7 +160,7 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
     """
     with reading(shop.sessions) as session:
         run = training.get_training_run(session, job.subject_id)
-        plan = _Plan(
+        plan = _TrainingPlan(
             run.id, Path(run.output_dir), run_files(run, shop.settings), _again(session, run.id)
         )
     for _ in range(ADOPTIONS):
@@ -186,7 +186,9 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
             )
 
 
-def _measured(shop: Workshop, job: Job, plan: _Plan, weights: training.TrainedWeights) -> Parts:
+def _measured(
+    shop: Workshop, job: Job, plan: _TrainingPlan, weights: training.TrainedWeights
+) -> Parts:
     """A checker is registered before it is measured, so that a measurement can be done again."""
     with shop.sessions.begin() as session:
         if not queue.holds_job(session, job.id, job.attempt):
@@ -197,7 +199,7 @@ def _measured(shop: Workshop, job: Job, plan: _Plan, weights: training.TrainedWe
     yield from measure_parts(shop, plan.run_id)
 
 
-def _wait_for_trainer(shop: Workshop, plan: _Plan) -> Parts:
+def _wait_for_trainer(shop: Workshop, plan: _TrainingPlan) -> Parts:
     """Adopt the living trainer, or start one, and wait for its end."""
     if lock_is_held(lock_file(plan.output_dir)):
         yield from _while(shop, lambda: lock_is_held(lock_file(plan.output_dir)))
@@ -217,7 +219,7 @@ def _while(shop: Workshop, lives: Callable[[], bool]) -> Parts:
         time.sleep(POLL_SECONDS)
 
 
-def start_trainer(shop: Workshop, plan: _Plan) -> subprocess.Popen[bytes]:
+def start_trainer(shop: Workshop, plan: _TrainingPlan) -> subprocess.Popen[bytes]:
     """Start the trainer in a session of its own; it writes to the run's log."""
     import training as package
 
@@ -268,7 +270,7 @@ def _again(session: Session, run_id: int) -> str:
     return f"strop train --resume {run_id}" if part_of is None else "strop round resume"
 
 
-def _failure(plan: _Plan, code: int | None = None) -> TrainingFailed:
+def _failure(plan: _TrainingPlan, code: int | None = None) -> TrainingFailed:
     lines = []
     if plan.files.log.is_file():
         text = plan.files.log.read_text(encoding="utf-8", errors="replace")

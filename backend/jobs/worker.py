@@ -27,13 +27,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from backend.db import connect, reading, utc_now
 from backend.engines import open_engine
 from backend.errors import InvalidInput
-from backend.jobs import transact
 from backend.jobs.drafting import draft_parts
 from backend.jobs.generate import generate_parts, help_to_generate
 from backend.jobs.health import health_parts
-from backend.jobs.parts import Kind, OpenEngine, Preflight, Workshop
 from backend.jobs.preflight import check_models
-from backend.jobs.reconcile import offer_help, reconcile
+from backend.jobs.running import transact
+from backend.jobs.running.parts import Kind, OpenEngine, Preflight, Workshop
+from backend.jobs.running.reconcile import offer_help, reconcile
 from backend.jobs.score import help_to_score, score_parts
 from backend.jobs.train import TrainerEnder, train_parts
 from backend.jobs.webhooks import deliver_due, keep_delivering
@@ -41,8 +41,8 @@ from backend.services import queue
 from backend.services.accounts.sealing import open_seal
 from backend.services.audit import ACTOR, Actor
 from backend.services.audit.heads import seal_and_note
-from backend.services.clearing import BATCH, clear_outlived
 from backend.services.erasure.acts import resume_erasures
+from backend.services.erasure.clearing import BATCH, clear_outlived
 from backend.services.erasure.retention import sweep
 from backend.services.queue import ALL_QUEUES
 from backend.services.rounds import advance_rounds
@@ -75,7 +75,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Worker:
+class WorkerProcess:
     """One worker process at work.
 
     Attributes:
@@ -332,7 +332,7 @@ def run_worker(
     shop = Workshop(settings, sessions, settings.executor_id, engines, checks, kinds, helpers)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: shop.stopping.set())
-    worker = Worker(shop, queues, until_idle=until_idle, pulse=pulse)
+    worker = WorkerProcess(shop, queues, until_idle=until_idle, pulse=pulse)
     worker.start()
     code = 1
     try:
@@ -344,7 +344,7 @@ def run_worker(
         end_process(worker, code)
 
 
-def end_process(worker: Worker, code: int) -> NoReturn:
+def end_process(worker: WorkerProcess, code: int) -> NoReturn:
     """End the process: the job engine's pollers take seconds, and nothing waits for them."""
     try:
         worker.stop()

@@ -29,11 +29,11 @@ from backend.rubrics.scales import (
     Multi,
     Number,
     Option,
-    Part,
+    RubricPart,
     Severity,
     Stars,
     Text,
-    Verdict,
+    VerdictScale,
     Weight,
     YesNo,
     chosen_options,
@@ -59,7 +59,7 @@ __all__ = [
     "Severity",
     "Stars",
     "Text",
-    "Verdict",
+    "VerdictScale",
     "YesNo",
     "chosen_options",
     "dump_rubric",
@@ -77,7 +77,7 @@ LIBRARY = "backend.rubrics.library"
 LATER = ("examples", "span_help", "severities", "span_weights")
 
 
-class Rubric(Part):
+class Rubric(RubricPart):
     """A named list of criteria with the guidelines that experts read first.
 
     A rubric for blind pairs may have no criterion: the vote itself is the answer.

@@ -67,13 +67,13 @@ class Outcome(NamedTuple):
     is_rate: bool
 
 
-class Part(BaseModel):
+class RubricPart(BaseModel):
     """A piece of a rubric: frozen, and with no key but its own."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Illustration(Part):
+class Illustration(RubricPart):
     """An output, or a passage of one, with the answer that it deserves and why."""
 
     text: str = Field(min_length=1)
@@ -81,7 +81,7 @@ class Illustration(Part):
     why: str = ""
 
 
-class Question(Part):
+class Question(RubricPart):
     """What all scales have.
 
     Attributes:
@@ -189,7 +189,7 @@ class YesNo(Question):
         return "no" if categories else "yes"
 
 
-class Verdict(Question):
+class VerdictScale(Question):
     """Pass, fail or critical fail; the number is 1, 0 or -1.
 
     Critical is what no amount of good work elsewhere makes up for: `critical` says what that is.
@@ -288,7 +288,7 @@ class Stars(Question):
         return 1 + round((self.n - 1) * closeness)
 
 
-class Option(Part):
+class Option(RubricPart):
     """One category: the stored name, and the words that people read."""
 
     name: str = Field(pattern=NAME)
@@ -482,9 +482,9 @@ class Text(Question):
 
 
 Criterion = Annotated[
-    YesNo | Verdict | Stars | Category | Multi | Number | Text, Field(discriminator="scale")
+    YesNo | VerdictScale | Stars | Category | Multi | Number | Text, Field(discriminator="scale")
 ]
-SCALES: tuple[type[Question], ...] = (YesNo, Verdict, Stars, Category, Multi, Number, Text)
+SCALES: tuple[type[Question], ...] = (YesNo, VerdictScale, Stars, Category, Multi, Number, Text)
 
 
 def validate_answer(criterion: Criterion, value: object) -> CheckedAnswer | None:
@@ -554,7 +554,7 @@ def _decimal(text: str) -> Decimal | None:
 Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
-class Severity(Part):
+class Severity(RubricPart):
     """How grave a marked error is. `weight` is its penalty, 0 for a remark that costs nothing."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from backend.errors import InvalidInput, UnknownName
-from backend.rubrics import CheckedAnswer, Criterion, Rubric, Verdict, chosen_options
+from backend.rubrics import CheckedAnswer, Criterion, Rubric, VerdictScale, chosen_options
 
 MARKED = "marked"
 MOST_CHARACTERS = 500
@@ -30,7 +30,7 @@ _ORDERS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _ConditionPart:
     criterion: str
     sign: str
     values: tuple[str, ...]
@@ -54,7 +54,7 @@ class WrongWhen:
 
     text: str
     marked: bool
-    parts: tuple[_Part, ...]
+    parts: tuple[_ConditionPart, ...]
 
     @property
     def criteria(self) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def parse_wrong(text: str) -> WrongWhen:
 _FORM = "Write it as marked, faithful=no, verdict=fail|critical_fail or quality<3."
 
 
-def _part(piece: str) -> _Part:
+def _part(piece: str) -> _ConditionPart:
     found = _PART.fullmatch(piece)
     if found is None:
         raise InvalidInput(f"{piece[:80]!r} says of no answer that it is wrong.", hint=_FORM)
@@ -102,12 +102,12 @@ def _part(piece: str) -> _Part:
         raise InvalidInput(f"{piece[:80]!r} names an empty answer.", hint=_FORM)
     if sign in _ORDERS and (len(values) > 1 or not re.fullmatch(r"-?\d+(\.\d+)?", values[0])):
         raise InvalidInput(f"{piece[:80]!r} compares with no number.", hint=_FORM)
-    return _Part(criterion, sign, values)
+    return _ConditionPart(criterion, sign, values)
 
 
 def default_wrong(rubric: Rubric) -> WrongWhen:
     """Where nothing is stated: a marked error, a correction, or a verdict that is no pass."""
-    verdicts = [one.name for one in rubric.criteria if isinstance(one, Verdict)]
+    verdicts = [one.name for one in rubric.criteria if isinstance(one, VerdictScale)]
     return parse_wrong(",".join([MARKED, *(f"{name}!=pass" for name in verdicts)]))
 
 
@@ -125,7 +125,7 @@ def check_wrong(when: WrongWhen, rubric: Rubric) -> None:
         _check_values(part, known[part.criterion])
 
 
-def _check_values(part: _Part, criterion: Criterion) -> None:
+def _check_values(part: _ConditionPart, criterion: Criterion) -> None:
     if part.sign in _ORDERS:
         if not criterion.has_number:
             raise InvalidInput(f"Answers to {criterion.name} have no number to compare.")

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PlainSerializer, SecretStr
 
-from backend.schemas.common import NAME_PATTERN, Given, Shown
-from backend.schemas.projects import ProjectShown
+from backend.schemas.common import NAME_PATTERN, RequestBody, ResponseBody
+from backend.schemas.projects import ProjectOut
 
 # Hidden wherever it is printed; the client sends it in the body of a request.
 Sent = Annotated[
@@ -17,7 +17,7 @@ Sent = Annotated[
 RoleName = Literal["admin", "lead", "engineer", "expert"]
 
 
-class UserShown(Shown):
+class UserOut(ResponseBody):
     """A person as admins and engineers of the project see them."""
 
     id: int
@@ -30,17 +30,17 @@ class UserShown(Shown):
     created_at: datetime
 
 
-class Me(Shown):
+class Me(ResponseBody):
     """Who is signed in, and the projects that they may see (none for an expert)."""
 
     id: int
     name: str
     pseudonym: str
     role: RoleName
-    projects: list[ProjectShown]
+    projects: list[ProjectOut]
 
 
-class UserGiven(Given):
+class UserIn(RequestBody):
     """A new person. An engineer or expert without a project reaches nothing."""
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
@@ -49,14 +49,14 @@ class UserGiven(Given):
     project_ids: list[int] = Field(default_factory=list, max_length=100)
 
 
-class TokenGiven(Given):
+class TokenIn(RequestBody):
     """A token for a program that acts as the person who asks for it."""
 
     name: str = Field(min_length=1, max_length=120)
     days: int | None = Field(90, ge=1, le=3650, description="Life in days; null never expires.")
 
 
-class TokenShown(Shown):
+class TokenOut(ResponseBody):
     """A token without its secret."""
 
     id: int
@@ -67,13 +67,13 @@ class TokenShown(Shown):
     revoked_at: datetime | None
 
 
-class TokenMade(TokenShown):
+class TokenCreated(TokenOut):
     """A new token; the secret is shown this once."""
 
     secret: str
 
 
-class UserChanged(Given):
+class UserChanged(RequestBody):
     """What an admin changes of a person; what is left out stays."""
 
     role: RoleName | None = None
@@ -81,14 +81,14 @@ class UserChanged(Given):
     second_factor_required: bool | None = None
 
 
-class PasswordChanged(Given):
+class PasswordChanged(RequestBody):
     """One's own password, and the new one."""
 
     current: SecretStr = Field(max_length=1000)
     new: SecretStr = Field(min_length=12, max_length=1000)
 
 
-class SessionShown(Shown):
+class SessionOut(ResponseBody):
     """A browser in which I am signed in; `current` is the one that asks."""
 
     id: int
@@ -99,14 +99,14 @@ class SessionShown(Shown):
     current: bool = False
 
 
-class SignInWays(Shown):
+class SignInWays(ResponseBody):
     """By what people sign in: passwords, and a provider, which the button names."""
 
     passwords: Literal["on", "off", "admins-only"]
     provider: str | None
 
 
-class SecondFactorShown(Shown):
+class SecondFactorOut(ResponseBody):
     """A person's second factor; `offered` only to those who have a password here."""
 
     offered: bool
@@ -115,7 +115,7 @@ class SecondFactorShown(Shown):
     recovery_codes_left: int
 
 
-class EnrolmentShown(Shown):
+class EnrolmentOut(ResponseBody):
     """What an authenticator app is given; shown this once. `qr_svg` draws `uri`."""
 
     secret: str
@@ -123,31 +123,31 @@ class EnrolmentShown(Shown):
     qr_svg: str
 
 
-class PasswordGiven(Given):
+class PasswordIn(RequestBody):
     """One's own password, to show that it is oneself."""
 
     password: Sent = Field(max_length=1000)
 
 
-class CodeGiven(Given):
+class CodeIn(RequestBody):
     """A code of the authenticator."""
 
     code: Sent = Field(max_length=40)
 
 
-class RecoveryCodes(Shown):
+class RecoveryCodes(ResponseBody):
     """Codes that each stand in for the authenticator once; shown this once."""
 
     codes: list[str]
 
 
-class LinkGiven(Given):
+class LinkIn(RequestBody):
     """A link for a person to set a new password."""
 
     hours: int = Field(24, ge=1, le=168, description="Hours for which the link is good.")
 
 
-class LinkMade(Shown):
+class LinkCreated(ResponseBody):
     """A new link, shown this once."""
 
     url: str

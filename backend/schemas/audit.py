@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from backend.schemas.common import Shown
+from backend.schemas.common import ResponseBody
 
 
-class AuditEntryShown(Shown):
+class AuditEntryOut(ResponseBody):
     """One act.
 
     Attributes:
@@ -33,7 +33,7 @@ class AuditEntryShown(Shown):
     detail: dict[str, Any]
 
 
-class AuditStatus(Shown):
+class AuditStatus(ResponseBody):
     """How the chain stands now.
 
     Attributes:

@@ -16,7 +16,7 @@ NAME_PATTERN = r"^[\w][\w .@+-]*$"
 LARGEST_INTEGER = 2**63 - 1  # of both databases
 
 
-class Given(BaseModel):
+class RequestBody(BaseModel):
     """A request body: an unknown field is an error, and so is a value that no database keeps.
 
     These are NUL and half surrogate pairs in text, numbers that are not finite, and integers beyond
@@ -73,7 +73,7 @@ def _leaves(value: Any) -> Iterator[Any]:
                 yield leaf
 
 
-class Shown(BaseModel):
+class ResponseBody(BaseModel):
     """A response body: read from rows, and by clients older than the server."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
@@ -85,7 +85,7 @@ class Shown(BaseModel):
         return cls(**{name: getattr(source, name) for name in fields}, **more)
 
 
-class Page(Shown, Generic[Item]):
+class Page(ResponseBody, Generic[Item]):
     """One page of a list; `next` is the cursor of the following page, None on the last."""
 
     items: list[Item]
@@ -98,7 +98,7 @@ AcceptLeaks = Annotated[
 ]
 
 
-class Problem(Shown):
+class Problem(ResponseBody):
     """An error as RFC 9457 problem details. `type` ends with the slug of the error."""
 
     type: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backend.schemas.common import Shown
+from backend.schemas.common import ResponseBody
 from backend.schemas.review.reports import Measured
 
 MOST_NAMED = 5
 
 
-class SpentShown(Shown):
+class SpentOut(ResponseBody):
     """What `n` of `n_all` parts took together.
 
     Attributes:
@@ -45,7 +45,7 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.3g}"
 
 
-class PricesShown(Shown):
+class PricesOut(ResponseBody):
     """What a lead has stated. `prompt` and `completion` are of a million tokens, by the bar."""
 
     bar: str | None
@@ -72,7 +72,7 @@ class PricesShown(Shown):
         return tokens, hour
 
 
-class RunCostShown(Shown):
+class RunCostOut(ResponseBody):
     """What a run took: tokens, seconds of its jobs and their workers, and tokens in money."""
 
     run_id: int
@@ -82,29 +82,29 @@ class RunCostShown(Shown):
     models: tuple[str, ...]
     answers: int
     failed: int
-    prompt_tokens: SpentShown
-    completion_tokens: SpentShown
-    generating: SpentShown
-    scoring: SpentShown
-    processor: SpentShown
-    gpu: SpentShown
-    money: SpentShown
+    prompt_tokens: SpentOut
+    completion_tokens: SpentOut
+    generating: SpentOut
+    scoring: SpentOut
+    processor: SpentOut
+    gpu: SpentOut
+    money: SpentOut
 
 
-class TrainingCostShown(Shown):
+class TrainingCostOut(ResponseBody):
     """What a training took by its ledger: seconds by the clock, of processors, and of GPUs."""
 
     training_run_id: int
     adapter: str
     starts: int | None
-    clock: SpentShown
-    processor: SpentShown
-    gpu: SpentShown
-    tokens: SpentShown
-    money: SpentShown
+    clock: SpentOut
+    processor: SpentOut
+    gpu: SpentOut
+    tokens: SpentOut
+    money: SpentOut
 
 
-class RoundCostShown(Shown):
+class RoundCostOut(ResponseBody):
     """What a round took so far; `money` is a sum for each currency."""
 
     round_id: int
@@ -113,17 +113,17 @@ class RoundCostShown(Shown):
     adapter: str
     runs: int
     n_simulated: int
-    clock: SpentShown
-    processor: SpentShown
-    gpu: SpentShown
-    tokens: SpentShown
-    trained_tokens: SpentShown
-    minutes: SpentShown
-    money: tuple[SpentShown, ...]
+    clock: SpentOut
+    processor: SpentOut
+    gpu: SpentOut
+    tokens: SpentOut
+    trained_tokens: SpentOut
+    minutes: SpentOut
+    money: tuple[SpentOut, ...]
     unpriced: tuple[str, ...]
 
 
-class ReviewCostShown(Shown):
+class ReviewCostOut(ResponseBody):
     """What the reviews of a queue took, in all and for each item that was judged."""
 
     queue_id: int
@@ -131,21 +131,21 @@ class ReviewCostShown(Shown):
     kind: str
     reviews: int
     n_simulated: int
-    minutes: SpentShown
-    money: SpentShown
+    minutes: SpentOut
+    money: SpentOut
     minutes_per_item: Measured
     money_per_item: Measured
 
 
-class CostsShown(Shown):
+class CostsOut(ResponseBody):
     """What the newest things of a project took, at most `limit` of each kind."""
 
-    prices: PricesShown
+    prices: PricesOut
     limit: int
-    runs: list[RunCostShown]
-    trainings: list[TrainingCostShown]
-    rounds: list[RoundCostShown]
-    reviews: list[ReviewCostShown]
+    runs: list[RunCostOut]
+    trainings: list[TrainingCostOut]
+    rounds: list[RoundCostOut]
+    reviews: list[ReviewCostOut]
     notes: tuple[str, ...]
 
     @property
@@ -155,7 +155,7 @@ class CostsShown(Shown):
         for name, thing in self._named():
             for value in thing.__dict__.values():
                 for spent in value if isinstance(value, tuple) else (value,):
-                    said = isinstance(spent, SpentShown) and (spent.error or spent.note)
+                    said = isinstance(spent, SpentOut) and (spent.error or spent.note)
                     if said and name not in found.setdefault(said, []):
                         found[said].append(name)
             for said in getattr(thing, "unpriced", ()):
@@ -163,7 +163,7 @@ class CostsShown(Shown):
                     found[said].append(name)
         return [f"{_listed(names)}: {said}" for said, names in found.items()]
 
-    def _named(self) -> Iterator[tuple[str, Shown]]:
+    def _named(self) -> Iterator[tuple[str, ResponseBody]]:
         yield from ((f"run {one.run_id}", one) for one in self.runs)
         yield from ((f"training {one.training_run_id}", one) for one in self.trainings)
         yield from ((f"round {one.number}", one) for one in self.rounds)

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
+from backend.schemas.common import NAME_PATTERN, AcceptLeaks, RequestBody, ResponseBody
 
 
-class TrainingSetShown(Shown):
+class TrainingSetOut(ResponseBody):
     """A frozen set. `recipe` holds what went in and how many rows were refused, and why;
     `in_words` says the same in sentences.
     """
@@ -26,7 +26,7 @@ class TrainingSetShown(Shown):
     in_words: list[str] = Field(default_factory=list)
 
 
-class TrainingSetGiven(Given):
+class TrainingSetIn(RequestBody):
     """Freeze a training set by a recipe (checked by the curation service)."""
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)

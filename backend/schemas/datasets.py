@@ -7,18 +7,18 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import NAME_PATTERN, AcceptLeaks, Given, Shown
+from backend.schemas.common import NAME_PATTERN, AcceptLeaks, RequestBody, ResponseBody
 from backend.schemas.turns import TurnPlace
 
 
-class SplitShown(Shown):
+class SplitOut(ResponseBody):
     """Size of a split."""
 
     examples: int
     groups: int
 
 
-class DatasetVersionShown(Shown):
+class DatasetVersionOut(ResponseBody):
     """An immutable version of a dataset."""
 
     id: int
@@ -28,11 +28,11 @@ class DatasetVersionShown(Shown):
     digest: str
     n_examples: int
     source_name: str
-    splits: dict[str, SplitShown]
+    splits: dict[str, SplitOut]
     created_at: datetime
 
 
-class ExampleShown(Shown):
+class ExampleOut(ResponseBody):
     """One example; of a conversation, `input` is the transcript of its `messages`.
 
     `turns` are the stretches of the input that each message takes.
@@ -50,7 +50,7 @@ class ExampleShown(Shown):
     split: str
 
 
-class DatasetGiven(Given):
+class DatasetIn(RequestBody):
     """A new version of a dataset: rows as `strop dataset import` reads them from a file.
 
     That is {"input" or "messages", "context"?, "reference" or "references", "id"?, "group"?,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from backend.schemas.common import Given
+from backend.schemas.common import RequestBody
 
 
-class DossierKeyShown(BaseModel):
+class DossierKeyOut(BaseModel):
     """What dossiers of this installation are checked by."""
 
     public_key: str
 
 
-class DossierQuestionShown(BaseModel):
+class DossierQuestionOut(BaseModel):
     """A question that Strop cannot answer, with the newest answer of the team."""
 
     name: str
@@ -24,13 +24,13 @@ class DossierQuestionShown(BaseModel):
     answered_at: str | None
 
 
-class DossierAnswersShown(BaseModel):
+class DossierAnswersOut(BaseModel):
     """All questions, in the order of the headings."""
 
-    questions: list[DossierQuestionShown]
+    questions: list[DossierQuestionOut]
 
 
-class DossierAnswersGiven(Given):
+class DossierAnswersIn(RequestBody):
     """Answers by question; an empty one is none."""
 
     answers: dict[str, str] = Field(min_length=1, max_length=100)

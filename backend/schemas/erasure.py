@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 
-class ErasureGiven(Given):
+class ErasureIn(RequestBody):
     """Erase an example or a group of a project.
 
     Attributes:
@@ -24,13 +24,13 @@ class ErasureGiven(Given):
     copies: bool = True
 
 
-class PersonErasureGiven(Given):
+class PersonErasureIn(RequestBody):
     """Erase a person."""
 
     reason: str = Field(min_length=1, max_length=500)
 
 
-class ErasureShown(Shown):
+class ErasureOut(ResponseBody):
     """An erasure; `found` is what it came to, in names, ids and counts."""
 
     id: int
@@ -45,7 +45,7 @@ class ErasureShown(Shown):
     done_at: datetime | None
 
 
-class ErasurePreview(Shown):
+class ErasurePreview(ResponseBody):
     """What hangs on what is to be erased; nothing is gone yet."""
 
     subject: str
@@ -53,7 +53,7 @@ class ErasurePreview(Shown):
     found: dict[str, Any]
 
 
-class RetentionShown(Shown):
+class RetentionOut(ResponseBody):
     """For how many days one kind is kept; None is for good."""
 
     kind: str
@@ -62,7 +62,7 @@ class RetentionShown(Shown):
     is_default: bool
 
 
-class RetentionGiven(Given):
+class RetentionIn(RequestBody):
     """Keep a kind for so many days."""
 
     kind: str = Field(min_length=1, max_length=40)

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 SourceName = Literal["label-studio", "argilla", "mqm", "ratings"]
 OffsetsName = Literal["code_points", "utf16"]
 
 
-class ImportGiven(Given):
+class ImportIn(RequestBody):
     """Answers given in another tool: tasks of Label Studio or records of Argilla, as exported; or
     marks of MQM, or ratings, a row each.
 
@@ -27,7 +27,7 @@ class ImportGiven(Given):
     offsets: OffsetsName = "code_points"
 
 
-class RefusedShown(Shown):
+class RefusedOut(ResponseBody):
     """An answer that was not taken: its row in the file, its id there, and why."""
 
     row: int
@@ -35,7 +35,7 @@ class RefusedShown(Shown):
     reason: str
 
 
-class ImportShown(Shown):
+class ImportOut(ResponseBody):
     """What became of imported answers; `reasons` counts the refused ones, most first.
 
     `repeated` are answers that the queue had already: taken before, or our own that came back.
@@ -44,10 +44,10 @@ class ImportShown(Shown):
     taken: int
     repeated: int
     reasons: dict[str, int]
-    refused: list[RefusedShown]
+    refused: list[RefusedOut]
 
 
-class WebhookGiven(Given):
+class WebhookIn(RequestBody):
     """An address to tell of events; without a secret one is made."""
 
     url: str = Field(max_length=2_000, description="http or https; set by an engineer.")
@@ -55,7 +55,7 @@ class WebhookGiven(Given):
     secret: str | None = Field(None, max_length=200, description="whsec_ and base64.")
 
 
-class WebhookShown(Shown):
+class WebhookOut(ResponseBody):
     """A webhook without its secret."""
 
     id: int
@@ -66,13 +66,13 @@ class WebhookShown(Shown):
     created_at: datetime
 
 
-class WebhookMade(WebhookShown):
+class WebhookCreated(WebhookOut):
     """A new webhook with the secret that signs what it is sent."""
 
     secret: str
 
 
-class DeliveryShown(Shown):
+class DeliveryOut(ResponseBody):
     """What was or is to be sent to a webhook, and how that went."""
 
     id: int

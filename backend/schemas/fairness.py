@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backend.schemas.common import Given
+from backend.schemas.common import RequestBody
 
 
-class _Shown(BaseModel):
+class _FairnessBody(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class GroupFigureShown(_Shown):
+class GroupFigureOut(_FairnessBody):
     """One group's own figure, or the reason why there is none."""
 
     group: str
@@ -25,7 +25,7 @@ class GroupFigureShown(_Shown):
     note: str
 
 
-class GapShown(_Shown):
+class GapOut(_FairnessBody):
     """A group's figure minus another's; the bounds hold with all others of the family at once."""
 
     group: str
@@ -39,13 +39,13 @@ class GapShown(_Shown):
     note: str
 
 
-class ParityShown(_Shown):
+class ParityOut(_FairnessBody):
     """A figure by the groups of one key, with its largest gap."""
 
     metric: str
     key: str
-    groups: list[GroupFigureShown]
-    gaps: list[GapShown]
+    groups: list[GroupFigureOut]
+    gaps: list[GapOut]
     largest: float | None
     low: float | None
     high: float | None
@@ -63,7 +63,7 @@ class ParityShown(_Shown):
     note: str
 
 
-class OddsShown(_Shown):
+class OddsOut(_FairnessBody):
     """Equalised odds of a label: the larger of the largest gaps of its two rates."""
 
     label: str
@@ -74,14 +74,14 @@ class OddsShown(_Shown):
     n: int
 
 
-class SliceKeyShown(_Shown):
+class SliceKeyOut(_FairnessBody):
     """A key of a run's slices, and into how many groups it parts the examples."""
 
     key: str
     groups: int
 
 
-class ParityReportShown(_Shown):
+class ParityReportOut(_FairnessBody):
     """One model's figures by group; `by` says whose they are: of code, or of people."""
 
     model_version_id: int | None
@@ -89,11 +89,11 @@ class ParityReportShown(_Shown):
     of: str
     by: str
     n_simulated: int = 0
-    parities: list[ParityShown]
-    odds: list[OddsShown] = []
+    parities: list[ParityOut]
+    odds: list[OddsOut] = []
 
 
-class PairsGiven(Given):
+class PairsIn(RequestBody):
     """What counterfactual pairs are to be made of."""
 
     dataset: str = Field(max_length=200)
@@ -105,7 +105,7 @@ class PairsGiven(Given):
     seed: int = Field(7, ge=0, le=2**31 - 1)
 
 
-class PairsShown(_Shown):
+class PairsOut(_FairnessBody):
     """Pairs that were made, and why other rows have none."""
 
     dataset_version_id: int
@@ -118,7 +118,7 @@ class PairsShown(_Shown):
     run_ids: list[int]
 
 
-class MeanShown(_Shown):
+class MeanOut(_FairnessBody):
     """A mean with its interval."""
 
     value: float
@@ -127,7 +127,7 @@ class MeanShown(_Shown):
     n: int
 
 
-class ContrastShown(_Shown):
+class ContrastOut(_FairnessBody):
     """How far something moves with the group, with the control, and the excess."""
 
     kind: str
@@ -135,8 +135,8 @@ class ContrastShown(_Shown):
     n: int
     clusters: int
     failed: int
-    swapped: MeanShown
-    control: MeanShown
+    swapped: MeanOut
+    control: MeanOut
     value: float
     low: float | None
     high: float | None
@@ -148,7 +148,7 @@ class ContrastShown(_Shown):
     note: str
 
 
-class ShiftShown(_Shown):
+class ShiftOut(_FairnessBody):
     """Which way something moves, from one group to another."""
 
     kind: str
@@ -164,7 +164,7 @@ class ShiftShown(_Shown):
     signature: str
 
 
-class CounterfactualExample(_Shown):
+class CounterfactualExample(_FairnessBody):
     """A pair whose answers differ more than those of its control, to be read."""
 
     row: str
@@ -178,7 +178,7 @@ class CounterfactualExample(_Shown):
     control: str
 
 
-class CounterfactualReportShown(_Shown):
+class CounterfactualReportOut(_FairnessBody):
     """One model's answers to counterfactual pairs."""
 
     model_version_id: int
@@ -187,12 +187,12 @@ class CounterfactualReportShown(_Shown):
     samples: int
     pairs: dict[str, int]
     skipped: dict[str, dict[str, int]]
-    contrasts: list[ContrastShown]
-    shifts: list[ShiftShown]
+    contrasts: list[ContrastOut]
+    shifts: list[ShiftOut]
     examples: list[CounterfactualExample]
 
 
-class MentionShown(_Shown):
+class MentionOut(_FairnessBody):
     """In how many rows a group is mentioned."""
 
     kind: str
@@ -205,7 +205,7 @@ class MentionShown(_Shown):
     words: list[tuple[str, int]]
 
 
-class SkewShown(_Shown):
+class SkewOut(_FairnessBody):
     """The odds of an outcome in rows of one group, against those of the others of its kind."""
 
     kind: str
@@ -224,7 +224,7 @@ class SkewShown(_Shown):
     found: bool
 
 
-class MentionReportShown(_Shown):
+class MentionReportOut(_FairnessBody):
     """The audit of a training set."""
 
     training_set_id: int
@@ -233,8 +233,8 @@ class MentionReportShown(_Shown):
     n: int
     groups: int
     unread: int
-    mentions: list[MentionShown]
-    skews: list[SkewShown]
+    mentions: list[MentionOut]
+    skews: list[SkewOut]
     outcomes: str
     looked_for: int
     level: float
@@ -242,7 +242,7 @@ class MentionReportShown(_Shown):
     lists: str
 
 
-class WordListShown(_Shown):
+class WordListOut(_FairnessBody):
     """One list of words that ships."""
 
     file: str

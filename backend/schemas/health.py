@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.schemas.common import NAME_PATTERN, Given, Shown
+from backend.schemas.common import NAME_PATTERN, RequestBody, ResponseBody
 from backend.schemas.review.reports import Measured
 
 
-class HealthGiven(Given):
+class HealthIn(RequestBody):
     """Which dataset is to be examined, and for what; a worker does it."""
 
     dataset: str = Field(min_length=1, max_length=200, description="NAME or NAME@VERSION.")
@@ -22,7 +22,7 @@ class HealthGiven(Given):
     alike: float = Field(0.95, gt=0, le=1, description="Least cosine of what means the same.")
 
 
-class HealthReviewGiven(Given):
+class HealthReviewIn(RequestBody):
     """Which findings of a report are to be looked at by experts."""
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
@@ -34,7 +34,7 @@ class HealthReviewGiven(Given):
     seed: int = Field(7, ge=0, le=2**31 - 1)
 
 
-class HealthQueueShown(Shown):
+class HealthQueueOut(ResponseBody):
     """The queue that was opened on findings."""
 
     queue_id: int
@@ -43,7 +43,7 @@ class HealthQueueShown(Shown):
     notes: list[str]
 
 
-class HealthGain(Shown):
+class HealthGain(ResponseBody):
     """What mending is likely to bring: a figure where one follows, else why none does."""
 
     sentence: str
@@ -54,7 +54,7 @@ class HealthGain(Shown):
     n: int
 
 
-class HealthShare(Shown):
+class HealthShare(ResponseBody):
     """Share of the rows looked at, with Wilson's interval of 95%."""
 
     value: float
@@ -62,7 +62,7 @@ class HealthShare(Shown):
     high: float
 
 
-class HealthKindShown(Shown):
+class HealthKindOut(ResponseBody):
     """One kind of finding.
 
     Attributes:
@@ -86,7 +86,7 @@ class HealthKindShown(Shown):
     confirmed: Measured | None = None
 
 
-class HealthReportShown(Shown):
+class HealthReportOut(ResponseBody):
     """A report; `kinds` are empty until it is done, and `state` is that of its job."""
 
     id: int
@@ -99,12 +99,12 @@ class HealthReportShown(Shown):
     task: str | None
     digest: str | None
     recipe: dict[str, Any]
-    kinds: list[HealthKindShown]
+    kinds: list[HealthKindOut]
     created_at: datetime
     finished_at: datetime | None
 
 
-class HealthFindingShown(Shown):
+class HealthFindingOut(ResponseBody):
     """A flagged example with the text of the part that it is about."""
 
     id: int

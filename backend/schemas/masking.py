@@ -7,16 +7,16 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 
-class MaskingPolicyGiven(Given):
+class MaskingPolicyIn(RequestBody):
     """A masking policy in YAML; an empty text is the policy of all defaults."""
 
     source: str = Field(max_length=200_000)
 
 
-class MaskingPolicyShown(Shown):
+class MaskingPolicyOut(ResponseBody):
     """A version of a masking policy.
 
     `key_id` is the name of its key, which tells nothing of the key; `key_is_here` whether the
@@ -33,14 +33,14 @@ class MaskingPolicyShown(Shown):
     created_at: datetime
 
 
-class MaskingShown(Shown):
+class MaskingOut(ResponseBody):
     """What a project masks, and what was found: surrogates by kind, in examples that are masked.
 
     `titles` says in words what each kind is. `originals_openable` counts the kept originals
     of which the server has the key.
     """
 
-    policy: MaskingPolicyShown | None
+    policy: MaskingPolicyOut | None
     by_kind: dict[str, int]
     titles: dict[str, str]
     n_masked: int
@@ -49,7 +49,7 @@ class MaskingShown(Shown):
     originals_openable: int
 
 
-class OriginalShown(Shown):
+class OriginalOut(ResponseBody):
     """The row from which a masked example was made; the look is in the audit log."""
 
     example_id: int

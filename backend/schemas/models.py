@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 
-class ModelVersionShown(Shown):
+class ModelVersionOut(ResponseBody):
     """The base, one revision of another model, or either with a prompt (a candidate).
 
     `aliases` are those that point at it now. `kind` is weights, served or outputs; `base_model` of
@@ -36,7 +36,7 @@ class ModelVersionShown(Shown):
     created_at: datetime
 
 
-class AdapterGiven(Given):
+class AdapterIn(RequestBody):
     """An adapter folder to register: in the project's own folder below the artifact root, from
     which a relative path counts."""
 
@@ -47,7 +47,7 @@ class AdapterGiven(Given):
     )
 
 
-class ServedModelGiven(Given):
+class ServedModelIn(RequestBody):
     """A model that a server of the OpenAI protocol knows by a name; which server, the settings
     say."""
 
@@ -55,7 +55,7 @@ class ServedModelGiven(Given):
     served_as: str = Field(min_length=1, max_length=300)
 
 
-class PreflightShown(Shown):
+class PreflightOut(ResponseBody):
     """The checks made before a run, each with its figures."""
 
     id: int

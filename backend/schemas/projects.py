@@ -18,10 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from backend.schemas.common import NAME_PATTERN, Given, Shown
+from backend.schemas.common import NAME_PATTERN, RequestBody, ResponseBody
 
 
-class ProjectShown(Shown):
+class ProjectOut(ResponseBody):
     """A project."""
 
     id: int
@@ -30,14 +30,14 @@ class ProjectShown(Shown):
     created_at: datetime
 
 
-class ProjectGiven(Given):
+class ProjectIn(RequestBody):
     """A new project on a base model; None takes the installation's default."""
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
     base_model: str | None = Field(None, max_length=500)
 
 
-class ManifestShown(Shown):
+class ManifestOut(ResponseBody):
     """One version of the bar, with its source as written."""
 
     id: int
@@ -49,23 +49,23 @@ class ManifestShown(Shown):
     created_at: datetime
 
 
-class KindShown(Shown):
+class KindOut(ResponseBody):
     """One of several kinds to choose from: its name in requests and files, and what it is."""
 
     name: str
     words: str
 
 
-class KindsShown(Shown):
+class KindsOut(ResponseBody):
     """What this installation knows, in the order in which it is offered."""
 
     engines: list[str]
-    export_formats: list[KindShown]
-    review_targets: list[KindShown]
+    export_formats: list[KindOut]
+    review_targets: list[KindOut]
     round_phases: list[str]
 
 
-class ManifestGiven(Given):
+class ManifestIn(RequestBody):
     """A new version of the bar, as YAML."""
 
     source: str = Field(min_length=1, max_length=200_000)

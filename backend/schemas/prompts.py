@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 
-class PromptShown(Shown):
+class PromptOut(ResponseBody):
     """One immutable version of a prompt; `source` is what it says, as YAML.
 
     `search` is, of a prompt that a search chose, all that was tried.
@@ -26,14 +26,14 @@ class PromptShown(Shown):
     created_at: datetime
 
 
-class PromptGiven(Given):
+class PromptIn(RequestBody):
     """A prompt in YAML: system, template, shots."""
 
     name: str = Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     source: str = Field(min_length=1, max_length=300_000)
 
 
-class PromptDiff(Shown):
+class PromptDiff(ResponseBody):
     """Lines of a unified diff; none where both say the same."""
 
     old: str
@@ -41,7 +41,7 @@ class PromptDiff(Shown):
     lines: list[str]
 
 
-class RenderedPrompt(Shown):
+class RenderedPrompt(ResponseBody):
     """The messages of an example; `system_replaced`: its own system message gave way."""
 
     prompt: str

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 
-class JobShown(Shown):
+class JobOut(ResponseBody):
     """A piece of long work on one subject; `error` says why it stopped or failed, or who cancelled
     it, at `finished_at`, and why."""
 
@@ -25,7 +25,7 @@ class JobShown(Shown):
     finished_at: datetime | None
 
 
-class JobCancelled(Given):
+class JobCancelled(RequestBody):
     """Why a run, a scoring or a training is to stop; may be left out."""
 
     reason: str | None = Field(None, min_length=1, max_length=2_000)

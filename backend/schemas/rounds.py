@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import AcceptLeaks, Given, Shown
+from backend.schemas.common import AcceptLeaks, RequestBody, ResponseBody
 
 
-class RoundEventShown(Shown):
+class RoundEventOut(ResponseBody):
     """One thing that happened in a round."""
 
     at: datetime
@@ -18,7 +18,7 @@ class RoundEventShown(Shown):
     text: str
 
 
-class RoundFigures(Shown):
+class RoundFigures(ResponseBody):
     """What a round came to, for a timeline; each is None until it is known.
 
     Attributes:
@@ -39,7 +39,7 @@ class RoundFigures(Shown):
     training: dict[str, Any] = Field(default_factory=dict)
 
 
-class RoundShown(Shown):
+class RoundOut(ResponseBody):
     """A round: where it stands, what it waits for since when, and what comes next."""
 
     id: int
@@ -59,29 +59,29 @@ class RoundShown(Shown):
     review_queue_id: int | None
     comparison_id: int | None
     promotion_id: int | None
-    events: list[RoundEventShown]
+    events: list[RoundEventOut]
     figures: RoundFigures
 
 
-class RoundGiven(Given):
+class RoundIn(RequestBody):
     """Begin a round; `plan` has the keys of a round's plan (see `strop round start`)."""
 
     plan: dict[str, Any]
 
 
-class RoundResumed(Given):
+class RoundResumed(RequestBody):
     """Take a paused or failed round up again."""
 
     accept_leaks: AcceptLeaks = None
 
 
-class RoundCancelled(Given):
+class RoundCancelled(RequestBody):
     """Why a round is ended without a verdict."""
 
     reason: str = Field(min_length=1, max_length=2_000)
 
 
-class RoundSigned(Given):
+class RoundSigned(RequestBody):
     """Sign the promotion, or with `hold` that what stands is kept.
 
     `override` is the reason to promote without a PASS, `allow_unserved` that to do so though a
@@ -93,7 +93,7 @@ class RoundSigned(Given):
     allow_unserved: str | None = Field(None, min_length=1, max_length=2_000)
 
 
-class Withdrawn(Shown):
+class Withdrawn(ResponseBody):
     """A withdrawn review and the frozen things that hold it."""
 
     review_id: int
@@ -101,7 +101,7 @@ class Withdrawn(Shown):
     held_by: list[str]
 
 
-class LineageNode(Shown):
+class LineageNode(ResponseBody):
     """One thing in the graph.
 
     Attributes:
@@ -117,7 +117,7 @@ class LineageNode(Shown):
     marks: list[str]
 
 
-class LineageEdge(Shown):
+class LineageEdge(ResponseBody):
     """Data went from one node into another."""
 
     source: str
@@ -125,7 +125,7 @@ class LineageEdge(Shown):
     label: str
 
 
-class LineageShown(Shown):
+class LineageOut(ResponseBody):
     """What was found from `root`, upstream and downstream."""
 
     root: str

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.schemas.common import AcceptLeaks, Given, Shown
-from backend.schemas.datasets import ExampleShown
-from backend.schemas.models import PreflightShown
-from backend.schemas.queue import JobShown
+from backend.schemas.common import AcceptLeaks, RequestBody, ResponseBody
+from backend.schemas.datasets import ExampleOut
+from backend.schemas.models import PreflightOut
+from backend.schemas.queue import JobOut
 
 
-class RunModel(Shown):
+class RunModel(ResponseBody):
     """A model that takes part in a run."""
 
     id: int
@@ -24,7 +24,7 @@ class RunModel(Shown):
     kind: str = "weights"
 
 
-class RunProgress(Shown):
+class RunProgress(ResponseBody):
     """How many of a run's generations, or scores, exist, and how many of those are errors."""
 
     done: int
@@ -37,7 +37,7 @@ class RunProgress(Shown):
         return self.total - self.done
 
 
-class GenerationRunShown(Shown):
+class GenerationRunOut(ResponseBody):
     """A run with its progress, its job, its preflights (the latest apart), and its score runs.
 
     `engine` is `import` where the texts were brought from elsewhere; `provenance` says in sentences
@@ -55,14 +55,14 @@ class GenerationRunShown(Shown):
     models: list[RunModel]
     provenance: list[str] = Field(default_factory=list)
     progress: RunProgress
-    job: JobShown | None
-    preflight: PreflightShown | None
-    preflights: list[PreflightShown] = Field(default_factory=list)
+    job: JobOut | None
+    preflight: PreflightOut | None
+    preflights: list[PreflightOut] = Field(default_factory=list)
     score_run_ids: list[int]
     created_at: datetime
 
 
-class GenerationRunGiven(Given):
+class GenerationRunIn(RequestBody):
     """A new run. Models are named by label: `base`, `v1`, `v1@2`, `champion`."""
 
     dataset: str
@@ -82,7 +82,7 @@ class GenerationRunGiven(Given):
     accept_leaks: AcceptLeaks = None
 
 
-class OutputsGiven(Given):
+class OutputsIn(RequestBody):
     """Outputs made elsewhere: rows of `id` and `prediction` (or `error`), as in a file of them.
 
     Each row may name its `model`; else `model` is whose all of them are. With `with_run` they join
@@ -103,19 +103,19 @@ class OutputsGiven(Given):
     )
 
 
-class OutputsImported(Shown):
+class OutputsImported(ResponseBody):
     """What became of outputs made elsewhere; `repeated` where all were there, nothing was stored.
 
     `notes` are sentences on what is not proved, not covered and not given.
     """
 
-    run: GenerationRunShown
+    run: GenerationRunOut
     repeated: bool
     outputs: int
     notes: list[str]
 
 
-class GenerationShown(Shown):
+class GenerationOut(ResponseBody):
     """One text that a model wrote, or the reason why it could not."""
 
     id: int
@@ -132,14 +132,14 @@ class GenerationShown(Shown):
     latency_s: float
 
 
-class GenerationDetail(GenerationShown):
+class GenerationDetail(GenerationOut):
     """One generation with its example and every score of it."""
 
-    example: ExampleShown
-    scores: list[ScoreShown]
+    example: ExampleOut
+    scores: list[ScoreOut]
 
 
-class FlaggedSpan(Shown):
+class FlaggedSpan(ResponseBody):
     """A stretch of an output in Unicode code points, and why a check marks it."""
 
     start: int
@@ -148,7 +148,7 @@ class FlaggedSpan(Shown):
     kind: str
 
 
-class ScoreShown(Shown):
+class ScoreOut(ResponseBody):
     """What one metric said of one generation: a value, an error, or not applicable."""
 
     score_run_id: int
@@ -163,14 +163,14 @@ class ScoreShown(Shown):
     annotator_kind: str
 
 
-class ScoreRunGiven(Given):
+class ScoreRunIn(RequestBody):
     """Score a run: metric names, each may carry a slice: `f1@task=intent`."""
 
     metrics: list[str] = Field(min_length=1, max_length=100)
     seed: int = Field(7, ge=0)
 
 
-class FigureShown(Shown):
+class FigureOut(ResponseBody):
     """A metric of one model on one slice with its 95% interval; `error` where undefined.
 
     `scale` is the metric's largest value, 1 or 100, or None where there is no bound; `better` says
@@ -198,7 +198,7 @@ class FigureShown(Shown):
     error: str | None = None
 
 
-class ClassShown(Shown):
+class ClassOut(ResponseBody):
     """How well one class is found, with 95% intervals; a rate that is undefined has its note."""
 
     label: str
@@ -214,7 +214,7 @@ class ClassShown(Shown):
     note: str
 
 
-class DifferenceShown(Shown):
+class DifferenceOut(ResponseBody):
     """Candidate minus baseline on the same examples, with its 95% interval."""
 
     baseline_id: int
@@ -245,7 +245,7 @@ class DifferenceShown(Shown):
     error: str | None = None
 
 
-class ScoreRunShown(Shown):
+class ScoreRunOut(ResponseBody):
     """A score run and where it stands; `reason` says why it stopped or failed, or who cancelled
     it."""
 
@@ -258,7 +258,7 @@ class ScoreRunShown(Shown):
     created_at: datetime
 
 
-class ScoreRunDetail(ScoreRunShown):
+class ScoreRunDetail(ScoreRunOut):
     """A score run with its figures; empty until the job is done."""
 
-    figures: list[FigureShown]
+    figures: list[FigureOut]

@@ -7,24 +7,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from backend.schemas.common import NAME_PATTERN, Given, Shown
+from backend.schemas.common import NAME_PATTERN, RequestBody, ResponseBody
 
 SourceName = Literal["documents", "failures", "slice"]
 StateName = Literal["dropped", "waiting", "approved", "corrected", "refused"]
 
 
-class DocumentGiven(Given):
+class DocumentIn(RequestBody):
     """A text to draft from."""
 
     name: str = Field(min_length=1, max_length=200)
     text: str = Field(min_length=1, max_length=2_000_000)
 
 
-class SourceGiven(Given):
+class SourceIn(RequestBody):
     """What drafts are drawn from: documents, failures of a run, or a slice `key=value`."""
 
     kind: SourceName
-    documents: list[DocumentGiven] = Field(default_factory=list, max_length=1000)
+    documents: list[DocumentIn] = Field(default_factory=list, max_length=1000)
     generation_run_id: int | None = None
     worse_than: str | None = Field(None, max_length=200)
     wrong_when: str = Field("marked", min_length=1, max_length=500)
@@ -32,7 +32,7 @@ class SourceGiven(Given):
     dataset: str | None = Field(None, max_length=200)
 
     @model_validator(mode="after")
-    def _says_what(self) -> SourceGiven:
+    def _says_what(self) -> SourceIn:
         needed = {
             "documents": bool(self.documents),
             "failures": self.generation_run_id is not None,
@@ -43,10 +43,10 @@ class SourceGiven(Given):
         return self
 
 
-class DraftingGiven(Given):
+class DraftingIn(RequestBody):
     """Ask a model for drafts; see `strop synthetic draft`."""
 
-    source: SourceGiven
+    source: SourceIn
     n: int = Field(100, ge=1, le=5000)
     model: str = Field("base", min_length=1, max_length=200)
     prompt: str | None = Field(None, min_length=1, max_length=100)
@@ -64,7 +64,7 @@ class DraftingGiven(Given):
     semantic: float = Field(0.9, gt=0, le=1)
 
 
-class DraftQueueGiven(Given):
+class DraftQueueIn(RequestBody):
     """Open the queue in which experts decide on the kept drafts.
 
     Attributes:
@@ -81,7 +81,7 @@ class DraftQueueGiven(Given):
     seed: int = Field(7, ge=0, lt=2**31)
 
 
-class ShareShown(Shown):
+class ShareOut(ResponseBody):
     """A share with its 95% interval; of nothing there is none."""
 
     count: int
@@ -91,19 +91,19 @@ class ShareShown(Shown):
     high: float | None
 
 
-class DraftFigures(Shown):
+class DraftFigures(ResponseBody):
     """What became of the drafts, counted; `repeats` are of the readable ones."""
 
     drafted: int
-    kept: ShareShown
+    kept: ShareOut
     dropped: dict[str, int]
-    repeats: ShareShown
+    repeats: ShareOut
     unchecked: int
     distinct_1: float | None
     distinct_2: float | None
 
 
-class DraftingShown(Shown):
+class DraftingOut(ResponseBody):
     """A drafting, its figures and how its drafts stand.
 
     Attributes:
@@ -133,7 +133,7 @@ class DraftingShown(Shown):
     job_error: str | None
 
 
-class DraftShown(Shown):
+class DraftOut(ResponseBody):
     """A draft, why it was dropped or how it stands, and who decided by pseudonym."""
 
     id: int
@@ -150,7 +150,7 @@ class DraftShown(Shown):
     generation_id: int
 
 
-class DraftQueueShown(Shown):
+class DraftQueueOut(ResponseBody):
     """The queue that was opened."""
 
     id: int

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
-from backend.schemas.queue import JobShown
+from backend.schemas.common import RequestBody, ResponseBody
+from backend.schemas.queue import JobOut
 
 
-class TrainingRunShown(Shown):
+class TrainingRunOut(ResponseBody):
     """A training run; `result` is empty until the adapter is whole.
 
     It then holds, among others, `ledger` (tokens, seconds, memory, cost), `validation` (loss and,
@@ -29,12 +29,12 @@ class TrainingRunShown(Shown):
     config: dict[str, Any]
     result: dict[str, Any]
     notes: list[str] = Field(default_factory=list)
-    job: JobShown | None
+    job: JobOut | None
     created_at: datetime
     finished_at: datetime | None
 
 
-class TrainingRunGiven(Given):
+class TrainingRunIn(RequestBody):
     """Train an adapter on a frozen set; `config` holds keys of training.config.TrainingConfig."""
 
     training_set_id: int
@@ -48,7 +48,7 @@ class TrainingRunGiven(Given):
     config: dict[str, Any] = Field(default_factory=dict)
 
 
-class LossPoint(Shown):
+class LossPoint(ResponseBody):
     """One line of the trainer's log; a line has a training loss or an evaluation loss."""
 
     step: int
@@ -58,7 +58,7 @@ class LossPoint(Shown):
     learning_rate: float | None = None
 
 
-class TrainingProgress(Shown):
+class TrainingProgress(ResponseBody):
     """The loss curve so far."""
 
     training_run_id: int

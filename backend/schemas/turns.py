@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
-from backend.schemas.common import Shown
+from backend.schemas.common import ResponseBody
 
 BETWEEN = "\n\n"
 
 
-class TurnPlace(Shown):
+class TurnPlace(ResponseBody):
     """A message of a conversation as a stretch of its transcript; code points, end exclusive."""
 
     role: str

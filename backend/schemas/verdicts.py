@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
-from backend.schemas.runs import DifferenceShown, FigureShown
+from backend.schemas.common import RequestBody, ResponseBody
+from backend.schemas.runs import DifferenceOut, FigureOut
 from backend.schemas.turns import TurnPlace
 
 
-class ComparisonShown(Shown):
+class ComparisonOut(ResponseBody):
     """The evidence line by line of the manifest, and the verdict: PASS, FAIL or INCONCLUSIVE.
 
     `n_simulated` counts the votes by a script among those that it rests on.
@@ -35,7 +35,7 @@ class ComparisonShown(Shown):
     created_at: datetime
 
 
-class ComparisonGiven(Given):
+class ComparisonIn(RequestBody):
     """Judge a candidate against a baseline by the current manifest."""
 
     baseline: str = Field(min_length=1, max_length=200)
@@ -44,7 +44,7 @@ class ComparisonGiven(Given):
     review_queue_id: int | None = None
 
 
-class BarShown(Shown):
+class BarOut(ResponseBody):
     """Whether the bar moved after training began; `changed` is None where it cannot be told.
 
     `diff` has the lines of a unified diff of the two YAML files.
@@ -55,31 +55,31 @@ class BarShown(Shown):
     diff: list[str]
 
 
-class ComparisonDetail(ComparisonShown):
+class ComparisonDetail(ComparisonOut):
     """A comparison in full: base, champion and candidate on the same examples.
 
     `usage` is what an answer takes: tokens read and written, seconds and, in `currency`, money.
     `payoff` says in sentences what training brought beside a prompt.
     """
 
-    bar: BarShown
+    bar: BarOut
     champion: str | None
-    figures: list[FigureShown]
-    differences: list[DifferenceShown]
-    usage: list[DifferenceShown]
+    figures: list[FigureOut]
+    differences: list[DifferenceOut]
+    usage: list[DifferenceOut]
     currency: str | None
     payoff: list[str] = Field(default_factory=list)
     absent: list[str]
 
 
-class SliceShown(DifferenceShown):
+class SliceOut(DifferenceOut):
     """A difference on one slice; `p_holm` is adjusted over all slices of the answer."""
 
     named: bool
     p_holm: float | None
 
 
-class FlipShown(Shown):
+class FlipOut(ResponseBody):
     """An example on which the candidate is better or worse, with what both models wrote."""
 
     change: Literal["better", "worse"]
@@ -96,7 +96,7 @@ class FlipShown(Shown):
     candidate_score: float
 
 
-class FlipsShown(Shown):
+class FlipsOut(ResponseBody):
     """What flipped on one metric: how many of n, and examples of each kind, the worse ones first.
 
     `n` counts the pairs in which both sides have a value of their own.
@@ -108,10 +108,10 @@ class FlipsShown(Shown):
     worse: int
     same: int
     n: int
-    examples: list[FlipShown]
+    examples: list[FlipOut]
 
 
-class PromotionShown(Shown):
+class PromotionOut(ResponseBody):
     """One decision about one model; the newest of an alias that moved it says where it points.
 
     `override` is why it was made without a passing preflight and verdict. `evidence` has what it
@@ -135,7 +135,7 @@ class PromotionShown(Shown):
     created_at: datetime
 
 
-class PromotionGiven(Given):
+class PromotionIn(RequestBody):
     """Promote by a comparison, or roll an alias back.
 
     `override` is the signed reason for promoting without a PASS, `allow_unserved` that for moving

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 from backend.schemas.review.reports import Measured
 
 
-class DiagnosisShown(Shown):
+class DiagnosisOut(ResponseBody):
     """Whether more ratings or more training is lacking, why, and the rule that says so."""
 
     bottleneck: str
@@ -16,7 +16,7 @@ class DiagnosisShown(Shown):
     rule: str
 
 
-class TypeYieldShown(Shown):
+class TypeYieldOut(ResponseBody):
     """The share fixed of the corrections of one error type."""
 
     error_type: str
@@ -24,7 +24,7 @@ class TypeYieldShown(Shown):
     held_back: Measured
 
 
-class OutcomeShown(Shown):
+class OutcomeOut(ResponseBody):
     """One reviewed prompt: what was wanted, what was answered before, and what is answered now."""
 
     review_id: int
@@ -38,7 +38,7 @@ class OutcomeShown(Shown):
     reason: str | None
 
 
-class YieldShown(Shown):
+class YieldOut(ResponseBody):
     """What a candidate made of the reviewed prompts of its set; see services.yields.
 
     Attributes:
@@ -64,18 +64,18 @@ class YieldShown(Shown):
     broken: Measured
     broken_held_back: Measured
     broken_elsewhere: Measured
-    by_type: list[TypeYieldShown]
+    by_type: list[TypeYieldOut]
     per_hour: Measured
     active_minutes: float
     counts: dict[str, int]
     unchanged: int
     unknown_reasons: dict[str, int]
-    diagnosis: DiagnosisShown
+    diagnosis: DiagnosisOut
     simulated: bool
-    examples: list[OutcomeShown] = Field(default_factory=list)
+    examples: list[OutcomeOut] = Field(default_factory=list)
 
 
-class RoundPointShown(Shown):
+class RoundPointOut(ResponseBody):
     """A round on the curve of yields; `error` says why it has none.
 
     `overall` is the candidate on the first line of the bar that has a figure of its own, and
@@ -89,12 +89,12 @@ class RoundPointShown(Shown):
     per_hour: Measured
     overall: Measured
     overall_title: str
-    diagnosis: DiagnosisShown | None
+    diagnosis: DiagnosisOut | None
     simulated: bool
     error: str | None = None
 
 
-class CurvePointShown(Shown):
+class CurvePointOut(ResponseBody):
     """A model on the learning curve; `rows` are the examples that it has learned from."""
 
     candidate: str
@@ -102,13 +102,13 @@ class CurvePointShown(Shown):
     figure: Measured
 
 
-class CurveForecastShown(Shown):
+class CurveForecastOut(ResponseBody):
     """A learning curve, the smallest first, and what `more` examples beyond it would bring."""
 
     metric: str
     run_id: int
     split: str
-    points: list[CurvePointShown]
+    points: list[CurvePointOut]
     more: int
     target: int
     forecast: Measured
@@ -116,7 +116,7 @@ class CurveForecastShown(Shown):
     simulated: bool
 
 
-class ReplayGiven(Given):
+class ReplayIn(RequestBody):
     """Replay the corrections of a candidate's set on it."""
 
     candidate: str = Field(min_length=1, max_length=200)
@@ -124,7 +124,7 @@ class ReplayGiven(Given):
     max_tokens: int = Field(128, ge=1)
 
 
-class ReplayStarted(Shown):
+class ReplayStarted(ResponseBody):
     """The generation runs of the replay, queued or done."""
 
     generation_run_ids: list[int]

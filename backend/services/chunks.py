@@ -45,7 +45,7 @@ class LeasedChunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ChunkProgress:
     """How the chunks of an attempt stand.
 
     Attributes:
@@ -207,7 +207,7 @@ def _open_again(session: Session, *which: ColumnElement[bool]) -> None:
     )
 
 
-def standing_of(session: Session, job_id: int, attempt: int) -> Standing:
+def chunk_progress(session: Session, job_id: int, attempt: int) -> ChunkProgress:
     """How the chunks of an attempt stand; without any, nothing is left to do."""
     counts = (
         select(JobChunk.state, func.count(), func.sum(JobChunk.size))
@@ -217,7 +217,7 @@ def standing_of(session: Session, job_id: int, attempt: int) -> Standing:
     found = {str(state): (n, int(size)) for state, n, size in session.execute(counts)}
     left = sum(size for state, (_, size) in found.items() if state != ChunkState.DONE)
     numbers = {str(state): found.get(state, (0, 0))[0] for state in ChunkState}
-    return Standing(**numbers, left=left)
+    return ChunkProgress(**numbers, left=left)
 
 
 def free_part(session: Session, job_id: int, attempt: int, *, now: datetime) -> str | None:

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import utc_now
 from backend.errors import Conflict, NotFound, UnknownName
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.tables.queue import Job, JobState, Worker
 
 HEARTBEAT_SECONDS = 5.0
@@ -165,7 +165,7 @@ def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | 
 _WAITING_OR_RUNNING: Any = select(Job.id, Job.state).where(
     or_(Job.state == JobState.QUEUED.value, Job.state == JobState.RUNNING.value)
 )
-_STATES = Prepared(_WAITING_OR_RUNNING)
+_STATES = PreparedStatement(_WAITING_OR_RUNNING)
 
 
 def states_of_unfinished(connection: Connection) -> dict[int, str]:

@@ -39,7 +39,7 @@ class Erasure(Base):
         example_ids: database ids of the examples; of a person none.
         keys: digests by which what was erased is known when it comes in again:
             {"groups": [SHA-256, ...]}.
-        found: what it came to (`backend.services.erasure.asked.Found.as_dict`).
+        found: what it came to (`backend.services.erasure.requests.ErasureScope.as_dict`).
     """
 
     __tablename__ = "erasures"

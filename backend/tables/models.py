@@ -40,7 +40,7 @@ class Prompt(Base):
     """One immutable version of a prompt; `digest` covers its spec.
 
     Attributes:
-        spec: as `backend.services.datasets.prompts` reads it: system, template, shots.
+        spec: as `backend.services.datasets.prompts.prompts` reads it: system, template, shots.
         search: of a prompt that `strop prompt search` chose, all that was tried.
         tried: made by a search to be tried, so that lists leave it out unless it is asked for.
     """

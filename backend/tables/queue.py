@@ -31,8 +31,8 @@ class Job(Base):
 
     `attempt` grows with each resumption and is part of the workflow id, `generate-7-1`.
     `cancelled_by_id` is who cancelled the present attempt, which `finished_at` dates.
-    `processor_s` and `gpu_s` are seconds over all attempts and helpers (`backend.jobs.spending`);
-    None where none are known.
+    `processor_s` and `gpu_s` are seconds over all attempts and helpers
+    (`backend.jobs.running.spending`); None where none are known.
     """
 
     __tablename__ = "jobs"

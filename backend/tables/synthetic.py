@@ -26,7 +26,7 @@ class SourceKind(StrEnum):
     SLICE = "slice"
 
 
-class Shape(StrEnum):
+class DraftShape(StrEnum):
     """What the model writes: the answer to a given input, or an input with its answer."""
 
     ANSWER = "answer"

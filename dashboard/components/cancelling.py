@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from backend.schemas.queue import JobShown
+from backend.schemas.queue import JobOut
 from dashboard.components.frame import problems_shown
 
 STOPPABLE = ("queued", "running")
 
 
-def show_cancel(job: JobShown | None, what: str, cancel: Callable[[str | None], object]) -> None:
+def show_cancel(job: JobOut | None, what: str, cancel: Callable[[str | None], object]) -> None:
     """A button that asks for a reason, which may be left out.
 
     Args:

@@ -31,21 +31,21 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class FigureText:
     """A figure as written, kept on one line in a table."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class PageLink:
     """A text that leads to another page of the dashboard; `address` is made by us."""
 
     text: str
     address: str
 
 
-Cell = str | int | Tag | Number | Link | None
+Cell = str | int | Tag | FigureText | PageLink | None
 
 
 def load_style() -> None:
@@ -83,7 +83,7 @@ def problems_shown() -> Iterator[None]:
         show_problem(error)
 
 
-def show_done(place: str, sentence: str | None = None, *, link: Link | None = None) -> None:
+def show_done(place: str, sentence: str | None = None, *, link: PageLink | None = None) -> None:
     """Say once, after the page was drawn anew, what a click has done.
 
     With a sentence it is kept for the next drawing; without one, what was kept is shown, with the
@@ -204,7 +204,7 @@ def _head(name: str) -> str:
 
 
 def _data(cell: Cell, label: str) -> str:
-    kind = " class='number'" if isinstance(cell, Number | int) else ""
+    kind = " class='number'" if isinstance(cell, FigureText | int) else ""
     if cell in ("", None):
         kind = " class='empty'"
     return f"<td{kind} role='cell' dir='auto' data-label='{escape(label)}'>{_cell(cell)}</td>"
@@ -216,9 +216,9 @@ def _cell(cell: Cell) -> str:
             return "—"
         case Tag(text=text, kind=kind):
             return f"<span class='strop-tag {html.escape(kind)}'>{escape(text)}</span>"
-        case Link(text=text, address=address):
+        case PageLink(text=text, address=address):
             return f"<a href='{escape(address)}' target='_self'>{escape(text)}</a>"
-        case Number(text=text):
+        case FigureText(text=text):
             return escape(text)
         case _:
             return escape(cell)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backend.schemas.models import PreflightShown
+from backend.schemas.models import PreflightOut
 from dashboard.components.frame import Cell, Tag
 
 STATES: Mapping[bool | None, tuple[str, str]] = {
@@ -18,15 +18,15 @@ SHORT_DIGEST = 12
 LONGEST = 60
 
 
-def newest_of_each(preflights: Sequence[PreflightShown]) -> list[PreflightShown]:
+def newest_of_each(preflights: Sequence[PreflightOut]) -> list[PreflightOut]:
     """The newest preflight of each set of models, the newest first."""
-    found: dict[tuple[int, ...], PreflightShown] = {}
+    found: dict[tuple[int, ...], PreflightOut] = {}
     for preflight in sorted(preflights, key=lambda one: -one.id):
         found.setdefault(tuple(sorted(preflight.model_ids)), preflight)
     return list(found.values())
 
 
-def preflight_tag(preflight: PreflightShown) -> Tag:
+def preflight_tag(preflight: PreflightOut) -> Tag:
     """Passed or failed, with how many checks decided it."""
     decided = [check for check in preflight.checks if check["passed"] is not None]
     failed = sum(check["passed"] is False for check in decided)

@@ -23,7 +23,7 @@ from backend.rubrics import (
     Rubric,
     Stars,
     Text,
-    Verdict,
+    VerdictScale,
     YesNo,
     chosen_options,
 )
@@ -120,7 +120,7 @@ def show_questions(
                     _show_number(criterion, value, rate, key=key)
                 case Multi():
                     _show_multi(criterion, value, rate, key=key, digits=criterion.name == active)
-                case YesNo() | Verdict() | Stars() | Category():
+                case YesNo() | VerdictScale() | Stars() | Category():
                     _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
                 case _:
                     assert_never(criterion)

@@ -15,10 +15,10 @@ from typing import Any
 import streamlit as st
 
 from backend.rubrics import Rubric
-from backend.schemas.review.desk import ItemView, LinkShown, MarkedSpan, ShownOutput
+from backend.schemas.review.desk import ItemView, LinkOut, MarkedSpan, OutputText
 from dashboard.components.marked_text import LONGEST_SHOWN
 from dashboard.components.texts.formatted import Node, format_text
-from dashboard.components.texts.turns import ShownTurn, left_out, shown_turns
+from dashboard.components.texts.turns import ConversationTurn, last_turns, left_out
 
 HERE = Path(__file__).parent
 KEY = "strop-reader"
@@ -43,7 +43,7 @@ def show_reader(
     *,
     key: str,
     marks: Sequence[MarkedSpan],
-    links: Sequence[LinkShown] | None,
+    links: Sequence[LinkOut] | None,
     correcting: bool,
     formatted: bool = False,
 ) -> None:
@@ -97,7 +97,7 @@ def _state(name: str) -> Any:
     return state.get(name) if state else None
 
 
-def outputs_of(item: ItemView) -> list[tuple[str, ShownOutput]]:
+def outputs_of(item: ItemView) -> list[tuple[str, OutputText]]:
     """The outputs of an item under the names that people read."""
     if item.output is not None:
         return [("Answer to judge", item.output)]
@@ -114,7 +114,7 @@ def _sources(item: ItemView, formatted: bool) -> list[dict[str, Any]]:
     if item.turns:
         parts = [
             {**_part(turn.name, turn.text, formatted), **_turn(turn), "at": at + turn.at}
-            for turn in shown_turns(item.input, item.turns)
+            for turn in last_turns(item.input, item.turns)
         ]
         parts[0]["before"] = left_out(parts, item.turns)
     else:
@@ -125,7 +125,7 @@ def _sources(item: ItemView, formatted: bool) -> list[dict[str, Any]]:
     return parts
 
 
-def _turn(turn: ShownTurn) -> dict[str, Any]:
+def _turn(turn: ConversationTurn) -> dict[str, Any]:
     return {"role": turn.role, "cut": turn.cut, "folded": turn.folded}
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.schemas.costs import (
-    CostsShown,
-    ReviewCostShown,
-    RoundCostShown,
-    RunCostShown,
-    SpentShown,
-    TrainingCostShown,
+    CostsOut,
+    ReviewCostOut,
+    RoundCostOut,
+    RunCostOut,
+    SpentOut,
+    TrainingCostOut,
 )
+from dashboard.components.figures.measured import measured_cell
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     heading,
     problems_shown,
     sentences_html,
     table_html,
 )
-from dashboard.components.measured import measured_cell
 from dashboard.session import current_client, current_project
 
 RUNS = ("run", "of", "models", "answers", "tokens read", "tokens written", "generating, by the "
@@ -49,7 +49,7 @@ def show() -> None:
             st.html(sentences_html([*told.notes, *told.reasons]))
 
 
-def _show_tables(told: CostsShown) -> None:
+def _show_tables(told: CostsOut) -> None:
     tables = (
         ("Reviewed items", REVIEWS, [review_row(one) for one in told.reviews]),
         ("Rounds", ROUNDS, [round_row(one) for one in told.rounds]),
@@ -62,7 +62,7 @@ def _show_tables(told: CostsShown) -> None:
             st.html(table_html(columns, rows, title=title))
 
 
-def run_row(one: RunCostShown) -> list[Cell]:
+def run_row(one: RunCostOut) -> list[Cell]:
     """A run in the table."""
     failed = f", {one.failed} failed" if one.failed else ""
     return [
@@ -70,51 +70,51 @@ def run_row(one: RunCostShown) -> list[Cell]:
         f"{one.dataset} {one.split}",
         ", ".join(one.models),
         f"{one.answers}{failed}",
-        spent_cell(one.prompt_tokens),
-        spent_cell(one.completion_tokens),
-        spent_cell(one.generating),
-        spent_cell(one.scoring),
-        spent_cell(one.processor),
-        spent_cell(one.gpu),
-        spent_cell(one.money),
+        sum_cell(one.prompt_tokens),
+        sum_cell(one.completion_tokens),
+        sum_cell(one.generating),
+        sum_cell(one.scoring),
+        sum_cell(one.processor),
+        sum_cell(one.gpu),
+        sum_cell(one.money),
     ]
 
 
-def training_row(one: TrainingCostShown) -> list[Cell]:
+def training_row(one: TrainingCostOut) -> list[Cell]:
     """A training in the table."""
     spent = (one.clock, one.processor, one.gpu, one.tokens, one.money)
-    return [one.training_run_id, one.adapter, *map(spent_cell, spent)]
+    return [one.training_run_id, one.adapter, *map(sum_cell, spent)]
 
 
-def round_row(one: RoundCostShown) -> list[Cell]:
+def round_row(one: RoundCostOut) -> list[Cell]:
     """A round in the table; money in each currency in which a price was stated."""
     spent = (one.clock, one.processor, one.gpu, one.tokens, one.trained_tokens, one.minutes)
     money = " + ".join(part.words for part in one.money)
     return [
         one.number,
         one.state,
-        *map(spent_cell, spent),
+        *map(sum_cell, spent),
         _simulated(one.n_simulated),
-        Number(money) if money else "unknown",
+        FigureText(money) if money else "unknown",
     ]
 
 
-def review_row(one: ReviewCostShown) -> list[Cell]:
+def review_row(one: ReviewCostOut) -> list[Cell]:
     """A queue in the table: in all, and for each item that was judged."""
     return [
         one.name,
         one.reviews,
         _simulated(one.n_simulated),
-        spent_cell(one.minutes),
-        spent_cell(one.money),
+        sum_cell(one.minutes),
+        sum_cell(one.money),
         measured_cell(one.minutes_per_item, with_unit=False),
         measured_cell(one.money_per_item),
     ]
 
 
-def spent_cell(spent: SpentShown) -> Cell:
+def sum_cell(spent: SpentOut) -> Cell:
     """A sum on one line; "unknown" where nothing is recorded, for which a reason stands below."""
-    return Number(spent.words) if spent.value is not None else spent.words
+    return FigureText(spent.words) if spent.value is not None else spent.words
 
 
 def _simulated(n: int) -> Tag | None:

@@ -43,7 +43,7 @@ AROUND = 90  # characters of an excerpt on either side of the first word found
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class GuideSection:
     """A part of a guide below one heading."""
 
     guide: str
@@ -57,10 +57,10 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SectionMatch:
     """A section in which every word was found, with the words around the first."""
 
-    section: Section
+    section: GuideSection
     excerpt: str
 
 
@@ -114,7 +114,7 @@ def _show_found(query: str) -> None:
     st.html(f"<ul class='strop-found'>{''.join(rows)}</ul>")
 
 
-def _title(section: Section) -> str:
+def _title(section: GuideSection) -> str:
     guide = TITLES[section.guide]
     told = section.heading.removeprefix(guide).lstrip(": ")
     return f"{guide}: {told}" if told else guide
@@ -136,7 +136,7 @@ def guide_text(name: str) -> str:
     return COMMENT.sub("", (GUIDES / f"{name}.md").read_text("utf-8"))
 
 
-def sections(name: str) -> Iterator[Section]:
+def sections(name: str) -> Iterator[GuideSection]:
     """The parts of a guide by their headings; a line in a block of code is no heading."""
     title, lines, fenced = TITLES[name], list[str](), False
     for line in guide_text(name).splitlines():
@@ -146,24 +146,24 @@ def sections(name: str) -> Iterator[Section]:
             lines.append(line)
             continue
         if "".join(lines).strip():
-            yield Section(name, title, "\n".join(lines))
+            yield GuideSection(name, title, "\n".join(lines))
         title, lines = match[2], []
-    yield Section(name, title, "\n".join(lines))
+    yield GuideSection(name, title, "\n".join(lines))
 
 
-def search(query: str) -> list[Found]:
+def search(query: str) -> list[SectionMatch]:
     """Sections that hold every word of a query, those with words in the heading first.
 
     Letters of either case are alike, and a word may be the beginning, or the inside, of another.
     """
     words = query.casefold().split()
-    found: list[tuple[int, Found]] = []
+    found: list[tuple[int, SectionMatch]] = []
     for name in TITLES:
         for section in sections(name):
             title, text = section.heading.casefold(), _plain(section.text)
             if all(word in title or word in text.casefold() for word in words):
                 in_title = sum(word in title for word in words)
-                found.append((-in_title, Found(section, _excerpt(text, words))))
+                found.append((-in_title, SectionMatch(section, _excerpt(text, words))))
     found.sort(key=lambda pair: pair[0])
     return [one for _, one in found[:MOST_FOUND]]
 

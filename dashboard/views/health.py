@@ -8,19 +8,19 @@ import streamlit as st
 
 from backend.errors import StropError
 from backend.schemas.health import (
-    HealthFindingShown,
-    HealthGiven,
-    HealthKindShown,
-    HealthReportShown,
-    HealthReviewGiven,
+    HealthFindingOut,
+    HealthIn,
+    HealthKindOut,
+    HealthReportOut,
+    HealthReviewIn,
 )
 from backend.schemas.review.reports import Measured
 from dashboard.components.address import address_of, choose
-from dashboard.components.figures import interval_text
+from dashboard.components.figures.figures import interval_text
 from dashboard.components.frame import (
     Cell,
-    Link,
-    Number,
+    FigureText,
+    PageLink,
     Tag,
     heading,
     moment,
@@ -55,13 +55,13 @@ def show() -> None:
         _show_form()
 
 
-def _choose(reports: Sequence[HealthReportShown]) -> HealthReportShown:
+def _choose(reports: Sequence[HealthReportOut]) -> HealthReportOut:
     by_id = {report.id: report for report in reports}
     titles = {i: f"Report {i}: {one.dataset}, {moment(one.created_at)}" for i, one in by_id.items()}
     return by_id[choose("report", "Health report", titles)]
 
 
-def _show_report(report: HealthReportShown) -> None:
+def _show_report(report: HealthReportOut) -> None:
     if report.finished_at is None:
         _show_unfinished(report)
         return
@@ -84,7 +84,7 @@ def _show_report(report: HealthReportShown) -> None:
             st.html(sentences_html(f"{one.title}: {one.problem}" for one in missing))
 
 
-def _show_unfinished(report: HealthReportShown) -> None:
+def _show_unfinished(report: HealthReportOut) -> None:
     if report.error:
         st.error(plain(f"The examination ended: {report.error}"))
         return
@@ -98,7 +98,7 @@ def _show_unfinished(report: HealthReportShown) -> None:
     st.fragment(wait, run_every=LIVE_SECONDS)()
 
 
-def tiles(report: HealthReportShown) -> list[tuple[str, Cell, str]]:
+def tiles(report: HealthReportOut) -> list[tuple[str, Cell, str]]:
     """What was examined, and how grave the worst of it is."""
     worst: Cell = severity_tag(report.worst) or "nothing"
     seed = report.recipe.get("seed")
@@ -115,7 +115,7 @@ def severity_tag(severity: str | None) -> Tag | None:
     return None if severity is None else Tag(severity, SEVERITIES.get(severity, ""))
 
 
-def kind_row(one: HealthKindShown) -> list[Cell]:
+def kind_row(one: HealthKindOut) -> list[Cell]:
     """A kind in the table."""
     share = one.share
     flagged = one.flagged > 0
@@ -123,7 +123,7 @@ def kind_row(one: HealthKindShown) -> list[Cell]:
         one.title,
         severity_tag(one.severity) or "nothing found",
         one.flagged if flagged else "",
-        Number(f"{share.value:.2%} [{share.low:.2%}, {share.high:.2%}] of {one.n}")
+        FigureText(f"{share.value:.2%} [{share.low:.2%}, {share.high:.2%}] of {one.n}")
         if share is not None and flagged
         else "",
         *(one.by_split.get(split, "") for split in SPLITS),
@@ -139,7 +139,7 @@ def confirmed_text(share: Measured | None) -> str:
     return f"{interval_text(share.value, share.low, share.high, scale=1.0)} n={share.n}{note}"
 
 
-def _show_kind(report: HealthReportShown, one: HealthKindShown) -> None:
+def _show_kind(report: HealthReportOut, one: HealthKindOut) -> None:
     said = [one.gain.sentence] if one.gain is not None else []
     todo = [f"To do: {one.remedy}"] if one.severity is not None else []
     st.html(sentences_html([*said, *(f"{note}." for note in one.notes), *todo]))
@@ -161,7 +161,7 @@ def _figure(value: object) -> Cell:
         case bool():
             return "yes" if value else ""
         case float():
-            return Number(f"{value:.3f}")
+            return FigureText(f"{value:.3f}")
         case int():
             return value
         case None:
@@ -169,7 +169,7 @@ def _figure(value: object) -> Cell:
     return str(value)
 
 
-def example_row(row: HealthFindingShown) -> list[Cell]:
+def example_row(row: HealthFindingOut) -> list[Cell]:
     """A finding with what stands around its place."""
     return [row.external_id, row.split, row.part, row.why, excerpt(row.text, row.start)]
 
@@ -181,7 +181,7 @@ def excerpt(text: str, start: int | None) -> str:
     return ("… " if first else "") + cut + (" …" if first + EXCERPT < len(text) else "")
 
 
-def _show_send(report: HealthReportShown, one: HealthKindShown) -> None:
+def _show_send(report: HealthReportOut, one: HealthKindOut) -> None:
     show_done("health-sent")
     with st.form("health-send", border=False):
         left, middle, right, last = st.columns([2, 1, 1, 1], vertical_alignment="bottom")
@@ -194,7 +194,7 @@ def _show_send(report: HealthReportShown, one: HealthKindShown) -> None:
     if not sent:
         return
     with problems_shown():
-        given = HealthReviewGiven.model_validate(
+        given = HealthReviewIn.model_validate(
             {"name": name.strip(), "kinds": [one.kind], "split": split, "n_items": int(n)}
         )
         queue = current_client().datasets.review_findings(report.id, given)
@@ -202,7 +202,7 @@ def _show_send(report: HealthReportShown, one: HealthKindShown) -> None:
         show_done(
             "health-sent",
             f"Opened the queue {queue.queue} with {queue.n_items} items. {notes}",
-            link=Link(f"Watch {queue.queue}", address_of("queues", queue=queue.queue_id)),
+            link=PageLink(f"Watch {queue.queue}", address_of("queues", queue=queue.queue_id)),
         )
         st.rerun()
 
@@ -224,7 +224,9 @@ def _show_enough() -> None:
 def _measured(figure: Measured) -> Cell:
     if figure.value is None:
         return figure.error or "cannot be computed"
-    return Number(f"{interval_text(figure.value, figure.low, figure.high, scale=1.0)} n={figure.n}")
+    return FigureText(
+        f"{interval_text(figure.value, figure.low, figure.high, scale=1.0)} n={figure.n}"
+    )
 
 
 def _show_form() -> None:
@@ -245,6 +247,6 @@ def _show_form() -> None:
             return
     with problems_shown():
         given = {"dataset": dataset, "encoder": encoder.strip() or None}
-        client.datasets.ask_health(project.id, HealthGiven.model_validate(given))
+        client.datasets.ask_health(project.id, HealthIn.model_validate(given))
         st.query_params.pop("report", None)
         st.rerun()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from backend.schemas.rounds import LineageNode, LineageShown
+from backend.schemas.rounds import LineageNode, LineageOut
 from dashboard.components.address import address_of, note_in_address
-from dashboard.components.frame import Cell, Link, Tag, heading, problems_shown, table_html
+from dashboard.components.frame import Cell, PageLink, Tag, heading, problems_shown, table_html
 from dashboard.session import current_client, current_project
 
 COLOURS = {
@@ -42,7 +42,7 @@ def show() -> None:
         st.html(table_html(["what", "name", "facts", "to know first"], rows))
 
 
-def graph_of(lineage: LineageShown) -> str:
+def graph_of(lineage: LineageOut) -> str:
     """The graph in DOT; names are quoted, so that none of them is read as DOT."""
     nodes = [
         f"{_quoted(node.key)} [label={_quoted(_label(node))}, "
@@ -63,7 +63,7 @@ def graph_of(lineage: LineageShown) -> str:
     return "digraph {" + style + "\n" + "\n".join([*nodes, *edges]) + "\n}"
 
 
-def asked_for(node: LineageNode) -> str | None:
+def lineage_request(node: LineageNode) -> str | None:
     """How the lineage of this node is asked for; None where it has none of its own."""
     kind, _, name = node.key.partition(":")
     if kind == "model":
@@ -72,7 +72,7 @@ def asked_for(node: LineageNode) -> str | None:
 
 
 def _href(node: LineageNode) -> str:
-    of = asked_for(node)
+    of = lineage_request(node)
     address = _quoted(address_of("lineage", of=of)) if of else None
     return f'URL={address}, target="_self", ' if address else ""
 
@@ -90,6 +90,6 @@ def _quoted(text: str) -> str:
 def node_row(node: LineageNode) -> list[Cell]:
     """A node in the table."""
     marks = Tag("; ".join(node.marks), "simulated") if node.marks else None
-    of = asked_for(node)
-    title: Cell = Link(node.title, address_of("lineage", of=of)) if of else node.title
+    of = lineage_request(node)
+    title: Cell = PageLink(node.title, address_of("lineage", of=of)) if of else node.title
     return [node.kind, title, "; ".join(node.facts), marks]

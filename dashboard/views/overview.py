@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.models import ModelVersionShown
-from backend.schemas.projects import Manifest, ManifestShown
-from backend.schemas.queue import JobShown
-from backend.schemas.review.queues import ReviewQueueShown
-from backend.schemas.verdicts import ComparisonShown
+from backend.schemas.models import ModelVersionOut
+from backend.schemas.projects import Manifest, ManifestOut
+from backend.schemas.queue import JobOut
+from backend.schemas.review.queues import ReviewQueueOut
+from backend.schemas.verdicts import ComparisonOut
 from dashboard.components.address import address_of
 from dashboard.components.frame import (
     Cell,
-    Link,
-    Number,
+    FigureText,
+    PageLink,
     Tag,
     escape,
     facts_html,
@@ -56,7 +56,7 @@ def show() -> None:
     _show_jobs(client.jobs.list(project.id))
 
 
-def _show_bar(manifests: Sequence[ManifestShown]) -> None:
+def _show_bar(manifests: Sequence[ManifestOut]) -> None:
     st.subheader("The bar")
     if not manifests:
         st.info("No bar is set, so nothing can be trained. Set it first: `strop manifest set FILE`")
@@ -74,7 +74,7 @@ def _show_bar(manifests: Sequence[ManifestShown]) -> None:
     st.html(facts_html(facts))
 
 
-def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
+def _show_verdict(comparisons: Sequence[ComparisonOut]) -> None:
     st.subheader("Latest verdict")
     if not comparisons:
         st.info("No candidate has been judged yet: `strop gate CANDIDATE`")
@@ -83,7 +83,7 @@ def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
     facts: dict[str, Cell] = {
         "verdict": verdict_tag(newest.verdict),
         **({"to know first": tag} if (tag := simulated_tag(newest.n_simulated)) else {}),
-        "candidate": Link(newest.candidate, address_of("verdicts", comparison=newest.id)),
+        "candidate": PageLink(newest.candidate, address_of("verdicts", comparison=newest.id)),
         "baseline": newest.baseline,
         "when": moment(newest.created_at),
     }
@@ -92,22 +92,22 @@ def _show_verdict(comparisons: Sequence[ComparisonShown]) -> None:
     st.html(table_html(["verdict", "line of the bar"], reasons, title="Lines of the bar"))
 
 
-def _show_models(models: Sequence[ModelVersionShown]) -> None:
+def _show_models(models: Sequence[ModelVersionOut]) -> None:
     st.subheader("Models")
     rows: list[list[Cell]] = [
         [
-            Link(model.label, address_of("lineage", of=model.label)),
+            PageLink(model.label, address_of("lineage", of=model.label)),
             ", ".join(model.aliases),
             model.adapter_rank,
             _what_it_is(model),
-            Number(f"{model.created_at:%Y-%m-%d}"),
+            FigureText(f"{model.created_at:%Y-%m-%d}"),
         ]
         for model in models
     ]
     st.html(table_html(["model", "alias", "rank", "sha256", "since"], rows))
 
 
-def _what_it_is(model: ModelVersionShown) -> str:
+def _what_it_is(model: ModelVersionOut) -> str:
     if model.kind == "served":
         return f"served elsewhere as {model.base_model}"
     if model.kind == "outputs":
@@ -115,14 +115,14 @@ def _what_it_is(model: ModelVersionShown) -> str:
     return (model.adapter_sha256 or model.base_sha256)[:10]
 
 
-def _show_queues(queues: Sequence[ReviewQueueShown]) -> None:
+def _show_queues(queues: Sequence[ReviewQueueOut]) -> None:
     st.subheader("Review queues")
     if not queues:
         st.info(NO_QUEUE)
         return
     rows: list[list[Cell]] = [
         [
-            Link(queue.name, address_of("queues", queue=queue.id)),
+            PageLink(queue.name, address_of("queues", queue=queue.id)),
             queue.kind,
             f"{queue.progress.done} of {queue.progress.total}",
             "closed" if queue.closed else f"{queue.progress.leased} at work",
@@ -132,7 +132,7 @@ def _show_queues(queues: Sequence[ReviewQueueShown]) -> None:
     st.html(table_html(["queue", "kind", "done", "now"], rows, title="Review queues"))
 
 
-def _show_jobs(jobs: Sequence[JobShown]) -> None:
+def _show_jobs(jobs: Sequence[JobOut]) -> None:
     st.subheader("Jobs")
     if not jobs:
         st.info("Nothing has run yet: `strop run`")
@@ -150,16 +150,16 @@ def _show_jobs(jobs: Sequence[JobShown]) -> None:
     st.html(table_html(["what", "state", "started", "took", "reason"], rows, title="Jobs"))
 
 
-def _subject(job: JobShown) -> Cell:
+def _subject(job: JobOut) -> Cell:
     """What a job is about, with the way to its page where it has one."""
     text = f"{SUBJECTS.get(job.kind, job.kind)} {job.subject_id}"
     if job.kind not in PAGES:
         return text
     page, name = PAGES[job.kind]
-    return Link(text, address_of(page, **{name: job.subject_id}))
+    return PageLink(text, address_of(page, **{name: job.subject_id}))
 
 
-def _duration(job: JobShown) -> str:
+def _duration(job: JobOut) -> str:
     if job.started_at is None or job.finished_at is None:
         return ""
     return f"{(job.finished_at - job.started_at).total_seconds():.1f} s"

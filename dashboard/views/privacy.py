@@ -6,10 +6,10 @@ import json
 
 import streamlit as st
 
-from backend.schemas.masking import MaskingPolicyGiven, MaskingPolicyShown, MaskingShown
+from backend.schemas.masking import MaskingOut, MaskingPolicyIn, MaskingPolicyOut
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     facts_html,
     heading,
@@ -56,7 +56,7 @@ def show() -> None:
         st.caption("A lead sets the policy, and may see originals; every look is in the audit log.")
 
 
-def _show_policy(policy: MaskingPolicyShown) -> None:
+def _show_policy(policy: MaskingPolicyOut) -> None:
     content = policy.content
     off = [kind for kind, on in content["kinds"].items() if not on]
     facts: dict[str, Cell] = {
@@ -74,7 +74,7 @@ def _show_policy(policy: MaskingPolicyShown) -> None:
     st.html(facts_html(facts))
 
 
-def _show_counts(found: MaskingShown) -> None:
+def _show_counts(found: MaskingOut) -> None:
     bare = "none of it is run or learned from" if found.n_unmasked else ""
     st.html(
         tiles_html(
@@ -89,18 +89,18 @@ def _show_counts(found: MaskingShown) -> None:
     if not found.by_kind:
         return
     rows = [
-        (found.titles[kind], Number(f"{n:,}"), Number(f"{n / found.n_masked:.2f}"))
+        (found.titles[kind], FigureText(f"{n:,}"), FigureText(f"{n / found.n_masked:.2f}"))
         for kind, n in found.by_kind.items()
     ]
     st.html(table_html(["kind", "found", "per example"], rows, title="What was found"))
 
 
-def _openable(found: MaskingShown) -> str:
+def _openable(found: MaskingOut) -> str:
     locked = found.n_originals - found.originals_openable
     return f"the key of {locked} is not here" if locked else ""
 
 
-def _set_policy(policy: MaskingPolicyShown | None) -> None:
+def _set_policy(policy: MaskingPolicyOut | None) -> None:
     with st.expander("Set the policy" if policy is None else "Change the policy"):
         with st.form("masking_policy"):
             source = st.text_area(
@@ -111,13 +111,13 @@ def _set_policy(policy: MaskingPolicyShown | None) -> None:
         if sent:
             with problems_shown():
                 row = current_client().masking.set_policy(
-                    current_project().id, MaskingPolicyGiven(source=source)
+                    current_project().id, MaskingPolicyIn(source=source)
                 )
                 show_done("privacy", f"Masking policy version {row.version} is set.")
                 st.rerun()
 
 
-def _look_behind(found: MaskingShown) -> None:
+def _look_behind(found: MaskingOut) -> None:
     with st.expander("Look behind one example"):
         st.caption("The original row is shown once, and that you looked is in the audit log.")
         with st.form("original"):

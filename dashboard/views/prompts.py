@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.prompts import PromptShown
+from backend.schemas.prompts import PromptOut
 from dashboard.components.address import address_of, note_in_address
 from dashboard.components.frame import (
     Cell,
-    Link,
-    Number,
+    FigureText,
+    PageLink,
     escape,
     facts_html,
     heading,
@@ -36,7 +36,9 @@ def show() -> None:
     facts: dict[str, Cell] = {
         "sha256": prompt.digest[:16],
         "added": moment(prompt.created_at),
-        "candidates with it": Link("lineage", address_of("lineage", of=f"prompt:{prompt.label}")),
+        "candidates with it": PageLink(
+            "lineage", address_of("lineage", of=f"prompt:{prompt.label}")
+        ),
     }
     st.html(facts_html(facts))
     st.html(_text_html(prompt.source))
@@ -45,7 +47,7 @@ def show() -> None:
         _show_search(prompt.search)
 
 
-def _listed() -> list[PromptShown]:
+def _listed() -> list[PromptOut]:
     """The prompts of the project; with what a search tried where the address names one of those."""
     client, project = current_client(), current_project()
     found = client.prompts.list(project.id)
@@ -55,7 +57,7 @@ def _listed() -> list[PromptShown]:
     return client.prompts.list(project.id, tried=True)
 
 
-def _chosen(found: Sequence[PromptShown]) -> PromptShown:
+def _chosen(found: Sequence[PromptOut]) -> PromptOut:
     by_label = {prompt.label: prompt for prompt in sorted(found, key=lambda one: -one.id)}
     labels = list(by_label)
     asked = st.query_params.get("prompt")
@@ -65,7 +67,7 @@ def _chosen(found: Sequence[PromptShown]) -> PromptShown:
     return by_label[label]
 
 
-def _show_change(prompt: PromptShown, found: Sequence[PromptShown]) -> None:
+def _show_change(prompt: PromptOut, found: Sequence[PromptOut]) -> None:
     before = [one for one in found if one.name == prompt.name and one.version < prompt.version]
     if not before:
         return
@@ -92,7 +94,7 @@ def tried_rows(tried: Sequence[Mapping[str, Any]]) -> list[list[Cell]]:
         [
             row["candidate"],
             row.get("metric", ""),
-            Number(_figure(row)) if row.get("value") is not None else row.get("error", ""),
+            FigureText(_figure(row)) if row.get("value") is not None else row.get("error", ""),
             row.get("n"),
             row.get("failed"),
             row.get("tokens in"),

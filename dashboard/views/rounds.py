@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.rounds import RoundShown
-from dashboard.components.figures import interval_text, line_name, scale_words
+from backend.schemas.rounds import RoundOut
+from dashboard.components.figures.figures import interval_text, line_name, scale_words
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     facts_html,
     heading,
@@ -20,7 +21,6 @@ from dashboard.components.frame import (
     table_html,
     verdict_tag,
 )
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
 from dashboard.views.yields import show_yields
 
@@ -52,7 +52,7 @@ def show() -> None:
         _show_events(row)
 
 
-def _show_now(row: RoundShown) -> None:
+def _show_now(row: RoundOut) -> None:
     st.subheader(f"Round {row.number}")
     ended = row.finished_at is not None
     facts: dict[str, Cell] = {
@@ -80,7 +80,7 @@ def phases_html(phases: Sequence[str], phase: str, *, ended: bool) -> str:
     return f'<ol class="strop-phases" aria-label="Phases of the round">{steps}</ol>'
 
 
-def _show_actions(row: RoundShown) -> None:
+def _show_actions(row: RoundOut) -> None:
     client = current_client()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if row.state == "active":
@@ -115,7 +115,7 @@ def _button(
             st.rerun()
 
 
-def _show_timeline(rounds: Sequence[RoundShown]) -> None:
+def _show_timeline(rounds: Sequence[RoundOut]) -> None:
     st.subheader("What they brought")
     st.html(table_html(TIMELINE, [timeline_row(row) for row in rounds]))
     scales = dict.fromkeys(line.get("scale") for row in rounds for line in row.figures.lines)
@@ -132,7 +132,7 @@ def _show_timeline(rounds: Sequence[RoundShown]) -> None:
         st.altair_chart(plot, width="stretch")
 
 
-def timeline_row(row: RoundShown) -> list[Cell]:
+def timeline_row(row: RoundOut) -> list[Cell]:
     """A round in the table; what is not known yet says so."""
     figures = row.figures
     return [
@@ -141,7 +141,7 @@ def timeline_row(row: RoundShown) -> list[Cell]:
         row.adapter,
         figures.rows,
         hallucination_cell(figures.hallucination) if figures.verdict else None,
-        None if figures.expert_minutes is None else Number(f"{figures.expert_minutes:g}"),
+        None if figures.expert_minutes is None else FigureText(f"{figures.expert_minutes:g}"),
         training_cell(figures.training),
         moment(row.started_at),
         None if row.finished_at is None else moment(row.finished_at),
@@ -153,7 +153,7 @@ def training_cell(ledger: Mapping[str, Any]) -> Cell:
     if not ledger:
         return None
     priced = "" if ledger["cost"] is None else f", cost {ledger['cost']:.3g}"
-    return Number(f"{ledger['seconds']:.0f} s{priced}")
+    return FigureText(f"{ledger['seconds']:.0f} s{priced}")
 
 
 def hallucination_cell(rates: Sequence[dict[str, Any]]) -> Cell:
@@ -165,10 +165,10 @@ def hallucination_cell(rates: Sequence[dict[str, Any]]) -> Cell:
     if rate is None:
         return str(mine[0]["error"])
     told = interval_text(rate["value"], rate["low"], rate["high"], scale=1.0)
-    return Number(f"{told}, n {rate['n']}")
+    return FigureText(f"{told}, n {rate['n']}")
 
 
-def hallucination_points(row: RoundShown) -> list[dict[str, Any]]:
+def hallucination_points(row: RoundOut) -> list[dict[str, Any]]:
     """Candidate and model to beat, each slice that has a figure."""
     return [
         {
@@ -181,7 +181,7 @@ def hallucination_points(row: RoundShown) -> list[dict[str, Any]]:
     ]
 
 
-def timeline_points(row: RoundShown, *, scale: float | None) -> list[dict[str, Any]]:
+def timeline_points(row: RoundOut, *, scale: float | None) -> list[dict[str, Any]]:
     """Each line of the bar on this scale that has a figure, with its interval and n."""
     return [
         {
@@ -201,7 +201,7 @@ def _name(line: Mapping[str, Any]) -> str:
     return name if line["margin"] is None else f"\u0394 {name}"
 
 
-def _show_events(row: RoundShown) -> None:
+def _show_events(row: RoundOut) -> None:
     with st.expander(f"Round {row.number}: what happened", expanded=False):
         rows: list[list[Cell]] = [[moment(e.at), e.phase, e.text] for e in row.events]
         st.html(table_html(["when", "phase", "what"], rows))

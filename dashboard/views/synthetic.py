@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.synthetic import DraftingShown, DraftQueueGiven, DraftShown, ShareShown
+from backend.schemas.synthetic import DraftingOut, DraftOut, DraftQueueIn, ShareOut
 from dashboard.components.address import choose
-from dashboard.components.figures import interval_text
+from dashboard.components.figures.figures import interval_text
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     heading,
     problems_shown,
@@ -57,7 +57,7 @@ def show() -> None:
     _show_drafting(by_id[choose("drafting", "Drafting", titles)])
 
 
-def _show_drafting(one: DraftingShown) -> None:
+def _show_drafting(one: DraftingOut) -> None:
     st.html(tiles_html(tiles(one)))
     st.html(sentences_html(one.in_words))
     if one.job_error:
@@ -79,7 +79,7 @@ def _show_drafting(one: DraftingShown) -> None:
             st.caption(f"The first {SHOWN_DRAFTS} of {len(drafts)}.")
 
 
-def tiles(one: DraftingShown) -> list[tuple[str, Cell, str]]:
+def tiles(one: DraftingOut) -> list[tuple[str, Cell, str]]:
     """Drafted, kept, decided."""
     figures, states = one.figures, one.states
     decided = states["approved"] + states["corrected"] + states["refused"]
@@ -93,29 +93,29 @@ def tiles(one: DraftingShown) -> list[tuple[str, Cell, str]]:
     ]
 
 
-def first_state(one: DraftingShown) -> str:
+def first_state(one: DraftingOut) -> str:
     """The first state that a draft is in: those that wait, while there are some."""
     return next((state for state in STATES if one.states[state]), STATES[0])
 
 
-def share_text(share: ShareShown) -> str:
+def share_text(share: ShareOut) -> str:
     """A share with its interval, in percent."""
     if share.value is None:
         return "nothing to count"
     return f"{interval_text(share.value, share.low, share.high, scale=1.0)}, n={share.n}"
 
 
-def reason_rows(one: DraftingShown) -> list[list[Cell]]:
+def reason_rows(one: DraftingOut) -> list[list[Cell]]:
     """Why drafts were dropped, the most frequent reason first."""
-    return [[REASONS.get(why, why), Number(str(n))] for why, n in one.figures.dropped.items()]
+    return [[REASONS.get(why, why), FigureText(str(n))] for why, n in one.figures.dropped.items()]
 
 
-def draft_rows(drafts: Sequence[DraftShown]) -> list[list[Cell]]:
+def draft_rows(drafts: Sequence[DraftOut]) -> list[list[Cell]]:
     """A row for each draft: what was written, and how it stands."""
     return [[one.id, cut(one.input), cut(one.answer), _standing(one)] for one in drafts]
 
 
-def _standing(one: DraftShown) -> Cell:
+def _standing(one: DraftOut) -> Cell:
     if one.state == "dropped":
         like = one.detail.get("like") or ", ".join(map(str, one.detail.get("unsupported", [])))
         return f"{one.why}: {cut(str(like), 120)}" if like else one.why
@@ -132,7 +132,7 @@ def cut(text: str | None, most: int = CUT) -> str:
     return said if len(said) <= most else f"{said[:most].rstrip()} …"
 
 
-def _show_queue(one: DraftingShown) -> None:
+def _show_queue(one: DraftingOut) -> None:
     """The queues there are, and a button for the next."""
     if one.queues:
         st.caption(plain(f"Reviewed in: {', '.join(one.queues)}."))
@@ -144,7 +144,7 @@ def _show_queue(one: DraftingShown) -> None:
             wanted = st.form_submit_button("Open the queue", type="primary")
         if wanted:
             with problems_shown():
-                opened = current_client().synthetic.open(one.id, DraftQueueGiven(name=name))
+                opened = current_client().synthetic.open(one.id, DraftQueueIn(name=name))
                 show_done("synthetic", f"{opened.name} is open; its experts find it at their desk.")
                 st.rerun()
     show_done("synthetic")

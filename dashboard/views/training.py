@@ -7,13 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.curation import TrainingSetShown
-from backend.schemas.training import TrainingProgress, TrainingRunShown
+from backend.schemas.curation import TrainingSetOut
+from backend.schemas.training import TrainingProgress, TrainingRunOut
 from dashboard.components.address import choose
 from dashboard.components.cancelling import show_cancel
+from dashboard.components.figures.plots import loss_plot
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     facts_html,
     heading,
@@ -21,7 +22,6 @@ from dashboard.components.frame import (
     table_html,
     tiles_html,
 )
-from dashboard.components.plots import loss_plot
 from dashboard.session import current_client, current_project
 
 LIVE_SECONDS = 2.0
@@ -53,17 +53,17 @@ def show() -> None:
     _show_sets(sets)
 
 
-def _choose(runs: Sequence[TrainingRunShown]) -> TrainingRunShown:
+def _choose(runs: Sequence[TrainingRunOut]) -> TrainingRunOut:
     by_id = {run.id: run for run in runs}
     titles = {i: f"Training run {i}: {run.adapter_name}, {_state(run)}" for i, run in by_id.items()}
     return by_id[choose("training", "Training run", titles)]
 
 
-def _state(run: TrainingRunShown) -> str:
+def _state(run: TrainingRunOut) -> str:
     return run.job.state if run.job else "not queued"
 
 
-def _show_run(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> None:
+def _show_run(run: TrainingRunOut, sets: dict[int, TrainingSetOut]) -> None:
     curve, facts = st.columns([1.7, 1], gap="large")
     with curve:
         live = _state(run) not in ENDED
@@ -96,20 +96,20 @@ def ledger_tiles(ledger: Mapping[str, Any]) -> list[tuple[str, Cell, str]]:
     processors = f"{ledger['cpu_seconds']:.0f} CPU s, {ledger['gpu_seconds']:.0f} GPU s"
     cost = ledger["cost"]
     return [
-        ("tokens", Number(f"{ledger['tokens']:,}"), "over all passes"),
+        ("tokens", FigureText(f"{ledger['tokens']:,}"), "over all passes"),
         (
             "time",
-            Number(f"{ledger['seconds']:.0f} s"),
+            FigureText(f"{ledger['seconds']:.0f} s"),
             f"{processors}, {ledger['starts']} start(s)",
         ),
         (
             "peak memory",
-            Number(f"{ledger['peak_memory_bytes'] / 1e9:.2f} GB"),
+            FigureText(f"{ledger['peak_memory_bytes'] / 1e9:.2f} GB"),
             "no GPU" if gpu is None else f"{gpu / 1e9:.2f} GB on the GPU",
         ),
         (
             "cost",
-            "not known" if cost is None else Number(f"{cost:.3g}"),
+            "not known" if cost is None else FigureText(f"{cost:.3g}"),
             "no price stated" if cost is None else f"at {ledger['price_per_hour']:g} an hour",
         ),
     ]
@@ -120,9 +120,9 @@ def trial_rows(search: Mapping[str, Any]) -> list[list[Cell]]:
     return [
         [
             trial["name"],
-            Number(_with_interval(trial.get("loss") or {"value": trial["validation_loss"]})),
+            FigureText(_with_interval(trial.get("loss") or {"value": trial["validation_loss"]})),
             trial["rows"],
-            Number(f"{trial['seconds']:.0f}"),
+            FigureText(f"{trial['seconds']:.0f}"),
             _behind(trial),
             Tag("kept", "pass") if trial["name"] == search["kept"] else "",
         ]
@@ -155,7 +155,7 @@ def loss_points(progress: TrainingProgress) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> dict[str, Cell]:
+def _facts(run: TrainingRunOut, sets: dict[int, TrainingSetOut]) -> dict[str, Cell]:
     chosen = sets.get(run.training_set_id)
     facts: dict[str, Cell] = {
         "adapter": run.adapter_name,
@@ -178,7 +178,7 @@ def _facts(run: TrainingRunShown, sets: dict[int, TrainingSetShown]) -> dict[str
     return facts
 
 
-def _show_sets(sets: Sequence[TrainingSetShown]) -> None:
+def _show_sets(sets: Sequence[TrainingSetOut]) -> None:
     st.subheader("Training sets")
     if not sets:
         st.info("No set is frozen yet: `strop set freeze NAME --queue Q`")

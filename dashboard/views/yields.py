@@ -8,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from backend.errors import CannotCompute
-from backend.schemas.rounds import RoundShown
-from backend.schemas.yields import OutcomeShown, RoundPointShown, YieldShown
+from backend.schemas.rounds import RoundOut
+from backend.schemas.yields import OutcomeOut, RoundPointOut, YieldOut
+from dashboard.components.figures.measured import interval_point, measured_cell, measured_text
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, Tag, problems_shown, sentences_html, table_html
 from dashboard.components.marked_text import plain
-from dashboard.components.measured import interval_point, measured_cell, measured_text
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
 
 CURVE = ("round", "candidate", "trained on", "held back", "overall", "per hour", "bottleneck")
@@ -24,7 +24,7 @@ SHOWN = 10
 MOST_CHARACTERS = 300
 
 
-def show_yields(rounds: Sequence[RoundShown]) -> None:
+def show_yields(rounds: Sequence[RoundOut]) -> None:
     """The curve over rounds, and the newest round that has a yield; nothing where none has."""
     with problems_shown():
         points = current_client().yields.curve(current_project().id)
@@ -42,7 +42,7 @@ def show_yields(rounds: Sequence[RoundShown]) -> None:
             _show_forecast()
 
 
-def _show_newest(points: Sequence[RoundPointShown], ids: dict[int, int]) -> None:
+def _show_newest(points: Sequence[RoundPointOut], ids: dict[int, int]) -> None:
     known = [p for p in points if p.error is None and p.number in ids]
     if not known:
         return
@@ -80,7 +80,7 @@ def _show_forecast() -> None:
     st.html(sentences_html([*note, *told.notes]))
 
 
-def curve_row(point: RoundPointShown) -> list[Cell]:
+def curve_row(point: RoundPointOut) -> list[Cell]:
     """A round in the table; where there is no yield the reason stands."""
     overall = measured_cell(point.overall)
     if point.overall.value is not None:
@@ -96,7 +96,7 @@ def curve_row(point: RoundPointShown) -> list[Cell]:
     ]
 
 
-def curve_points(point: RoundPointShown) -> Iterator[dict[str, Any]]:
+def curve_points(point: RoundPointOut) -> Iterator[dict[str, Any]]:
     """Trained on and held back, each that has a figure."""
     shares = {"trained on": point.trained, "held back": point.held_back}
     for group, measured in shares.items():
@@ -104,7 +104,7 @@ def curve_points(point: RoundPointShown) -> Iterator[dict[str, Any]]:
             yield interval_point(f"round {point.number}", measured, group=group)
 
 
-def sentences(told: YieldShown) -> list[str]:
+def sentences(told: YieldOut) -> list[str]:
     """The bottleneck with its rule, when an answer is right, and what could not be judged."""
     whose = "frozen with the set" if told.is_frozen_rule else "not the rule of the set"
     said = [
@@ -116,7 +116,7 @@ def sentences(told: YieldShown) -> list[str]:
     return said
 
 
-def part_rows(told: YieldShown) -> list[list[Cell]]:
+def part_rows(told: YieldOut) -> list[list[Cell]]:
     """Corrections fixed, and what was right before and is wrong now."""
     parts = [
         ("corrections, trained on", "fixed", told.trained),
@@ -129,7 +129,7 @@ def part_rows(told: YieldShown) -> list[list[Cell]]:
     return [[of, share, measured_cell(measured, with_unit=False)] for of, share, measured in parts]
 
 
-def example_row(one: OutcomeShown) -> list[Cell]:
+def example_row(one: OutcomeOut) -> list[Cell]:
     """A prompt with its three texts, cut where they are long."""
     part = "held back" if one.held_back else "trained on"
     answer = one.reason if one.answer is None else one.answer

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evaluators.aggregate import aggregate, paired_difference
-from evaluators.errors import CannotCompute, EvaluatorError
+from evaluators.errors import EvaluatorError, UndefinedFigure
 from evaluators.fairness.gendered_de import FEMALE_ARTICLES, MALE_ARTICLES, POSSESSIVES
 from evaluators.fairness.gendered_en import PRONOUNS
 from evaluators.fairness.lexicon import Lexicon, is_refusal
@@ -230,7 +230,7 @@ def contrasts(
         CannotCompute: no row has all its three answers.
     """
     if not any(row.whole for row in rows):
-        raise CannotCompute("No row has all its three answers.", hint="Let the run finish.")
+        raise UndefinedFigure("No row has all its three answers.", hint="Let the run finish.")
     found = []
     for kind in dict.fromkeys(row.kind for row in rows):
         mine = [row for row in rows if row.kind == kind]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evaluators.fairness.gendered_en import TOKEN, Edit, Unsafe, as_written
+from evaluators.fairness.gendered_en import TOKEN, Unsafe, WordEdit, as_written
 from evaluators.fairness.lexicon import Lexicon
 
 MALE_ARTICLES = {
@@ -66,7 +66,7 @@ RELATIVE = {
 _SENTENCE = {".", "!", "?", ":", "\n"}
 
 
-def edits(text: str, lexicon: Lexicon) -> Iterator[Edit]:
+def edits(text: str, lexicon: Lexicon) -> Iterator[WordEdit]:
     """Every gendered word with its counterpart; articles go with their nouns.
 
     Raises:
@@ -81,19 +81,19 @@ def edits(text: str, lexicon: Lexicon) -> Iterator[Edit]:
     for place, token in enumerate(tokens):
         word, lowered = token.group(), token.group().lower()
         if word in (titles["male"], titles["oblique"]) and _before_name(tokens, place):
-            yield Edit(*token.span(), titles["female"], "male")
+            yield WordEdit(*token.span(), titles["female"], "male")
             yield from _greeting(tokens, place, "Geehrter", "geehrte")
         elif word == titles["female"] and _before_name(tokens, place):
-            yield Edit(*token.span(), _title(tokens, place, lexicon), "female")
+            yield WordEdit(*token.span(), _title(tokens, place, lexicon), "female")
             yield from _greeting(tokens, place, "Geehrte", "geehrter")
         elif word in males:
             yield from _male_noun(tokens, place, males[word])
         elif word in females:
             raise Unsafe("German: the case of a feminine noun does not show")
         elif lowered in MALE_PRONOUNS:
-            yield Edit(*token.span(), as_written(MALE_PRONOUNS[lowered], word), "male")
+            yield WordEdit(*token.span(), as_written(MALE_PRONOUNS[lowered], word), "male")
         elif lowered in POSSESSIVES and _is_possessive(tokens, place):
-            yield Edit(*token.span(), as_written(POSSESSIVES[lowered], word), "male")
+            yield WordEdit(*token.span(), as_written(POSSESSIVES[lowered], word), "male")
         elif lowered in DOUBTFUL:
             raise Unsafe('German: "sie" or "ihr" may be she, they or you')
 
@@ -110,17 +110,17 @@ def _before_name(tokens: list[re.Match[str]], place: int) -> bool:
     return place + 1 < len(tokens) and tokens[place + 1].group()[:1].isupper()
 
 
-def _greeting(tokens: list[re.Match[str]], place: int, was: str, now: str) -> Iterator[Edit]:
+def _greeting(tokens: list[re.Match[str]], place: int, was: str, now: str) -> Iterator[WordEdit]:
     """`Sehr geehrter` before the title changes with it; another adjective is refused."""
     if place == 0:
         return
     before = tokens[place - 1]
     lowered = before.group().lower()
     if lowered == was.lower():
-        yield Edit(*before.span(), as_written(now, before.group()), "")
+        yield WordEdit(*before.span(), as_written(now, before.group()), "")
     elif lowered in ("lieber", "liebe", "werter", "werte"):
         other = lowered[:-1] if lowered.endswith("r") else f"{lowered}r"
-        yield Edit(*before.span(), as_written(other, before.group()), "")
+        yield WordEdit(*before.span(), as_written(other, before.group()), "")
 
 
 def _title(tokens: list[re.Match[str]], place: int, lexicon: Lexicon) -> str:
@@ -134,7 +134,9 @@ def _title(tokens: list[re.Match[str]], place: int, lexicon: Lexicon) -> str:
     raise Unsafe("German: Herr or Herrn does not show")
 
 
-def _male_noun(tokens: list[re.Match[str]], place: int, noun: Mapping[str, Any]) -> Iterator[Edit]:
+def _male_noun(
+    tokens: list[re.Match[str]], place: int, noun: Mapping[str, Any]
+) -> Iterator[WordEdit]:
     token = tokens[place]
     before = tokens[place - 1].group().lower() if place else "."
     following = [token.group().lower() for token in tokens[place + 1 : place + 3]]
@@ -144,12 +146,12 @@ def _male_noun(tokens: list[re.Match[str]], place: int, noun: Mapping[str, Any])
         case, article = MALE_ARTICLES[before]
         if noun["male"][case] != token.group():
             raise Unsafe("German: the article does not go with the noun, a plural perhaps")
-        yield Edit(
+        yield WordEdit(
             *tokens[place - 1].span(), as_written(article, tokens[place - 1].group()), "male"
         )
     elif before not in _SENTENCE or token.group() != noun["male"][0]:
         raise Unsafe("German: an adjective, a plural or another case before the noun")
-    yield Edit(*token.span(), noun["female"], "male")
+    yield WordEdit(*token.span(), noun["female"], "male")
 
 
 def _is_possessive(tokens: list[re.Match[str]], place: int) -> bool:

@@ -58,7 +58,7 @@ class Unsafe(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class WordEdit:
     """What stands at a place, and what is to stand there."""
 
     start: int
@@ -67,7 +67,7 @@ class Edit:
     gender: str
 
 
-def edits(text: str, lexicon: Lexicon) -> Iterator[Edit]:
+def edits(text: str, lexicon: Lexicon) -> Iterator[WordEdit]:
     """Every gendered word with its counterpart.
 
     Raises:
@@ -84,18 +84,20 @@ def edits(text: str, lexicon: Lexicon) -> Iterator[Edit]:
         bare, suffix = _parted(word)
         if (found := _CONTRACTED.match(token.group())) is not None:
             now = as_written(SIMPLE[found.group(1).lower()], found.group(1)) + found.group(2)
-            yield Edit(*token.span(), now, PRONOUNS[found.group(1).lower()])
+            yield WordEdit(*token.span(), now, PRONOUNS[found.group(1).lower()])
         elif word in PRONOUNS:
             now = _pronoun(word, place, tokens, lexicon)
-            yield Edit(*token.span(), as_written(now, token.group()), PRONOUNS[word])
+            yield WordEdit(*token.span(), as_written(now, token.group()), PRONOUNS[word])
         elif bare in TITLES:
             _require_title(token.group(), place, tokens)
             now, gender = words[bare]
-            yield Edit(*token.span(), as_written(now, token.group()[:2]), gender)
+            yield WordEdit(*token.span(), as_written(now, token.group()[:2]), gender)
         elif bare in words:
             now, gender = words[bare]
             ending = token.group()[len(bare) :] if suffix else ""
-            yield Edit(*token.span(), as_written(now, token.group()[: len(bare)]) + ending, gender)
+            yield WordEdit(
+                *token.span(), as_written(now, token.group()[: len(bare)]) + ending, gender
+            )
 
 
 def _require_title(word: str, place: int, tokens: list[re.Match[str]]) -> None:

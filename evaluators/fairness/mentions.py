@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.errors import CannotCompute
+from evaluators.errors import UndefinedFigure
 from evaluators.fairness.gendered_de import MALE_PRONOUNS, POSSESSIVES
 from evaluators.fairness.gendered_en import PRONOUNS
 from evaluators.fairness.lexicon import Lexicon, is_refusal, shipped_lexicon
@@ -37,7 +37,7 @@ _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TaughtRow:
     """A row of a training set: what is asked and what is taught."""
 
     prompt: str
@@ -189,7 +189,7 @@ def _gender_words(lexicon: Lexicon) -> dict[str, str]:
 
 
 def audit_rows(
-    rows: Sequence[Row],
+    rows: Sequence[TaughtRow],
     *,
     lexicons: Mapping[str, Lexicon] | None = None,
     level: float = 0.95,
@@ -201,10 +201,10 @@ def audit_rows(
         CannotCompute: there is no row, or none in a language that there are lists for.
     """
     if not rows:
-        raise CannotCompute("There is no row to look for mentions in.")
+        raise UndefinedFigure("There is no row to look for mentions in.")
     read = [row for row in rows if row.language is not None]
     if not read:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"None of {len(rows)} rows is in a language that there are lists for.",
             hint="There are lists for English and German.",
         )
@@ -228,7 +228,7 @@ def audit_rows(
     )
 
 
-def largest_skew(rows: Sequence[Row], kind: str, *, level: float = 0.95) -> LargestSkew:
+def largest_skew(rows: Sequence[TaughtRow], kind: str, *, level: float = 0.95) -> LargestSkew:
     """The largest skew of what the rows teach with one kind of group: of class labels, or of length
     and declining. Bounds are Bonferroni's over the skews that were looked for.
 
@@ -240,7 +240,7 @@ def largest_skew(rows: Sequence[Row], kind: str, *, level: float = 0.95) -> Larg
     """
     looked = [one for one in audit_rows(rows, level=level).skews if _is_plain(one, kind)]
     if not looked:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"No two groups of the kind {kind} are mentioned, each alone, in {LEAST_ROWS} rows or "
             f"more of {len(rows)}, with an outcome that {LEAST_ROWS} rows have."
         )
@@ -261,7 +261,7 @@ def largest_skew(rows: Sequence[Row], kind: str, *, level: float = 0.95) -> Larg
     )
 
 
-def _mentioned_alone(rows: Sequence[Row], kind: str) -> Counter[str]:
+def _mentioned_alone(rows: Sequence[TaughtRow], kind: str) -> Counter[str]:
     """Prompts that mention one group of a kind and no other, by group."""
     found = (
         mentioned(row.prompt, shipped_lexicon(row.language)).get(kind, {})
@@ -298,7 +298,9 @@ def _mentions(
         )
 
 
-def _outcomes(rows: Sequence[Row], lists: Mapping[str, Lexicon]) -> tuple[dict[str, Any], str]:
+def _outcomes(
+    rows: Sequence[TaughtRow], lists: Mapping[str, Lexicon]
+) -> tuple[dict[str, Any], str]:
     """Outcome -> whether each row has it; and what they are, in words."""
     answers = [row.answer.strip() for row in rows]
     labels = Counter(answers)

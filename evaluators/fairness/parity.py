@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.errors import CannotCompute, EvaluatorError, InvalidValues
+from evaluators.errors import EvaluatorError, InvalidValues, UndefinedFigure
 from evaluators.fairness.measures import Floats, Marginal, Measure, Members
 from evaluators.statistics.bootstrap import expanded_level
 
@@ -118,7 +118,7 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _GroupPart:
     """A group, or all others than one."""
 
     members: Members
@@ -132,7 +132,7 @@ class _Table:
     measure: Measure
     key: str
     names: tuple[str, ...]
-    parts: Mapping[tuple[str, bool], _Part]
+    parts: Mapping[tuple[str, bool], _GroupPart]
     unnamed: int
 
     def pairs(self) -> Iterator[tuple[tuple[str, bool], tuple[str, bool]]]:
@@ -183,7 +183,7 @@ def _table(measure: Measure, key: str, values: Sequence[str | None]) -> _Table:
     names = tuple(sorted({value for value in values if value is not None}))
     if len(names) < 2:
         only = f"one only, {names[0]!r}" if names else "none"
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"There are no two groups by {key!r}: {only}.",
             hint="Name a key of the slices that has several values.",
         )
@@ -198,7 +198,7 @@ def _table(measure: Measure, key: str, values: Sequence[str | None]) -> _Table:
     for place, name in enumerate(names):
         for rest in (False, True):
             members = named & ((column != place) if rest else (column == place))
-            parts[name, rest] = _Part(members, measure.influence(members))
+            parts[name, rest] = _GroupPart(members, measure.influence(members))
     return _Table(measure, key, names, parts, int((~named).sum()))
 
 
@@ -293,7 +293,7 @@ def _marginal(measure: Measure, members: Members, level: float) -> Marginal | st
         return error.message
 
 
-def _widened(measure: Measure, part: _Part, level: float) -> float:
+def _widened(measure: Measure, part: _GroupPart, level: float) -> float:
     """A level that makes up for the normal law's short tails where clusters are few (Student's).
 
     Far out, where bounds lie that many gaps share, this is more than at the plain level.

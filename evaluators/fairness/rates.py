@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from evaluators.errors import CannotCompute
+from evaluators.errors import UndefinedFigure
 from evaluators.fairness.measures import Measure, ScoredMeasure
 from evaluators.fairness.parity import Parity
 from evaluators.metric import Metric
@@ -62,14 +62,14 @@ def label_measures(
     pairs = [_pair(score) for score in scores]
     known = Counter(label for pair in pairs if pair is not None for label in pair)
     if not known:
-        raise CannotCompute("No score keeps a pair of labels.", hint="Score with the metric f1.")
+        raise UndefinedFigure("No score keeps a pair of labels.", hint="Score with the metric f1.")
     if missing := [label for label in labels if label not in known]:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"The label {missing[0]!r} does not occur.",
             hint=f"Some that do: {', '.join(label for label, _ in known.most_common(8))}.",
         )
     if not labels and len(known) > MOST_LABELS:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"There are {len(known)} labels, and rates of each in each group would share one "
             "level until nothing can be told.",
             hint="Name the labels whose prediction matters to a person: --labels a,b.",
@@ -111,7 +111,7 @@ def _measure(
 
 
 def _never(samples: Sequence[object]) -> list[Score]:
-    raise CannotCompute("A rate of labels is made of scores that are there already.")
+    raise UndefinedFigure("A rate of labels is made of scores that are there already.")
 
 
 @dataclass(frozen=True, slots=True)

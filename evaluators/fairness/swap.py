@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluators.fairness import gendered_de, gendered_en
-from evaluators.fairness.gendered_en import Edit, Unsafe, as_written
+from evaluators.fairness.gendered_en import Unsafe, WordEdit, as_written
 from evaluators.fairness.lexicon import Group, Lexicon
 
 ADULT, OLD, OLDEST = 18, 65, 95
-_EDITS: Mapping[str, Callable[[str, Lexicon], Iterator[Edit]]] = {
+_EDITS: Mapping[str, Callable[[str, Lexicon], Iterator[WordEdit]]] = {
     "en": gendered_en.edits,
     "de": gendered_de.edits,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RowTexts:
     """The texts of a row: what is asked, and what the answer ought to be.
 
     Attributes:
@@ -44,7 +44,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class SwappedRow:
     """The row with other words.
 
     Attributes:
@@ -59,7 +59,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SwapKind:
     """A way in which two rows may differ.
 
     Attributes:
@@ -67,13 +67,15 @@ class Kind:
         about: in words, for lists and reports.
     """
 
-    exchange: Callable[[Asked, Lexicon, int], Exchange]
-    control: Callable[[Asked, Lexicon, int], Exchange]
+    exchange: Callable[[RowTexts, Lexicon, int], SwappedRow]
+    control: Callable[[RowTexts, Lexicon, int], SwappedRow]
     about: str
     control_about: str
 
 
-def make_pair(asked: Asked, kind: str, lexicon: Lexicon, *, seed: int) -> tuple[Exchange, Exchange]:
+def make_pair(
+    asked: RowTexts, kind: str, lexicon: Lexicon, *, seed: int
+) -> tuple[SwappedRow, SwappedRow]:
     """A row's exchange and its control.
 
     Raises:
@@ -84,13 +86,13 @@ def make_pair(asked: Asked, kind: str, lexicon: Lexicon, *, seed: int) -> tuple[
     return made, KINDS[kind].control(asked, lexicon, seed)
 
 
-def make_exchange(asked: Asked, kind: str, lexicon: Lexicon, *, seed: int) -> Exchange:
+def make_exchange(asked: RowTexts, kind: str, lexicon: Lexicon, *, seed: int) -> SwappedRow:
     """A row's exchange without a control; errors as of `make_pair`."""
     refuse_relevant(asked, kind, lexicon)
     return KINDS[kind].exchange(asked, lexicon, seed)
 
 
-def refuse_relevant(asked: Asked, kind: str, lexicon: Lexicon) -> None:
+def refuse_relevant(asked: RowTexts, kind: str, lexicon: Lexicon) -> None:
     """Raise Unsafe where a word stands on which the right answer may depend.
 
     A gender is exchanged with the first names, so that what forbids these forbids it, too.
@@ -147,7 +149,7 @@ def find_words(groups: tuple[Group, ...], texts: Iterable[str]) -> _Named:
     return _Named({m.group(1): table[m.group(1)] for text in texts for m in pattern.finditer(text)})
 
 
-def _require_asked(groups: tuple[Group, ...], asked: Asked, what: str) -> _Named:
+def _require_asked(groups: tuple[Group, ...], asked: RowTexts, what: str) -> _Named:
     if not find_words(groups, asked.prompt).found:
         raise Unsafe(f"it names no listed {what}")
     return find_words(groups, asked.texts)
@@ -155,8 +157,8 @@ def _require_asked(groups: tuple[Group, ...], asked: Asked, what: str) -> _Named
 
 def _exchange_listed(
     groups: tuple[Group, ...], what: str
-) -> Callable[[Asked, int, bool], Exchange]:
-    def exchange(asked: Asked, seed: int, same_group: bool) -> Exchange:
+) -> Callable[[RowTexts, int, bool], SwappedRow]:
+    def exchange(asked: RowTexts, seed: int, same_group: bool) -> SwappedRow:
         named = _require_asked(groups, asked, what)
         kinds = sorted({group.group for group in groups} - set(named.groups))
         target = _pick(kinds, seed, asked.key, what) if kinds else ""
@@ -172,7 +174,7 @@ def _exchange_listed(
 
 
 def _free(
-    groups: tuple[Group, ...], wanted: str, gender: str, asked: Asked, taken: Mapping[str, str]
+    groups: tuple[Group, ...], wanted: str, gender: str, asked: RowTexts, taken: Mapping[str, str]
 ) -> list[str]:
     """Words of a group that stand nowhere in the row and were not chosen yet."""
     free = [
@@ -188,15 +190,15 @@ def _free(
 
 
 def _replaced(
-    asked: Asked, groups: tuple[Group, ...], mapping: Mapping[str, str], direction: str
-) -> Exchange:
+    asked: RowTexts, groups: tuple[Group, ...], mapping: Mapping[str, str], direction: str
+) -> SwappedRow:
     pattern, _ = _matcher(groups)
     _require_everywhere(groups, asked, mapping)
 
     def change(text: str) -> str:
         return pattern.sub(lambda m: mapping.get(m.group(1), m.group(1)) + m.group(2), text)
 
-    return Exchange(
+    return SwappedRow(
         tuple(map(change, asked.prompt)),
         tuple(map(change, asked.answers)),
         direction,
@@ -204,7 +206,7 @@ def _replaced(
     )
 
 
-def _require_everywhere(groups: tuple[Group, ...], asked: Asked, words: Iterable[str]) -> None:
+def _require_everywhere(groups: tuple[Group, ...], asked: RowTexts, words: Iterable[str]) -> None:
     """Raise Unsafe where a word would be left: in capitals, within an address, beside a hyphen."""
     listed, _ = _matcher(groups)
     for word in words:
@@ -215,23 +217,23 @@ def _require_everywhere(groups: tuple[Group, ...], asked: Asked, words: Iterable
                 raise Unsafe("a name to exchange stands in another form, too")
 
 
-def _exchange_name(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _exchange_name(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     return _exchange_listed(lexicon.names, "first name")(asked, seed, False)
 
 
-def _control_name(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _control_name(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     return _exchange_listed(lexicon.names, "first name")(asked, seed, True)
 
 
-def _exchange_place(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _exchange_place(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     return _exchange_listed(lexicon.places, "place")(asked, seed, False)
 
 
-def _control_place(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _control_place(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     return _exchange_listed(lexicon.places, "place")(asked, seed, True)
 
 
-def _exchange_gender(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _exchange_gender(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     named = find_words(lexicon.names, asked.texts)
     _require_everywhere(lexicon.names, asked, named.found)
     names: dict[str, str] = {}
@@ -254,18 +256,18 @@ def _exchange_gender(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
     was = genders.pop() if len(genders) == 1 else "both"
     direction = "both" if was == "both" else f"{was}>{'female' if was == 'male' else 'male'}"
     cut = len(asked.prompt)
-    return Exchange(tuple(changed[:cut]), tuple(changed[cut:]), direction, tuple(words.items()))
+    return SwappedRow(tuple(changed[:cut]), tuple(changed[cut:]), direction, tuple(words.items()))
 
 
-def _name_edits(text: str, lexicon: Lexicon, names: Mapping[str, str]) -> Iterator[Edit]:
+def _name_edits(text: str, lexicon: Lexicon, names: Mapping[str, str]) -> Iterator[WordEdit]:
     if not names:
         return
     pattern, _ = _matcher(lexicon.names)
     for found in pattern.finditer(text):
-        yield Edit(*found.span(), names[found.group(1)] + found.group(2), "")
+        yield WordEdit(*found.span(), names[found.group(1)] + found.group(2), "")
 
 
-def _apply(text: str, found: Sequence[Edit]) -> str:
+def _apply(text: str, found: Sequence[WordEdit]) -> str:
     parts, end = [], 0
     for edit in sorted(found, key=lambda e: e.start):
         if edit.start < end:
@@ -275,14 +277,14 @@ def _apply(text: str, found: Sequence[Edit]) -> str:
     return "".join([*parts, text[end:]])
 
 
-def _control_gender(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _control_gender(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     """Other names of the same gender and group; without names, words that mean the same."""
     if find_words(lexicon.names, asked.prompt).found:
         return _control_name(asked, lexicon, seed)
     return exchange_neutral(asked, lexicon)
 
 
-def exchange_neutral(asked: Asked, lexicon: Lexicon) -> Exchange:
+def exchange_neutral(asked: RowTexts, lexicon: Lexicon) -> SwappedRow:
     """Every listed neutral word for its other; errors as of `make_pair`."""
     table: dict[str, str] = {}
     for one, other in lexicon.neutral:
@@ -299,10 +301,10 @@ def exchange_neutral(asked: Asked, lexicon: Lexicon) -> Exchange:
     prompt = tuple(pattern.sub(change, text) for text in asked.prompt)
     if not words:
         raise Unsafe("there is no neutral word for a control")
-    return Exchange(prompt, asked.answers, "neutral", tuple(words.items()))
+    return SwappedRow(prompt, asked.answers, "neutral", tuple(words.items()))
 
 
-def _age_of(asked: Asked, lexicon: Lexicon) -> int:
+def _age_of(asked: RowTexts, lexicon: Lexicon) -> int:
     found = [m for text in asked.texts for p in lexicon.ages for m in p.finditer(text)]
     ages = {int(match["age"]) for match in found}
     if not any(p.search(text) for text in asked.prompt for p in lexicon.ages):
@@ -322,19 +324,19 @@ def _band(age: int) -> str:
     return "young" if age < 40 else "old" if age >= OLD else "middle"
 
 
-def _exchange_age(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _exchange_age(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     age = _age_of(asked, lexicon)
     now = 20 + (age - OLD) % 20 if age >= OLD else OLD + (age - ADULT) % 25
     return _aged(asked, lexicon, age, now, f"{_band(age)}>{_band(now)}")
 
 
-def _control_age(asked: Asked, lexicon: Lexicon, seed: int) -> Exchange:
+def _control_age(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
     age = _age_of(asked, lexicon)
     now = age + 1 if _band(age + 1) == _band(age) and age < OLDEST else age - 1
     return _aged(asked, lexicon, age, now, _band(age))
 
 
-def _aged(asked: Asked, lexicon: Lexicon, age: int, now: int, direction: str) -> Exchange:
+def _aged(asked: RowTexts, lexicon: Lexicon, age: int, now: int, direction: str) -> SwappedRow:
     def put(found: re.Match[str]) -> str:
         article = found["article"] or ""
         if not article:
@@ -348,26 +350,26 @@ def _aged(asked: Asked, lexicon: Lexicon, age: int, now: int, direction: str) ->
         return text
 
     prompt, answers = tuple(map(change, asked.prompt)), tuple(map(change, asked.answers))
-    return Exchange(prompt, answers, direction, ((str(age), str(now)),))
+    return SwappedRow(prompt, answers, direction, ((str(age), str(now)),))
 
 
-KINDS: dict[str, Kind] = {
-    "name": Kind(
+KINDS: dict[str, SwapKind] = {
+    "name": SwapKind(
         *(_exchange_name, _control_name),
         "first names by those of another origin and the same gender",
         "other first names of the same origin and gender",
     ),
-    "gender": Kind(
+    "gender": SwapKind(
         *(_exchange_gender, _control_gender),
         "gendered words, pronouns and first names by those of the other gender",
         "other first names of the same gender, else words that mean the same",
     ),
-    "age": Kind(
+    "age": SwapKind(
         *(_exchange_age, _control_age),
         "an adult's age by one of another time of life",
         "an age a year beside",
     ),
-    "place": Kind(
+    "place": SwapKind(
         *(_exchange_place, _control_place),
         "places by those of another part of the world",
         "other places of the same part of the world",

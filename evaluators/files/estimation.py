@@ -16,9 +16,9 @@ from pathlib import Path
 
 from evaluators.errors import InvalidValues
 from evaluators.files.fields import Fields, read_rows
-from evaluators.files.mapping import ColumnNames, Notes, Shape, count_rows
+from evaluators.files.mapping import ColumnNames, Notes, RowShape, count_rows
 
-ITEM = Shape(
+ITEM = RowShape(
     (
         "item",
         "id",
@@ -33,9 +33,9 @@ ITEM = Shape(
     ),
     required=(("item", "id"), "value"),
 )
-SCORE = Shape((*ITEM.known, "error", "not_applicable"), required=(("item", "id"),))
-RATING = Shape((*ITEM.known, "rater", "criterion"), required=ITEM.required)
-PLANNED = Shape(RATING.known, required=("value",))
+SCORE = RowShape((*ITEM.known, "error", "not_applicable"), required=(("item", "id"),))
+RATING = RowShape((*ITEM.known, "rater", "criterion"), required=ITEM.required)
+PLANNED = RowShape(RATING.known, required=("value",))
 
 UNNAMED = "score"
 
@@ -81,7 +81,11 @@ class JoinedItems:
 
 
 def read_item_rows(
-    path: str | Path, shape: Shape, *, names: ColumnNames | None = None, notes: Notes | None = None
+    path: str | Path,
+    shape: RowShape,
+    *,
+    names: ColumnNames | None = None,
+    notes: Notes | None = None,
 ) -> list[ItemRow]:
     """The rows of a file of labels, ratings or scores; true counts as 1.
 
@@ -114,7 +118,7 @@ def read_rated_rows(
     criterion: str | None,
     names: ColumnNames | None = None,
     notes: Notes | None = None,
-    shape: Shape = RATING,
+    shape: RowShape = RATING,
 ) -> list[ItemRow]:
     """Rows with a rating, of one criterion; the others are left out and counted.
 

@@ -20,13 +20,13 @@ from evaluators.errors import UnreadableRecord
 from evaluators.files.mapping import (
     ColumnNames,
     Notes,
-    Shape,
+    RowShape,
     chosen_columns,
     listed,
     name_unused,
     nearest,
 )
-from evaluators.files.readers import MAX_ROW_BYTES, Record, Table, is_missing, read_table
+from evaluators.files.readers import MAX_ROW_BYTES, FileTable, Record, is_missing, read_table
 
 WRITTEN_BY_PROGRAMS = frozenset(
     {"nan", "-nan", "#n/a", "#na", "#n/a n/a", "#nv", "<na>", "nat", "1.#qnan", "1.#ind"}
@@ -47,7 +47,7 @@ TRUTH = {"true": True, "false": False, "wahr": True, "falsch": False}
 
 def read_rows(
     source: str | Path,
-    shape: Shape,
+    shape: RowShape,
     *,
     names: ColumnNames | None = None,
     notes: Notes | None = None,
@@ -64,8 +64,8 @@ def read_rows(
 
 
 def bind_columns(
-    table: Table,
-    shape: Shape,
+    table: FileTable,
+    shape: RowShape,
     *,
     names: ColumnNames,
     notes: Notes,
@@ -87,7 +87,7 @@ def bind_columns(
 
 
 def each_row(
-    table: Table, shape: Shape, *, names: ColumnNames, notes: Notes, name_rest: bool = True
+    table: FileTable, shape: RowShape, *, names: ColumnNames, notes: Notes, name_rest: bool = True
 ) -> Iterator[Fields]:
     """As `bind_columns`, a row at a time: none is kept, and the first that is at fault is named."""
     chosen = chosen_columns(table, shape, names)
@@ -97,7 +97,9 @@ def each_row(
     return _bound(table, shape, chosen, notes)
 
 
-def _bound(table: Table, shape: Shape, chosen: Mapping[str, str], notes: Notes) -> Iterator[Fields]:
+def _bound(
+    table: FileTable, shape: RowShape, chosen: Mapping[str, str], notes: Notes
+) -> Iterator[Fields]:
     for note in table.notes:
         notes.add(note)
     for record in table.records:
@@ -126,7 +128,7 @@ def parse_number(text: str) -> float | None:
 class Fields:
     """Typed access to the fields of one row; each method raises UnreadableRecord."""
 
-    table: Table
+    table: FileTable
     record: Record
     columns: Mapping[str, str] = field(default_factory=dict)
     notes: Notes = field(default_factory=Notes)

@@ -3,8 +3,9 @@
     labels   {"item" or "id", "value": 0 or 1, "group"?, "source" or "document"?}
     scores   as `strop score --out` wrote them, with the `source` and the `output` of each
 
-With it come the relative features (`evaluators.checks.relative`): what an output has over the other
-answers to its source. All outputs of the file of scores count as answers, labelled or not.
+With it come the relative features (`evaluators.checks.grounding.relative`): what an output has over
+the other answers to its source. All outputs of the file of scores count as answers, labelled or
+not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from evaluators.checks.relative import Answered, others_of, relative_rows
+from evaluators.checks.grounding.relative import AnswerKey, others_of, relative_rows
 from evaluators.errors import InvalidValues
 from evaluators.files.estimation import SCORE, ItemRow, read_item_rows, read_rated_rows
 from evaluators.files.mapping import ColumnNames, Notes
@@ -41,7 +42,7 @@ class LabelledRows:
     features: list[dict[str, float | None]]
     labels: list[bool]
     groups: list[str | None]
-    answers: list[Answered]
+    answers: list[AnswerKey]
     unused: list[str]
     source_by: str
     others: float
@@ -144,7 +145,7 @@ def _sources(rows: Sequence[ItemRow], kept: Sequence[str]) -> _Sources:
     return (enough or told)[0]
 
 
-def _share(kept: Sequence[str], answers: Mapping[str, Answered]) -> float:
+def _share(kept: Sequence[str], answers: Mapping[str, AnswerKey]) -> float:
     """Share of these outputs that have another answer beside them, labelled or not."""
     items = list(answers)
     others = dict(zip(items, others_of([answers[item] for item in items]), strict=True))
@@ -163,9 +164,9 @@ def _first(rows: Iterable[ItemRow], name: str) -> dict[str, str]:
 
 def _answers(
     items: Iterable[str], sources: Mapping[str, str], rows: Sequence[ItemRow]
-) -> dict[str, Answered]:
+) -> dict[str, AnswerKey]:
     texts = _first(rows, "output")
-    return {item: Answered(sources.get(item), texts.get(item)) for item in items}
+    return {item: AnswerKey(sources.get(item), texts.get(item)) for item in items}
 
 
 def _groups(

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files.readers import Table
+from evaluators.files.readers import FileTable
 
 _OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "id": ("item", "item_id", "example", "example_id", "key", "index", "uid"),
@@ -113,7 +113,7 @@ def column_pairs(maps: Iterable[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RowShape:
     """The fields that a kind of row has; each of `required` must be in every row.
 
     An entry of `required` may offer several fields, of which one is enough. Those of `guessed` are
@@ -133,7 +133,7 @@ def _no_field(name: str, known: Collection[str]) -> UnreadableRecord:
     )
 
 
-def chosen_columns(table: Table, shape: Shape, names: ColumnNames) -> dict[str, str]:
+def chosen_columns(table: FileTable, shape: RowShape, names: ColumnNames) -> dict[str, str]:
     """Field -> column for what is mapped.
 
     Raises:
@@ -159,9 +159,9 @@ def chosen_columns(table: Table, shape: Shape, names: ColumnNames) -> dict[str, 
 
 
 def name_unused(
-    table: Table,
+    table: FileTable,
     used: Collection[str],
-    shape: Shape,
+    shape: RowShape,
     notes: Notes,
     *,
     mapped: Collection[str] = (),

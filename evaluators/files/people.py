@@ -23,15 +23,15 @@ from evaluators.files.fields import (
     parse_number,
     read_rows,
 )
-from evaluators.files.mapping import ColumnNames, Notes, Shape, count_rows
-from evaluators.statistics.ratings import Rating
-from evaluators.statistics.votes import Vote, Winner
+from evaluators.files.mapping import ColumnNames, Notes, RowShape, count_rows
+from evaluators.statistics.agreement.ratings import ItemRating
+from evaluators.statistics.votes import Vote, VoteWinner
 
-RATING = Shape(
+RATING = RowShape(
     ("item", "rater", "criterion", "value", "label", "replicate", "seconds", "group"),
     required=("item", "rater", ("value", "label")),
 )
-VOTE = Shape(
+VOTE = RowShape(
     ("item", "rater", "model_a", "model_b", "winner", "length_a", "length_b", "simulated"),
     required=("item", "rater", "model_a", "model_b", "winner"),
 )
@@ -45,10 +45,10 @@ class CriterionRating:
 
     criterion: str | None
     replicate: str | None
-    rating: Rating
+    rating: ItemRating
 
     @property
-    def told_apart(self) -> Rating:
+    def told_apart(self) -> ItemRating:
         """The rating, its rater named with the replicate."""
         if self.replicate is None:
             return self.rating
@@ -131,7 +131,7 @@ def _rating(fields: Fields, named: Collection[str]) -> CriterionRating | None:
     if value is None:
         return None
     number = fields.as_number(key, value)
-    rating = Rating(
+    rating = ItemRating(
         fields.need_name("item"),
         fields.need_name("rater"),
         value if number is None else number_text(number),
@@ -194,18 +194,18 @@ def _vote(fields: Fields) -> Vote | None:
 
 
 _WINNERS = {
-    **{winner.value: winner for winner in Winner},
-    "model_a": Winner.A,
-    "model_b": Winner.B,
-    **dict.fromkeys(("bothbad", "both bad", "tie (bothbad)"), Winner.BOTH_BAD),
+    **{winner.value: winner for winner in VoteWinner},
+    "model_a": VoteWinner.A,
+    "model_b": VoteWinner.B,
+    **dict.fromkeys(("bothbad", "both bad", "tie (bothbad)"), VoteWinner.BOTH_BAD),
 }
 """Also as public files of votes spell them (Chatbot Arena)."""
 
 
-def _winner(fields: Fields, said: str, first: str, second: str) -> Winner:
+def _winner(fields: Fields, said: str, first: str, second: str) -> VoteWinner:
     """Who won: a side, or the name of a model of the row; refused where the two contradict."""
     side = _WINNERS.get(said.lower())
-    named = {first: Winner.A, second: Winner.B}.get(said)
+    named = {first: VoteWinner.A, second: VoteWinner.B}.get(said)
     if side is not None and named is not None and side is not named:
         raise fields.refuse(
             f"the winner {said!r} is the side {side.value}, and the name of the other model",
@@ -215,7 +215,7 @@ def _winner(fields: Fields, said: str, first: str, second: str) -> Winner:
     if found is None:
         raise fields.refuse(
             f"the winner is {said!r}",
-            hint=f"Write one of: {', '.join(Winner)}; or the name of the model, "
+            hint=f"Write one of: {', '.join(VoteWinner)}; or the name of the model, "
             f"{first} or {second}.",
         )
     return found

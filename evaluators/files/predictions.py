@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from evaluators.files.fields import TRUTH, Fields, read_rows, same_truth
-from evaluators.files.mapping import ColumnNames, Notes, Shape
+from evaluators.files.mapping import ColumnNames, Notes, RowShape
 from evaluators.files.readers import MAX_ROW_BYTES
 from evaluators.types import Sample
 
-PREDICTION = Shape(
+PREDICTION = RowShape(
     known=(
         *("id", "prediction", "reference", "references", "context", "input", "group", "slices"),
         *("model", "logprobs", "sources", "samples", "seconds", "tokens", "cost"),

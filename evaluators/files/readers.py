@@ -1,5 +1,5 @@
 """The one reader of every source of rows: JSON lines, a JSON array, CSV, .xlsx, .parquet, .arrow,
-and folders of the last two (`evaluators.files.folders`).
+and folders of the last two (`evaluators.files.formats.folders`).
 
 What a file is follows from its first bytes, and for texts from the ending of its name in any case
 (`.csv` and `.tsv`, `.jsonl` and `.json`), also before `.gz`; a text of another name, or standard
@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files.arrays import each_element
-from evaluators.files.cells import (
+from evaluators.files.formats.arrays import each_element
+from evaluators.files.formats.cells import (
     DELIMITERS,
     csv_rows,
     fitted,
@@ -34,7 +34,7 @@ from evaluators.files.cells import (
     is_blank,
     stated_delimiter,
 )
-from evaluators.files.columnar import (
+from evaluators.files.formats.columnar import (
     ARROW_FILE,
     ARROW_STREAM,
     PARQUET,
@@ -42,9 +42,9 @@ from evaluators.files.columnar import (
     read_arrow,
     read_parquet,
 )
-from evaluators.files.folders import FolderPart, only_part
-from evaluators.files.opening import STDIN, file_name, open_bytes, open_text, over_long
-from evaluators.files.workbooks import Cells, read_workbook
+from evaluators.files.formats.folders import FolderPart, only_part
+from evaluators.files.formats.opening import STDIN, file_name, open_bytes, open_text, over_long
+from evaluators.files.formats.workbooks import Cells, read_workbook
 
 MAX_ROW_BYTES = 8_000_000
 _SAMPLE = 1 << 16
@@ -82,7 +82,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FileTable:
     """The rows of a file.
 
     Attributes:
@@ -101,13 +101,13 @@ class Table:
     decimal_comma: bool = False
 
     @classmethod
-    def of_rows(cls, name: str, rows: Iterable[Mapping[str, Any]]) -> Table:
+    def of_rows(cls, name: str, rows: Iterable[Mapping[str, Any]]) -> FileTable:
         """Rows that are there already, such as those of a request."""
         records = [Record(number, row) for number, row in enumerate(rows, start=1)]
         return cls(name, records, _surveyed(records, frozenset())[1])
 
 
-def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
+def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> FileTable:
     """All rows of a file or of a folder of one part.
 
     Args:
@@ -121,7 +121,7 @@ def read_table(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Tab
     return read_part(only_part(source), max_row_bytes=max_row_bytes)
 
 
-def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
+def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES) -> FileTable:
     """As `read_table`; the rows are not held in memory, but read at each use.
 
     They are read once to begin with, so that what `read_table` refuses is refused here. Only a
@@ -132,7 +132,7 @@ def read_table_lazily(source: str | Path, *, max_row_bytes: int = MAX_ROW_BYTES)
 
 def read_part(
     part: FolderPart, *, max_row_bytes: int = MAX_ROW_BYTES, lazily: bool = False
-) -> Table:
+) -> FileTable:
     """All rows of a part of a source, as `read_table` or `read_table_lazily`."""
     source = _shards(part, max_row_bytes) if part.files else _file(part.name, max_row_bytes)
     held = None if lazily else list(source.each())
@@ -148,7 +148,7 @@ def read_part(
         records: Sequence[Record] = FileRecords(each, count)
     else:
         records = list(each()) if blank else held
-    return Table(
+    return FileTable(
         source.name, records, columns, tuple(source.notes), source.spelled, source.decimal_comma
     )
 
@@ -175,7 +175,7 @@ Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _KnownFile:
     """A file whose kind is known.
 
     Attributes:
@@ -222,7 +222,7 @@ def _opener(source: str) -> Opener:
     return lambda: nullcontext(io.BytesIO(content))
 
 
-def _file(source: str, limit: int) -> _Source:
+def _file(source: str, limit: int) -> _KnownFile:
     name, opened = file_name(source), _opener(source)
     with opened() as stream:
         head = stream.read(16)
@@ -236,14 +236,14 @@ def _file(source: str, limit: int) -> _Source:
             rows, said = read_workbook(stream, name)
             return _of_cells(name, list(rows).__iter__, said, limit=limit)
         if read := _columnar(head):
-            return _Source(name, partial(_numbered, [(opened, name, read)], name, limit))
+            return _KnownFile(name, partial(_numbered, [(opened, name, read)], name, limit))
         said = []
         with open_text(stream, name, said) as text:
             encoding, begin = text.encoding, text.read(_SAMPLE)
-    return _text(_Text(name, opened, encoding, limit), begin, _ending(source), said)
+    return _text(_ReopenedText(name, opened, encoding, limit), begin, _ending(source), said)
 
 
-def _shards(part: FolderPart, limit: int) -> _Source:
+def _shards(part: FolderPart, limit: int) -> _KnownFile:
     """The rows of all files, numbered through."""
     files = []
     for file in part.files:
@@ -253,7 +253,7 @@ def _shards(part: FolderPart, limit: int) -> _Source:
                     f"{file}: neither a .parquet nor an .arrow file.", hint="Write it again."
                 )
         files.append((_opener(str(file)), str(file), read))
-    return _Source(part.name, partial(_numbered, files, part.name, limit))
+    return _KnownFile(part.name, partial(_numbered, files, part.name, limit))
 
 
 def _columnar(head: bytes) -> Callable[[IO[bytes], str], Rows] | None:
@@ -279,7 +279,7 @@ def _ending(source: str | Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class _ReopenedText:
     """A text that can be opened as often as one wishes; its encoding was found once."""
 
     name: str
@@ -303,13 +303,13 @@ class _Text:
                 text.detach()
 
 
-def _text(text: _Text, begin: str, ending: str, said: list[str]) -> _Source:
+def _text(text: _ReopenedText, begin: str, ending: str, said: list[str]) -> _KnownFile:
     begin, first = begin.lstrip(), begin.lstrip()[:1]
     named_csv = ending in _CSV_ENDINGS and not begin.startswith(('{"', "[{"))
     if named_csv or (ending not in _JSON_ENDINGS and first not in ("{", "[")):
         return _read_csv(text, begin, ending, said)
     read = _read_array if first == "[" else _read_lines
-    return _Source(text.name, partial(text.each, read), said)
+    return _KnownFile(text.name, partial(text.each, read), said)
 
 
 def _numbered_lines(text: IO[str], name: str, limit: int) -> Iterator[tuple[int, str]]:
@@ -400,7 +400,7 @@ def _sized(record: Record, name: str, limit: int) -> Record:
 # CSV and cells of sheets
 
 
-def _read_csv(text: _Text, begin: str, ending: str, said: list[str]) -> _Source:
+def _read_csv(text: _ReopenedText, begin: str, ending: str, said: list[str]) -> _KnownFile:
     stated = stated_delimiter(begin)
     delimiter = stated or fitting_delimiter(begin, "\t" if ending in (".tsv", ".tab") else ",")
     if delimiter != ",":
@@ -423,7 +423,7 @@ def _of_cells(
     *,
     limit: int,
     comma: bool = False,
-) -> _Source:
+) -> _KnownFile:
     """Cells under a header as records; empty rows are none."""
     number, header = next(((n, cells) for n, cells in rows() if not is_blank(cells)), (1, []))
     names = ["" if cell is None else str(cell).strip() for cell in header]
@@ -443,7 +443,7 @@ def _of_cells(
                 yield _sized(Record(row, dict(zip(columns, cells, strict=True))), name, limit)
 
     optional = frozenset(column for column, name in zip(columns, names, strict=True) if not name)
-    return _Source(name, each, said, spelled=True, decimal_comma=comma, optional=optional)
+    return _KnownFile(name, each, said, spelled=True, decimal_comma=comma, optional=optional)
 
 
 def is_missing(value: Any) -> bool:

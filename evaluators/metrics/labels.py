@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evaluators.errors import CannotCompute
+from evaluators.errors import UndefinedFigure
 from evaluators.metric import Metric, Summary
 from evaluators.statistics.intervals import wilson
 from evaluators.types import Sample, Score
@@ -145,7 +145,7 @@ def classification_report(scores: Sequence[Score], *, level: float = 0.95) -> li
 
     paired = [score for score in scores if score.value is not None and len(score.stats) == 2]
     if not paired:
-        raise CannotCompute("No score keeps a pair of labels.", hint="Score with the metric f1.")
+        raise UndefinedFigure("No score keeps a pair of labels.", hint="Score with the metric f1.")
     labels = sorted({str(label) for score in paired for label in score.stats})
     sums = np.asarray(confusion_rows(paired).sum(axis=0)).reshape(3, -1)
     return [

@@ -32,7 +32,7 @@ _FOLD = bytes(code if code in _KEPT else 32 for code in range(256)).lower()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
+class RougeText:
     """A text as ROUGE sees it; `prepare` gives the same object for the same text."""
 
     tokens: list[str]
@@ -63,7 +63,7 @@ Words = Literal["plain", "stem", "unicode"]
 
 
 @lru_cache(maxsize=8192)
-def prepare(text: str, words: Words) -> Prepared:
+def prepare(text: str, words: Words) -> RougeText:
     """Tokens, sentences and counts of a text, remembered for the next metric, output or model."""
     if words == "unicode":
         return _prepared([unicode_tokens(line) for line in text.split("\n")])
@@ -72,13 +72,13 @@ def prepare(text: str, words: Words) -> Prepared:
     return _prepared([tokenise(line, stem=words == "stem") for line in lines], ascii_share(text))
 
 
-def _prepared(lines: list[list[str]], kept: float = 1.0) -> Prepared:
+def _prepared(lines: list[list[str]], kept: float = 1.0) -> RougeText:
     sentences = [tokens for tokens in lines if tokens]
     tokens = sentences[0] if len(sentences) == 1 else list(chain.from_iterable(sentences))
-    return Prepared(tokens, sentences, Counter(tokens), kept)
+    return RougeText(tokens, sentences, Counter(tokens), kept)
 
 
-def _word_hits(a: Prepared, b: Prepared) -> int:
+def _word_hits(a: RougeText, b: RougeText) -> int:
     """Size of the multiset intersection of words."""
     ours, theirs = a.unigrams, b.unigrams
     common = ours.keys() & theirs.keys()
@@ -87,7 +87,7 @@ def _word_hits(a: Prepared, b: Prepared) -> int:
     return sum([min(ours[word], theirs[word]) for word in common])
 
 
-def _pair_hits(a: Prepared, b: Prepared) -> int:
+def _pair_hits(a: RougeText, b: RougeText) -> int:
     """Size of the multiset intersection of pairs of adjacent words.
 
     Only pairs that both texts hold are counted, and only those are ever stored.
@@ -108,7 +108,7 @@ def lcs_length(reference: Sequence[str], candidate: Sequence[str]) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _common_length(reference: Prepared, candidate: Prepared) -> int:
+def _common_length(reference: RougeText, candidate: RougeText) -> int:
     """The same for two texts as a whole, remembered since L and Lsum both ask for it."""
     return lcs_length(reference.tokens, candidate.tokens)
 
@@ -185,7 +185,7 @@ def _read_out(
     return chosen
 
 
-def _union_lcs(reference: Prepared, candidate: Prepared) -> list[str]:
+def _union_lcs(reference: RougeText, candidate: RougeText) -> list[str]:
     """Tokens of all reference lines that are in their line's LCS with any candidate line."""
     shared = reference.unigrams.keys() & candidate.unigrams.keys()
     lines = _Lines(reference.sentences, shared)
@@ -214,7 +214,7 @@ def _positions(tokens: Sequence[str], shared: set[str]) -> dict[str, int]:
     return found
 
 
-def _summary_hits(reference: Prepared, candidate: Prepared) -> int:
+def _summary_hits(reference: RougeText, candidate: RougeText) -> int:
     """Tokens matched by the union LCS, each counted no more often than both texts hold it."""
     if len(reference.sentences) == 1 and len(candidate.sentences) == 1:
         return _common_length(reference, candidate)
@@ -230,31 +230,31 @@ def _f_measure(hits: int, predicted: int, referenced: int) -> tuple[float, float
     return 2 * precision * recall / (precision + recall), precision, recall
 
 
-def rouge_1(prediction: Prepared, reference: Prepared) -> tuple[float, float, float]:
+def rouge_1(prediction: RougeText, reference: RougeText) -> tuple[float, float, float]:
     """F-measure, precision and recall of single words."""
     hits = _word_hits(prediction, reference)
     return _f_measure(hits, len(prediction.tokens), len(reference.tokens))
 
 
-def rouge_2(prediction: Prepared, reference: Prepared) -> tuple[float, float, float]:
+def rouge_2(prediction: RougeText, reference: RougeText) -> tuple[float, float, float]:
     """F-measure, precision and recall of pairs of adjacent words."""
     hits = _pair_hits(prediction, reference)
     return _f_measure(hits, len(prediction.tokens) - 1, len(reference.tokens) - 1)
 
 
-def rouge_l(prediction: Prepared, reference: Prepared) -> tuple[float, float, float]:
+def rouge_l(prediction: RougeText, reference: RougeText) -> tuple[float, float, float]:
     """F-measure, precision and recall of the longest common subsequence."""
     hits = _common_length(reference, prediction)
     return _f_measure(hits, len(prediction.tokens), len(reference.tokens))
 
 
-def rouge_lsum(prediction: Prepared, reference: Prepared) -> tuple[float, float, float]:
+def rouge_lsum(prediction: RougeText, reference: RougeText) -> tuple[float, float, float]:
     """F-measure, precision and recall of the union LCS over lines."""
     hits = _summary_hits(reference, prediction)
     return _f_measure(hits, len(prediction.tokens), len(reference.tokens))
 
 
-Variant = Callable[[Prepared, Prepared], tuple[float, float, float]]
+Variant = Callable[[RougeText, RougeText], tuple[float, float, float]]
 
 
 def score_rouge(samples: Sequence[Sample], *, variant: Variant, words: Words) -> list[Score]:

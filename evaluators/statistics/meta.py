@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.bootstrap import bca_interval, draw_counts, expanded_level
 from evaluators.statistics.clusters import number_clusters
 from evaluators.statistics.intervals import Interval
@@ -152,15 +152,17 @@ class _Measure:
 
 def _defined(measure: Coefficient, x: Floats, y: Floats, what: str) -> float:
     if len(x) < 2:
-        raise CannotCompute(f"{what}: there is only one.")
+        raise UndefinedFigure(f"{what}: there is only one.")
     for name, values in (("scores", x), ("ratings", y)):
         if np.ptp(values) == 0:
-            raise CannotCompute(f"{what}: all {name} are alike, so they are correlated with none.")
+            raise UndefinedFigure(
+                f"{what}: all {name} are alike, so they are correlated with none."
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nearly constant: the value is checked instead
         found = measure(x, y)
     if not np.isfinite(found):
-        raise CannotCompute(f"{what}: the values differ by rounding alone.")
+        raise UndefinedFigure(f"{what}: the values differ by rounding alone.")
     return found
 
 
@@ -176,7 +178,7 @@ def _within_documents(measure: Coefficient, x: Floats, rated: Rated, rows: Place
         own = rows[members == document]
         try:
             found.append(_defined(measure, x[own], rated.ratings[own], "document"))
-        except CannotCompute:
+        except UndefinedFigure:
             continue
     return found
 
@@ -201,7 +203,7 @@ def _at_system(measure: Coefficient, codes: Places) -> Callable[[Floats, Rated, 
     def of(x: Floats, rated: Rated, rows: Places) -> float:
         one, other = _by_system(x[rows], rated.ratings[rows], codes[rows])
         if len(one) < LEAST_SYSTEMS:
-            raise CannotCompute(
+            raise UndefinedFigure(
                 f"systems: there are {len(one)}, of fewer than {LEAST_SYSTEMS} any two agree.",
                 hint="Name the system of each item as 'model'.",
             )
@@ -223,7 +225,7 @@ def _measures(rated: Rated) -> list[_Measure]:
 def _roc(x: Floats, rated: Rated, rows: Places) -> float:
     y = rated.ratings[rows]
     if len(np.unique(y)) < 2:
-        raise CannotCompute(f"samples: all labels are {y[0]:g}; both are needed.")
+        raise UndefinedFigure(f"samples: all labels are {y[0]:g}; both are needed.")
     return area_under_roc(x[rows], y)
 
 
@@ -273,14 +275,14 @@ def meta_figures(
 def _check(rated: Rated) -> None:
     n = len(rated.ratings)
     if not n:
-        raise CannotCompute("Nothing is rated.")
+        raise UndefinedFigure("Nothing is rated.")
     sizes = {len(rated.groups), *map(len, rated.scores.values())}
     if sizes != {n} or len(rated.systems) not in (0, n):
         raise InvalidValues("Ratings, scores, groups and systems must go together, one to one.")
     if not np.isfinite(rated.ratings).all():
         raise InvalidValues("A rating is not a finite number.")
     if not rated.scores:
-        raise CannotCompute("There is no score.")
+        raise UndefinedFigure("There is no score.")
 
 
 def _draws(groups: Sequence[str | None], rows: Places, drawing: _Drawing) -> Iterator[Places]:
@@ -307,7 +309,7 @@ def _values(measure: _Measure, x: Floats, rated: Rated, samples: Iterable[Places
     def value(rows: Places) -> float:
         try:
             return measure.of(x, rated, rows) if len(rows) else np.nan
-        except CannotCompute:
+        except UndefinedFigure:
             return np.nan
 
     return np.fromiter(map(value, samples), dtype=np.float64)
@@ -340,11 +342,11 @@ def _figure(
     n = measure.count(rated, rows) if measure.at != "system" or rated.systems else 0
     try:
         if measure.at == "system" and not rated.systems:
-            raise CannotCompute("systems: none is named.", hint="Name it as 'model'.")
+            raise UndefinedFigure("systems: none is named.", hint="Name it as 'model'.")
         if not len(rows):
-            raise CannotCompute("samples: no rated item has this score.")
+            raise UndefinedFigure("samples: no rated item has this score.")
         value = measure.of(x, rated, rows)
-    except CannotCompute as error:
+    except UndefinedFigure as error:
         return MetaFigure(
             name, measure.name, measure.at, None, None, None, n, failed, documents, recipe,
             error=str(error),
@@ -444,7 +446,7 @@ def _accuracy_measure(threshold: Threshold) -> _Measure:
     def of(x: Floats, rated: Rated, rows: Places) -> float:
         y = rated.ratings[rows]
         if len(np.unique(y)) < 2:
-            raise CannotCompute(f"samples: all labels are {y[0]:g}; both are needed.")
+            raise UndefinedFigure(f"samples: all labels are {y[0]:g}; both are needed.")
         return balanced_accuracy(x[rows], y, threshold)
 
     return _Measure("balanced_accuracy", "sample", of)
@@ -472,7 +474,9 @@ def meta_differences(
     """
     _check(rated)
     if against is not None and against not in rated.scores:
-        raise CannotCompute(f"There is no score {against!r}; there are {', '.join(rated.scores)}.")
+        raise UndefinedFigure(
+            f"There is no score {against!r}; there are {', '.join(rated.scores)}."
+        )
     scores = {name: -x if name in turned else x for name, x in rated.scores.items()}
     rated = replace(rated, scores=scores)
     drawing = _Drawing(seed, resamples, level)
@@ -523,9 +527,9 @@ def _difference(
     recipe = f"{measure.name}|strop:{VERSION}|at:{measure.at}|paired"
     try:
         if not len(rows):
-            raise CannotCompute("samples: no rated item has both scores.")
+            raise UndefinedFigure("samples: no rated item has both scores.")
         value = measure.of(one, rated, rows) - measure.of(two, rated, rows)
-    except CannotCompute as error:
+    except UndefinedFigure as error:
         return MetaDifference(
             name, other, measure.name, measure.at, None, None, None, None, len(rows), failed,
             documents, recipe, error=str(error),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.intervals import normal_quantile, student_quantile
 
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ LARGEST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RatingPlan:
     """Ratings needed in all.
 
     Attributes:
@@ -70,7 +70,7 @@ def learn(
     """
     x = np.asarray(values, dtype=np.float64)
     if len(x) < 3:
-        raise CannotCompute(f"Too few values to plan from, {len(x)}.", hint="Rate three.")
+        raise UndefinedFigure(f"Too few values to plan from, {len(x)}.", hint="Rate three.")
     if not np.isfinite(x).all():
         raise InvalidValues("A value is not a finite number.")
     rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def learn(
         p = rng.beta(x.sum() + 0.5, len(x) - x.sum() + 0.5, draws)
         return Knowledge(p, np.sqrt(p * (1 - p)), True, len(x))
     if np.ptp(x) <= 1e-12 * max(1.0, float(np.abs(x).max())):
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"{len(x)} equal ratings of {x[0]:g} show no spread: nothing can be planned from them.",
             hint="Rate more, until some differ.",
         )
@@ -96,7 +96,7 @@ def plan_width(
     level: float = 0.95,
     seed: int = 0,
     largest: int = LARGEST,
-) -> Plan:
+) -> RatingPlan:
     """Ratings for an interval no wider than `width`.
 
     Raises:
@@ -121,7 +121,7 @@ def plan_verdict(
     level: float = 0.95,
     seed: int = 0,
     largest: int = LARGEST,
-) -> Plan:
+) -> RatingPlan:
     """Ratings until the interval lies wholly above or wholly below a threshold.
 
     For a manifest line on a difference the values are paired differences and the threshold is the
@@ -167,7 +167,7 @@ def _search(
     level: float,
     seed: int,
     largest: int,
-) -> Plan:
+) -> RatingPlan:
     """Assurance on a rising grid of n; the answer by the grid, the range by single draws."""
     grid = _grid(max(3, knowledge.known), largest)
     rng = np.random.default_rng([seed, 1])
@@ -177,7 +177,7 @@ def _search(
     n = int(grid[enough[0]]) if len(enough) else None
     needed = _first_lasting(hits, grid)
     low, high = np.quantile(needed, [(1 - level) / 2, (1 + level) / 2], method="higher")
-    return Plan(
+    return RatingPlan(
         goal=goal,
         n=n,
         low=int(min(low, largest)),

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.clusters import number_clusters
 from evaluators.statistics.intervals import (
     ALL_ALIKE,
@@ -244,7 +244,7 @@ def _sum(items: _Items) -> _Sums:
     means, weights = items.scores.mean(axis=1), total(w)
     rated = np.flatnonzero(weights > 0)
     if len(rated) < 3:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"Too few independent items are rated for an interval, {len(rated)}.",
             hint="Rate at least three, from different groups.",
         )

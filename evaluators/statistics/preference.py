@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.intervals import normal_quantile
 from evaluators.statistics.votes import Vote
 
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class LogOddsEstimate:
     """A coefficient on the log-odds scale with its interval."""
 
     name: str
@@ -40,8 +40,8 @@ class Estimate:
 class Strengths:
     """A fitted model: strengths by falling value, then side, length and tie coefficients."""
 
-    strengths: tuple[Estimate, ...]
-    effects: tuple[Estimate, ...]
+    strengths: tuple[LogOddsEstimate, ...]
+    effects: tuple[LogOddsEstimate, ...]
     n: int
     items: int
     log_likelihood: float
@@ -84,11 +84,11 @@ def bradley_terry(
     """
     models = sorted({model for vote in votes for model in vote.pair})
     if len(models) < 2:
-        raise CannotCompute("Strengths need votes between at least two models.")
+        raise UndefinedFigure("Strengths need votes between at least two models.")
     _check_connected(votes, models)
     data = _arrays(votes, models, side=side, length=length, weights=weights)
     if not data.outcome.any():
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"Every one of the {len(votes)} votes is a tie, so the strengths are not identified.",
             hint="Read the win rates; strengths need votes that decide.",
         )
@@ -120,11 +120,11 @@ def bradley_terry(
 
 def _estimates(
     names: Sequence[str], values: Floats, covariance: Floats, level: float
-) -> list[Estimate]:
+) -> list[LogOddsEstimate]:
     z = normal_quantile(level)
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return [
-        Estimate(name, float(v), float(v - z * e), float(v + z * e), float(e))
+        LogOddsEstimate(name, float(v), float(v - z * e), float(v + z * e), float(e))
         for name, v, e in zip(names, values, errors, strict=True)
     ]
 
@@ -146,7 +146,7 @@ def _check_connected(votes: Sequence[Vote], models: list[str]) -> None:
     if count > 1:
         sizes = np.bincount(part)
         small = [m for m, p in zip(models, part, strict=True) if p == int(sizes.argmin())]
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"{', '.join(small)}: won or lost every vote against the rest, or never met it, so "
             "the strength has no finite estimate.",
             hint="Collect more votes, or leave the model out.",
@@ -189,7 +189,7 @@ def _length_column(votes: Sequence[Vote]) -> Floats:
     apart = np.array([(v.length_a or 0.0) - (v.length_b or 0.0) for v in votes])
     spread = float(np.sqrt((apart**2).mean()))
     if spread == 0:
-        raise CannotCompute("All pairs have equal lengths: their effect is not defined.")
+        raise UndefinedFigure("All pairs have equal lengths: their effect is not defined.")
     column: Floats = (apart / spread)[:, None]
     return column
 
@@ -248,7 +248,9 @@ def _maximise(data: _Data, *, max_steps: int = 200) -> tuple[Floats, float]:
         if np.abs(size * step).max() < 1e-10 or reached - best < 1e-13 * abs(best):
             return parameters, reached
         best = reached
-    raise CannotCompute("The fit has not settled.", hint="Is a covariate a mixture of the others?")
+    raise UndefinedFigure(
+        "The fit has not settled.", hint="Is a covariate a mixture of the others?"
+    )
 
 
 def _check_identified(data: _Data, parameters: Floats, names: Sequence[str]) -> None:
@@ -259,7 +261,7 @@ def _check_identified(data: _Data, parameters: Floats, names: Sequence[str]) -> 
         return
     moved = np.abs(directions[:, values <= FLAT]).max(axis=1)
     mixed = [name for name, share in zip(names, moved, strict=True) if share > 0.1]
-    raise CannotCompute(
+    raise UndefinedFigure(
         f"{', '.join(mixed)}: no finite estimate. The votes fit ever better as it grows, or it "
         "cannot be told from the rest.",
         hint="Show each model on both sides, leave the covariate out, or collect more votes.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.errors import CannotCompute
+from evaluators.errors import UndefinedFigure
 
 Floats = NDArray[np.float64]
 
@@ -48,10 +48,10 @@ def choose_threshold(x: Floats, labels: Floats) -> Threshold:
     kept = np.isfinite(x)
     x, labels = x[kept], labels[kept]
     if not is_binary(labels) or len(np.unique(labels)) < 2:
-        raise CannotCompute("A threshold is chosen on labels of 0 and 1, of which both occur.")
+        raise UndefinedFigure("A threshold is chosen on labels of 0 and 1, of which both occur.")
     values = np.unique(x)
     if len(values) < 2:
-        raise CannotCompute("A threshold cannot be chosen: all scores are alike.")
+        raise UndefinedFigure("A threshold cannot be chosen: all scores are alike.")
     middles, gaps = (values[1:] + values[:-1]) / 2, np.diff(values)
     yes = labels > 0.5
     above_yes = 1 - np.searchsorted(np.sort(x[yes]), middles) / yes.sum()

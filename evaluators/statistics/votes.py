@@ -13,12 +13,12 @@ from itertools import combinations
 
 import numpy as np
 
-from evaluators.errors import CannotCompute
+from evaluators.errors import UndefinedFigure
 from evaluators.statistics.clusters import number_clusters, sum_clusters
 from evaluators.statistics.intervals import Interval, mean_interval, rate_interval
 
 
-class Winner(StrEnum):
+class VoteWinner(StrEnum):
     """What a vote says."""
 
     A = "a"
@@ -35,7 +35,7 @@ class Vote:
     rater: str
     model_a: str
     model_b: str
-    winner: Winner
+    winner: VoteWinner
     length_a: float | None = None
     length_b: float | None = None
     simulated: bool = False  # a script voted
@@ -49,9 +49,9 @@ class Vote:
     @property
     def better(self) -> str | None:
         """The model that won; None for a tie or both bad."""
-        if self.winner is Winner.A:
+        if self.winner is VoteWinner.A:
             return self.model_a
-        return self.model_b if self.winner is Winner.B else None
+        return self.model_b if self.winner is VoteWinner.B else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def win_rates(votes: Sequence[Vote], *, seed: int = 0, level: float = 0.95) -> l
         CannotCompute: no votes.
     """
     if not votes:
-        raise CannotCompute("There are no votes.")
+        raise UndefinedFigure("There are no votes.")
     models = sorted({model for vote in votes for model in vote.pair})
     rows = []
     for model in models:
@@ -160,7 +160,7 @@ def judge_agreement(
         places[(vote.item, vote.pair)].append(vote)
     if not any(vote.rater == judge for vote in votes):
         known = ", ".join(sorted({vote.rater for vote in votes})[:8])
-        raise CannotCompute(f"{judge!r} has no vote.", hint=f"Raters are {known}.")
+        raise UndefinedFigure(f"{judge!r} has no vote.", hint=f"Raters are {known}.")
     rows = []
     for between, by, pairs in (
         (f"{judge} - human", "vote", _judge_pairs),
@@ -171,7 +171,7 @@ def judge_agreement(
         rows += [_agreement_row(between, by, found, drop, level) for drop in (False, True)]
     kept = [row for row in rows if row is not None]
     if not kept:
-        raise CannotCompute("No item has votes of the judge and of people.")
+        raise UndefinedFigure("No item has votes of the judge and of people.")
     return kept
 
 

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from backend.db import alembic_config, migrate, open_database, session_factory, utc_now
 from backend.schemas.turns import transcript
 from backend.services.accounts.users import create_user
-from backend.services.checks.judges import add_judge
+from backend.services.checks.judges.judges import add_judge
 from backend.services.datasets.conversations import digest_text
-from backend.services.datasets.prompts import PromptSpec, add_prompt
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.prompts.prompts import PromptSpec, add_prompt
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.models.others import register_served
 from backend.services.projects import create_project
 from backend.tables.curation import TrainingSet
@@ -138,8 +138,8 @@ def test_a_conversation_is_not_taken_for_its_transcript_by_an_older_strop(tmp_pa
     with session_factory(open_database(url)).begin() as session:
         project = create_project(session, "p", base_model="base")
         turns = ({"role": "user", "content": "Hi"}, {"role": "user", "content": "Who?"})
-        row = Row("a", transcript(turns), references=("Ann",), messages=turns)
-        plain = [Row(f"b{n}", f"word {n}", references=("Ann",)) for n in range(3)]
+        row = ExampleRow("a", transcript(turns), references=("Ann",), messages=turns)
+        plain = [ExampleRow(f"b{n}", f"word {n}", references=("Ann",)) for n in range(3)]
         import_dataset(session, project.id, "plain", plain, source_name="b")
         import_dataset(session, project.id, "chats", [row], source_name="a")
     with pytest.raises(RuntimeError, match="would take 1 conversations for something else"):

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.checks.plant import plant_errors
-from evaluators.checks.risk import fit_risk
+from evaluators.checks.planting.plant import plant_errors
+from evaluators.checks.risk.risk import fit_risk
 from evaluators.types import Sample
 from tests.benchmarks.evaluators_data import WITH_SOURCE, features, read_claims, read_dialogues
 

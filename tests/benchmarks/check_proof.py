@@ -26,13 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.checks.bench import build_bench, run_bench
-from evaluators.checks.others import with_others
-from evaluators.checks.plant import plant_errors
-from evaluators.checks.relative import answered, relative_rows
-from evaluators.checks.risk import fit_risk, risk_of
-from evaluators.checks.risk_report import risk_figures
-from evaluators.errors import CannotCompute
+from evaluators.checks.grounding.others import with_others
+from evaluators.checks.grounding.relative import answered, relative_rows
+from evaluators.checks.planting.bench import build_bench, run_bench
+from evaluators.checks.planting.plant import plant_errors
+from evaluators.checks.risk.report import risk_figures
+from evaluators.checks.risk.risk import fit_risk, risk_of
+from evaluators.errors import UndefinedFigure
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.statistics.thresholds import choose_threshold, said_yes
 from evaluators.types import Sample
@@ -196,7 +196,7 @@ def measure(name: str, check: Check, data: Set, halves: Sequence[int]) -> dict[s
     try:
         values = check(data, halves)
         said = _said(values, data.wrong, halves)
-    except CannotCompute as error:
+    except UndefinedFigure as error:
         return {"check": name, "error": str(error)}
     options: dict[str, Any] = {"seed": SEED, "resamples": RESAMPLES}
     [accuracy] = risk_figures(

@@ -25,16 +25,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluators.checks.grounding import find_claims
-from evaluators.checks.risk import fit_risk, predict_risk
-from evaluators.checks.risk_report import METRICS as METRICS_OF_RISK
-from evaluators.checks.risk_report import (
-    RiskFigure,
-    naive_risks,
-    reliability_curve,
-    risk_figures,
-)
-from evaluators.checks.triage import triage
+from evaluators.checks.grounding.grounding import find_claims
+from evaluators.checks.risk.report import METRICS as METRICS_OF_RISK
+from evaluators.checks.risk.report import RiskFigure, naive_risks, reliability_curve, risk_figures
+from evaluators.checks.risk.risk import fit_risk, predict_risk
+from evaluators.checks.risk.triage import triage
 from evaluators.errors import EvaluatorError
 from evaluators.registry import METRICS
 from evaluators.statistics.intervals import wilson

@@ -21,16 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from evaluators.checks import (
-    additions,
-    content,
-    grounding,
-    numerals,
-    polarity,
-    roles,
-    sources,
-    statements,
-)
+from evaluators.checks.contradictions import polarity, roles
+from evaluators.checks.facts import numerals, sources
+from evaluators.checks.grounding import additions, grounding
+from evaluators.checks.text import content, statements
 from evaluators.metrics import rouge
 from evaluators.metrics.edits import count_edits
 from evaluators.metrics.sacre import statistic_rows

@@ -26,7 +26,7 @@ from backend.executors.local import LocalExecutor
 from backend.services.datasets.health.repeats import embed
 from backend.services.datasets.near_duplicates import near_duplicate_pairs
 from backend.settings import DEMO_BASE
-from evaluators.checks.bench import build_bench
+from evaluators.checks.planting.bench import build_bench
 from evaluators.chunks import OutputToScore, ScoreChunk, score_chunk
 from evaluators.spread import Spread
 from evaluators.types import Sample

@@ -19,7 +19,7 @@ from evaluators.fairness.gendered_en import Unsafe
 from evaluators.fairness.lexicon import shipped_lexicon
 from evaluators.fairness.measures import ScoredMeasure
 from evaluators.fairness.parity import compare_groups
-from evaluators.fairness.swap import KINDS, Asked, make_pair
+from evaluators.fairness.swap import KINDS, RowTexts, make_pair
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample
 from tests.benchmarks._ratios import skip
@@ -41,7 +41,7 @@ def exchanged(rows: list[tuple[str, str, str]], show: int) -> None:
         made = []
         for key, prompt, answer in rows:
             try:
-                pair, _ = make_pair(Asked(key, (prompt,), (answer,)), kind, lexicon, seed=7)
+                pair, _ = make_pair(RowTexts(key, (prompt,), (answer,)), kind, lexicon, seed=7)
                 made.append((prompt, pair))
             except Unsafe as reason:
                 reasons[str(reason).partition(":")[0]] += 1

@@ -155,10 +155,10 @@ def engine_side(engine: VllmEngine, *, max_tokens: int) -> Side:
 @contextmanager
 def run_side(url: str, base: ServedModel, *, in_flight: int, max_tokens: int) -> Iterator[Side]:
     """`strop run` on an installation of its own, with a worker that is up and stays warm."""
-    from backend.cli.waiting import run_jobs, worker_for
+    from backend.cli.terminal.waiting import run_jobs, worker_for
     from backend.db import connect, migrate
     from backend.services import queue
-    from backend.services.datasets.versions import Row, import_dataset
+    from backend.services.datasets.versions import ExampleRow, import_dataset
     from backend.services.models.versions import register_base
     from backend.services.projects import create_project
     from backend.services.runs import generation
@@ -173,7 +173,9 @@ def run_side(url: str, base: ServedModel, *, in_flight: int, max_tokens: int) ->
             base_id = register_base(session, project_id).id
 
         def prepare(requests: Sequence[GenerationRequest]) -> Callable[[], None]:
-            rows = [Row(r.key, str(r.messages[0]["content"]), split="test") for r in requests]
+            rows = [
+                ExampleRow(r.key, str(r.messages[0]["content"]), split="test") for r in requests
+            ]
             with sessions.begin() as session:
                 name = requests[0].key.replace("/", "-")
                 version = import_dataset(session, project_id, name, rows, source_name="bench")

@@ -157,8 +157,8 @@ Facts = dict[str, Any]
 
 def _import(place: Place) -> Facts:
     from backend.services.projects import get_project
-    from backend.services.runs.imported import import_outputs, queue_scoring
-    from backend.services.runs.output_rows import read_outputs
+    from backend.services.runs.importing.imported import import_outputs, queue_scoring
+    from backend.services.runs.importing.output_rows import read_outputs
     from backend.services.runs.scoring import BUILT_IN
     from evaluators.files.readers import read_table_lazily
 
@@ -172,7 +172,7 @@ def _import(place: Place) -> Facts:
 
 def _score(place: Place) -> Facts:
     from backend.engines.fake import FakeEngine
-    from backend.jobs.parts import Workshop
+    from backend.jobs.running.parts import Workshop
     from backend.jobs.score import score_parts
     from backend.services import queue
 
@@ -291,13 +291,13 @@ def _explore(place: Place) -> Facts:
 
 
 def _export(place: Place) -> Facts:
-    from backend.schemas.runs import ScoreShown
+    from backend.schemas.runs import ScoreOut
     from backend.services import overview
 
     written = 0
     with reading(place.sessions()) as session, Path(os.devnull).open("w") as out:
         for score in overview.each_score(session, 1):
-            out.write(ScoreShown.model_validate(score).model_dump_json())
+            out.write(ScoreOut.model_validate(score).model_dump_json())
             written += 1
     assert written == 9 * place.n, written
     return {"lines": written}

@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 
 from backend.services.datasets.health.enough import proxy_curve
-from backend.services.datasets.health.findings import Material, Task
+from backend.services.datasets.health.findings import HealthMaterial, Task
 from backend.services.datasets.health.kinds import look_for
 from backend.services.datasets.health.labels import classifier, word_features
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 from evaluators.statistics.intervals import wilson
 from tests.conftest import DATA
 
@@ -49,16 +49,16 @@ class Outcome:
     mended: float
 
 
-def read_rows(path: Path, split: str) -> list[Row]:
+def read_rows(path: Path, split: str) -> list[ExampleRow]:
     """banking77 as examples; a row can hold line breaks."""
     with path.open(newline="", encoding="utf-8") as file:
         return [
-            Row(f"{split}-{n}", row["text"], None, (row["category"],), split=split)
+            ExampleRow(f"{split}-{n}", row["text"], None, (row["category"],), split=split)
             for n, row in enumerate(csv.DictReader(file))
         ]
 
 
-def nearest_labels(rows: Sequence[Row]) -> dict[str, str]:
+def nearest_labels(rows: Sequence[ExampleRow]) -> dict[str, str]:
     """Of each label the one of which the texts are most like its own."""
     names = sorted({row.references[0] for row in rows})
     place = {name: n for n, name in enumerate(names)}
@@ -70,7 +70,9 @@ def nearest_labels(rows: Sequence[Row]) -> dict[str, str]:
     return {name: names[int(likeness[n].argmax())] for n, name in enumerate(names)}
 
 
-def corrupt(rows: Sequence[Row], rate: float, how: str, seed: int) -> tuple[list[Row], set[str]]:
+def corrupt(
+    rows: Sequence[ExampleRow], rate: float, how: str, seed: int
+) -> tuple[list[ExampleRow], set[str]]:
     """The rows with exactly this share of the labels made wrong, and the ids of those."""
     rng = random.Random(seed)
     names = sorted({row.references[0] for row in rows})
@@ -88,8 +90,8 @@ def corrupt(rows: Sequence[Row], rate: float, how: str, seed: int) -> tuple[list
 
 
 def play(
-    train: Sequence[Row],
-    test: Sequence[Row],
+    train: Sequence[ExampleRow],
+    test: Sequence[ExampleRow],
     rate: float,
     how: str,
     seed: int,
@@ -97,7 +99,7 @@ def play(
 ) -> Outcome:
     """Make labels wrong, look for them, and mend what was flagged."""
     rows, wrong = corrupt(train, rate, how, seed)
-    material = Material(rows, seed=seed, task_given=Task.CLASSES, encoder=encoder)
+    material = HealthMaterial(rows, seed=seed, task_given=Task.CLASSES, encoder=encoder)
     report = look_for("label_errors", material)
     assert report.found is not None, report.problem
     flagged = {row.id for row in report.found.rows}
@@ -108,7 +110,7 @@ def play(
     return Outcome(len(rows), len(wrong), len(flagged), len(flagged & wrong), *accuracies)
 
 
-def accuracy(rows: Sequence[Row], test: Sequence[Row], seed: int) -> float:
+def accuracy(rows: Sequence[ExampleRow], test: Sequence[ExampleRow], seed: int) -> float:
     """Of the linear classifier on words, on clean test rows."""
     features = word_features([row.input for row in [*rows, *test]])
     labels = np.array([row.references[0] for row in [*rows, *test]])
@@ -147,7 +149,7 @@ def label_line(rate: float, how: str, found: Sequence[Outcome]) -> str:
     )
 
 
-def curve_table(rows: Sequence[Row], repeats: int) -> Iterator[str]:
+def curve_table(rows: Sequence[ExampleRow], repeats: int) -> Iterator[str]:
     """The forecast from few rows, held against the accuracy of as many as it spoke of."""
     yield "| examined | told of | covered | mean error | mean half width | n |"
     yield "|---|---|---|---|---|---|"
@@ -164,13 +166,13 @@ def curve_table(rows: Sequence[Row], repeats: int) -> Iterator[str]:
 
 
 def _forecast(
-    rows: Sequence[Row], size: int, times: int, seed: int
+    rows: Sequence[ExampleRow], size: int, times: int, seed: int
 ) -> tuple[float, float, float, float]:
     rng = random.Random(seed)
     drawn = rng.sample(range(len(rows)), len(rows))
     held, pool = drawn[:3000], drawn[3000:]
     part = [replace(rows[n], split=None) for n in pool[:size]]
-    material = Material(part, seed=seed, task_given=Task.CLASSES)
+    material = HealthMaterial(part, seed=seed, task_given=Task.CLASSES)
     base = proxy_curve(material).points[-1]["rows"]
     curve = proxy_curve(material, target=base * times)
     seen = accuracy([rows[n] for n in pool[: base * times]], [rows[n] for n in held], seed)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evaluators.statistics.alternative_annotator import (
+from evaluators.statistics.agreement.alternative_annotator import (
     LEAST_RATE,
     Alignment,
     Item,

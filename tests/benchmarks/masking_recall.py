@@ -24,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from backend.services.datasets.masking.documents import find_identifiers, mask_document
-from backend.services.datasets.masking.names import name_lists, tokens_of
+from backend.services.datasets.masking.identifiers.names import name_lists, tokens_of
 from backend.services.datasets.masking.policy import parse_policy
 from evaluators.statistics.intervals import rate_interval, wilson
 from tests.benchmarks._masking_notes import Note, held_out_notes, make_notes, second_notes

@@ -29,10 +29,10 @@ import numpy as np
 from backend.engines.base import ServedModel
 from backend.engines.local.engine import LocalEngine
 from backend.services.checks.asker import EngineAsker
-from evaluators.checks.checker import Form, judge_sentences
-from evaluators.checks.lessons import RightText, teach
-from evaluators.checks.risk import fit_risk, risk_of
-from evaluators.checks.source_gain import score_support
+from evaluators.checks.checker.checker import CheckerForm, judge_sentences
+from evaluators.checks.checker.lessons import RightText, teach
+from evaluators.checks.models.source_gain import score_support
+from evaluators.checks.risk.risk import fit_risk, risk_of
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.statistics.meta import Rated, meta_differences, meta_figures
 from evaluators.types import Sample
@@ -82,7 +82,7 @@ def by_support(samples: Sequence[Sample], asker: EngineAsker) -> Values:
 def by_checker(samples: Sequence[Sample], asker: EngineAsker) -> Values:
     """One less the probability that a sentence is supported."""
     asked = [(sample.context or "", sample.prediction) for sample in samples]
-    told = judge_sentences(asked, asker, Form("yes", "no"))
+    told = judge_sentences(asked, asker, CheckerForm("yes", "no"))
     return np.array([np.nan if value is None else 1 - value for value, _ in told])
 
 

@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evaluators.checks.drift import LEAST_SHIFT, LEVEL, Grouped, find_shifts
-from evaluators.checks.risk import fit_risk
-from evaluators.checks.risk_kinds import MODELS
-from evaluators.checks.risk_report import auroc, brier, calibration_error
+from evaluators.checks.risk.drift import LEAST_SHIFT, LEVEL, Grouped, find_shifts
+from evaluators.checks.risk.kinds import MODELS
+from evaluators.checks.risk.report import auroc, brier, calibration_error
+from evaluators.checks.risk.risk import fit_risk
 
 Rows = list[dict[str, float | None]]
 FEATURES = 4
@@ -131,7 +131,7 @@ def _isotonic(
     """Scores out of fold of the kind that is chosen, and their cross-fitted isotonic risks."""
     from sklearn.isotonic import IsotonicRegression
 
-    from evaluators.checks import risk
+    from evaluators.checks.risk import risk
 
     raw, _ = risk._matrix(rows)
     weights, folds = np.ones(len(bad)), risk._folds(groups, seed)

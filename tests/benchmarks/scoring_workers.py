@@ -35,8 +35,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import migrate, open_database, session_factory, utc_now
 from backend.engines.base import SamplingParams
+from backend.jobs.running.sharing import chunk_sizes
 from backend.jobs.score import CHUNK, FIRST_CHUNK
-from backend.jobs.sharing import chunk_sizes
 from backend.services import chunks, queue
 from backend.services.ledger import insert_missing
 from backend.services.runs import generation, scoring

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
-from backend.engines.remote.standing import Patience
+from backend.engines.remote.server_state import Patience
 from backend.engines.vllm.engine import VllmEngine
 from tests.backend.engines.scripted_server import ScriptedServer
 from tests.benchmarks._ratios import Ratio, keep

@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 
 from backend.executors.spread import spreading
 from backend.settings import load_settings
-from evaluators.checks.audit import audit_state
-from evaluators.checks.triage import triage
+from evaluators.checks.risk.audit import audit_state
+from evaluators.checks.risk.triage import triage
 from evaluators.spread import cut
 from evaluators.statistics.intervals import wilson
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from backend.executors.spread import spreading
 from backend.services.review.reports.ab import _judge
-from backend.services.review.reports.votes import Vote
+from backend.services.review.reports.votes import PairVote
 from backend.settings import load_settings
 from backend.tables.review import Winner
 from evaluators.spread import cut
@@ -65,7 +65,7 @@ def draw_order(rng: np.random.Generator, sizes: Sequence[int], order: str) -> li
 
 def draw_votes(
     rng: np.random.Generator, sizes: Sequence[int], kind: str, order: str, *, mean: float = 0.5
-) -> list[Vote]:
+) -> list[PairVote]:
     """The votes of a queue; with probability 1/5 a tie where the kind says so."""
     rates = draw_rates(rng, kind, len(sizes), mean)
     ties = 0.2 if kind.endswith("ties") else 0.0
@@ -75,24 +75,24 @@ def draw_votes(
     ]
 
 
-def make_vote(number: int, cluster: int, winner_id: int | None) -> Vote:
+def make_vote(number: int, cluster: int, winner_id: int | None) -> PairVote:
     winner = Winner.TIE if winner_id is None else (Winner.A, Winner.B)[winner_id - 1]
     at = NOW + timedelta(minutes=number)
     left = None if winner_id is None else True
     name = str(cluster)
-    return Vote(number, number, (A, B), winner, winner_id, left, name, "r", True, cast_at=at)
+    return PairVote(number, number, (A, B), winner, winner_id, left, name, "r", True, cast_at=at)
 
 
 def plan_of(sizes: Sequence[int]) -> dict[str, int]:
     return {str(g): size for g, size in enumerate(sizes)}
 
 
-def decided(votes: Sequence[Vote], sizes: Sequence[int]) -> tuple[str, int | None]:
+def decided(votes: Sequence[PairVote], sizes: Sequence[int]) -> tuple[str, int | None]:
     state = _judge(votes, B, threshold=0.5, alpha=ALPHA, plan=plan_of(sizes))
     return ("undecided", None) if state is None else (state.decision, state.decided_at)
 
 
-def rewriting_decided(votes: Sequence[Vote]) -> int | None:
+def rewriting_decided(votes: Sequence[PairVote]) -> int | None:
     """After how many votes the way of before had decided at some look; None: never."""
     means: dict[str, list[float]] = {}
     for n, vote in enumerate(votes, start=1):
@@ -180,11 +180,11 @@ def study_standing(repeats: int) -> dict[str, Any]:
 
 
 def looks(
-    rng: np.random.Generator, votes: Sequence[Vote], sizes: Sequence[int]
+    rng: np.random.Generator, votes: Sequence[PairVote], sizes: Sequence[int]
 ) -> tuple[int, bool]:
     """Look after each vote at what was known then: changes of a decision, and was one made?"""
     seen: tuple[str, int | None] = ("undecided", None)
-    ledger: list[Vote] = []
+    ledger: list[PairVote] = []
     changes = 0
     for n, vote in enumerate(votes):
         ledger.append(vote)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from backend.db import connect, migrate, utc_now
 from backend.rubrics import find_rubric
 from backend.services.accounts.users import create_user
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.projects import create_project, set_manifest
 from backend.services.review import open_queue, save_rubric
 from backend.services.runs import scoring
@@ -94,7 +94,7 @@ def seed_project(
     return made
 
 
-def _seed(session: Session, settings: Settings, rows: list[Row]) -> Seeded:
+def _seed(session: Session, settings: Settings, rows: list[ExampleRow]) -> Seeded:
     project = create_project(session, "telecom-desk", base_model="demo-base")
     version = import_dataset(
         session, project.id, "demo", rows, source_name="demo.jsonl", drop_leaks=True
@@ -169,9 +169,9 @@ def _queue(
     )
 
 
-def _rows(ordinary: int, hostile: int) -> list[Row]:
+def _rows(ordinary: int, hostile: int) -> list[ExampleRow]:
     demo = [
-        Row(
+        ExampleRow(
             external_id=e["id"],
             input=e["input"],
             context=e["context"],
@@ -183,7 +183,7 @@ def _rows(ordinary: int, hostile: int) -> list[Row]:
         for i, e in enumerate(demo_examples(TRAIN + ordinary, seed=3))
     ]
     return demo + [
-        Row(
+        ExampleRow(
             external_id=f"hostile-{i}",
             input=HOSTILE,
             context=f"{HOSTILE} {i}",

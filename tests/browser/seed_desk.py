@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from backend.db import connect, migrate
 from backend.rubrics import find_rubric, parse_rubric
 from backend.services.accounts.users import create_user
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.projects import create_project
 from backend.services.review import QueueRules, open_queue, save_rubric
 from backend.services.review.quality.gold_items import GoldRow, add_gold
@@ -172,7 +172,7 @@ def make_run(
 ) -> GenerationRun:
     """A run over (source, output of the base, output of v1)."""
     rows = [
-        Row(
+        ExampleRow(
             external_id=f"{name}-{i}",
             input="Summarise the note.",
             context=source,

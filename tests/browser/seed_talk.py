@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from backend.db import connect
 from backend.schemas.turns import transcript
 from backend.services.accounts.users import create_user
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.settings import Settings
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
@@ -67,7 +67,7 @@ def seed_talk(settings: Settings) -> None:
 
 def _make_run(session: Session, project: Project, model: ModelVersion) -> GenerationRun:
     turns = tuple(messages())
-    row = Row(
+    row = ExampleRow(
         external_id="talk-0", input=transcript(turns), messages=turns, references=("-",),
         group="talk-0", split="test",
     )  # fmt: skip

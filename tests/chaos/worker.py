@@ -19,7 +19,8 @@ from typing import Any
 
 from backend.engines.base import GenerationRequest, Message
 from backend.engines.fake import FakeEngine
-from backend.jobs import train, transact, worker
+from backend.jobs import train, worker
+from backend.jobs.running import transact
 from backend.settings import Settings, load_settings
 
 ANSWER_SECONDS = 0.03

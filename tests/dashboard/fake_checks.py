@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from backend.schemas.checks.judges import JudgedPairs, JudgedRate, JudgeShown, LicenceShown
-from backend.schemas.checks.triage import RoutingShown
+from backend.schemas.checks.judges import JudgedPairs, JudgedRate, JudgeOut, LicenceOut
+from backend.schemas.checks.triage import RoutingOut
 from backend.schemas.review.reports import Measured
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -17,17 +17,17 @@ class FakeChecks:
 
     project: dict[str, Any]
 
-    def judges_list(self, project_id: int) -> list[JudgeShown]:
+    def judges_list(self, project_id: int) -> list[JudgeOut]:
         return list(self.project.get("judges", []))
 
-    def checks_routings(self, project_id: int) -> list[RoutingShown]:
+    def checks_routings(self, project_id: int) -> list[RoutingOut]:
         return list(self.project.get("routings", []))
 
     def judges_pairs(self, judge_id: int) -> list[JudgedPairs]:
         return list(self.project.get("judged_pairs", []))
 
 
-def licence(**changed: Any) -> LicenceShown:
+def licence(**changed: Any) -> LicenceOut:
     """A licence that stands, with an audit."""
     values: dict[str, Any] = {
         "id": 1,
@@ -48,10 +48,10 @@ def licence(**changed: Any) -> LicenceShown:
         "bar": 0.75,
         "created_at": NOW,
     }
-    return LicenceShown(**{**values, **changed})
+    return LicenceOut(**{**values, **changed})
 
 
-def judge(**changed: Any) -> JudgeShown:
+def judge(**changed: Any) -> JudgeOut:
     """A rater on a criterion."""
     values: dict[str, Any] = {
         "id": 1,
@@ -67,7 +67,7 @@ def judge(**changed: Any) -> JudgeShown:
         "licences": [licence()],
         "created_at": NOW,
     }
-    return JudgeShown(**{**values, **changed})
+    return JudgeOut(**{**values, **changed})
 
 
 def judged(**changed: Any) -> JudgedPairs:

@@ -11,64 +11,64 @@ from backend.client import StropClient
 from backend.errors import CannotCompute, NotFound, StropError
 from backend.rubrics import Rubric, find_rubric
 from backend.schemas.accounts import (
-    EnrolmentShown,
+    EnrolmentOut,
     Me,
     RecoveryCodes,
-    SecondFactorShown,
-    UserShown,
+    SecondFactorOut,
+    UserOut,
 )
-from backend.schemas.audit import AuditEntryShown, AuditStatus
-from backend.schemas.checks.benches import CheckBenchShown
-from backend.schemas.checks.checkers import CheckerShown
-from backend.schemas.checks.risk import RiskVersionShown
+from backend.schemas.audit import AuditEntryOut, AuditStatus
+from backend.schemas.checks.benches import CheckBenchOut
+from backend.schemas.checks.checkers import CheckerOut
+from backend.schemas.checks.risk import RiskVersionOut
 from backend.schemas.common import Page
-from backend.schemas.costs import CostsShown
-from backend.schemas.curation import TrainingSetShown
-from backend.schemas.dossier import DossierKeyShown
-from backend.schemas.masking import MaskingPolicyShown, MaskingShown, OriginalShown
-from backend.schemas.models import ModelVersionShown, PreflightShown
-from backend.schemas.projects import KindsShown, ManifestShown, ProjectShown
-from backend.schemas.prompts import PromptDiff, PromptShown
-from backend.schemas.queue import JobShown
+from backend.schemas.costs import CostsOut
+from backend.schemas.curation import TrainingSetOut
+from backend.schemas.dossier import DossierKeyOut
+from backend.schemas.masking import MaskingOut, MaskingPolicyOut, OriginalOut
+from backend.schemas.models import ModelVersionOut, PreflightOut
+from backend.schemas.projects import KindsOut, ManifestOut, ProjectOut
+from backend.schemas.prompts import PromptDiff, PromptOut
+from backend.schemas.queue import JobOut
 from backend.schemas.review.desk import (
     AdjudicationView,
-    AnswerGiven,
+    AnswerIn,
     ClaimAnswer,
-    ClaimShown,
+    ClaimOut,
     FlaggedSpan,
     GoldFeedback,
     ItemView,
-    LeaseShown,
-    LinkShown,
+    LeaseOut,
+    LinkOut,
+    OutputText,
     OwnReview,
     QueueProgress,
     ReviewQueueForMe,
     ReviewReceipt,
-    ShownOutput,
 )
-from backend.schemas.review.queues import PreferencesShown, ReviewQueueShown, ReviewShown
-from backend.schemas.rounds import LineageShown, RoundShown
+from backend.schemas.review.queues import PreferencesOut, ReviewOut, ReviewQueueOut
+from backend.schemas.rounds import LineageOut, RoundOut
 from backend.schemas.runs import (
-    DifferenceShown,
-    FigureShown,
+    DifferenceOut,
+    FigureOut,
     GenerationDetail,
-    GenerationRunShown,
-    GenerationShown,
+    GenerationOut,
+    GenerationRunOut,
     ScoreRunDetail,
 )
-from backend.schemas.synthetic import DraftingShown, DraftShown
-from backend.schemas.training import TrainingProgress, TrainingRunShown
+from backend.schemas.synthetic import DraftingOut, DraftOut
+from backend.schemas.training import TrainingProgress, TrainingRunOut
 from backend.schemas.verdicts import (
-    BarShown,
+    BarOut,
     ComparisonDetail,
-    ComparisonShown,
-    FlipShown,
-    FlipsShown,
-    PromotionGiven,
-    PromotionShown,
-    SliceShown,
+    ComparisonOut,
+    FlipOut,
+    FlipsOut,
+    PromotionIn,
+    PromotionOut,
+    SliceOut,
 )
-from backend.schemas.yields import CurveForecastShown, RoundPointShown, YieldShown
+from backend.schemas.yields import CurveForecastOut, RoundPointOut, YieldOut
 from tests.dashboard.fake_checks import FakeChecks
 from tests.dashboard.fake_fairness import FakeFairness, fairness_things
 from tests.dashboard.fake_health import FakeHealth
@@ -91,7 +91,7 @@ def single_item(text: str = "Pay 39 EUR.", *, flags: tuple[FlaggedSpan, ...] = (
     return ItemView(
         input="Summarise.",
         context="She pays 34 EUR.",
-        output=ShownOutput(text=text, flagged=list(flags)),
+        output=OutputText(text=text, flagged=list(flags)),
     )
 
 
@@ -100,8 +100,8 @@ def pair_item() -> ItemView:
     return ItemView(
         input="Summarise.",
         context=None,
-        left=ShownOutput(text="left words"),
-        right=ShownOutput(text="right words"),
+        left=OutputText(text="left words"),
+        right=OutputText(text="right words"),
     )
 
 
@@ -131,20 +131,20 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
     kind: str = "single"
     rubric: Rubric = field(default_factory=lambda: find_rubric("telecom_desk"))
     items: list[ItemView] = field(default_factory=lambda: [single_item() for _ in range(3)])
-    drafts: dict[int, AnswerGiven] = field(default_factory=dict)
-    factor: SecondFactorShown = field(
-        default_factory=lambda: SecondFactorShown(
+    drafts: dict[int, AnswerIn] = field(default_factory=dict)
+    factor: SecondFactorOut = field(
+        default_factory=lambda: SecondFactorOut(
             offered=True, on=False, required=False, recovery_codes_left=0
         )
     )
     typed: list[str] = field(default_factory=list)
     signed_out_at: str | None = None
-    submitted: dict[int, AnswerGiven] = field(default_factory=dict)
+    submitted: dict[int, AnswerIn] = field(default_factory=dict)
     skipped: dict[int, str] = field(default_factory=dict)
     fail: dict[str, StropError] = field(default_factory=dict)
     receipt: dict[str, Any] = field(default_factory=dict)
     contested: dict[int, str] = field(default_factory=dict)
-    linked: list[LinkShown] = field(default_factory=list)
+    linked: list[LinkOut] = field(default_factory=list)
     gold_results: list[GoldFeedback] = field(default_factory=list)
     revisable: bool = True
     went_to_a_colleague: tuple[int, int] | None = None
@@ -172,7 +172,7 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
 
     def accounts_me(self) -> Me:
         self._may_fail("me")
-        shown = ProjectShown(id=1, name="desk", base_model="base", created_at=NOW)
+        shown = ProjectOut(id=1, name="desk", base_model="base", created_at=NOW)
         projects = [] if self.role == "expert" else [shown]
         return Me(id=1, name="anna", pseudonym="E-7", role=self.role, projects=projects)
 
@@ -180,14 +180,14 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
         self.signed_out = True
         return self.signed_out_at
 
-    def accounts_second_factor(self) -> SecondFactorShown:
+    def accounts_second_factor(self) -> SecondFactorOut:
         return self.factor
 
-    def accounts_begin_second_factor(self, password: str) -> EnrolmentShown:
+    def accounts_begin_second_factor(self, password: str) -> EnrolmentOut:
         self._may_fail("begin_second_factor")
         self.typed.append(password)
         drawn = "<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'></svg>"
-        return EnrolmentShown(secret="SECRET23", uri="otpauth://totp/x", qr_svg=drawn)
+        return EnrolmentOut(secret="SECRET23", uri="otpauth://totp/x", qr_svg=drawn)
 
     def accounts_confirm_second_factor(self, code: str) -> RecoveryCodes:
         self._may_fail("confirm_second_factor")
@@ -195,7 +195,7 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
         self.factor = self.factor.model_copy(update={"on": True, "recovery_codes_left": 2})
         return RecoveryCodes(codes=["aaaa-bbbb", "cccc-dddd"])
 
-    def accounts_remove_second_factor(self, password: str) -> SecondFactorShown:
+    def accounts_remove_second_factor(self, password: str) -> SecondFactorOut:
         self.typed.append(password)
         self.factor = self.factor.model_copy(update={"on": False})
         return self.factor
@@ -223,8 +223,8 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
         claim = self._claim(self.at + 1)
         return ClaimAnswer(claim=claim, progress=where)
 
-    def _claim(self, slot_id: int, *, version: int = 1) -> ClaimShown:
-        return ClaimShown(
+    def _claim(self, slot_id: int, *, version: int = 1) -> ClaimOut:
+        return ClaimOut(
             slot_id=slot_id,
             version=version,
             lease_until=NOW + timedelta(seconds=600),
@@ -235,17 +235,17 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
             progress=progress(self.at, total=len(self.items) + self.held_by_others),
         )
 
-    def desk_heartbeat(self, slot_id: int, version: int) -> LeaseShown:
+    def desk_heartbeat(self, slot_id: int, version: int) -> LeaseOut:
         self._may_fail("heartbeat")
-        return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
+        return LeaseOut(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
 
-    def desk_save_draft(self, slot_id: int, version: int, answer: AnswerGiven) -> LeaseShown:
+    def desk_save_draft(self, slot_id: int, version: int, answer: AnswerIn) -> LeaseOut:
         self._may_fail("save_draft")
         self.drafts[slot_id] = answer
-        return LeaseShown(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
+        return LeaseOut(slot_id=slot_id, version=version, lease_until=NOW, at=NOW)
 
     def desk_submit(
-        self, slot_id: int, version: int, answer: AnswerGiven, *, next: bool = False
+        self, slot_id: int, version: int, answer: AnswerIn, *, next: bool = False
     ) -> ReviewReceipt:
         self._may_fail("submit")
         self.submitted[slot_id] = answer
@@ -290,7 +290,7 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
         self._may_fail("my_gold_results")
         return self.gold_results
 
-    def desk_links(self, slot_id: int) -> list[LinkShown]:
+    def desk_links(self, slot_id: int) -> list[LinkOut]:
         self._may_fail("links")
         return self.linked
 
@@ -323,44 +323,44 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
         self._may_fail(name)
         return list(self.project.get(name, []))
 
-    def projects_kinds(self) -> KindsShown:
+    def projects_kinds(self) -> KindsOut:
         return list_kinds()
 
-    def projects_manifests(self, project_id: int) -> list[ManifestShown]:
+    def projects_manifests(self, project_id: int) -> list[ManifestOut]:
         return self._list("list_manifests")
 
-    def verdicts_list(self, project_id: int) -> list[ComparisonShown]:
+    def verdicts_list(self, project_id: int) -> list[ComparisonOut]:
         return self._list("list_comparisons")
 
     def verdicts_get(self, comparison_id: int) -> ComparisonDetail:
         return self.project["comparison"]
 
-    def verdicts_slices(self, comparison_id: int) -> list[SliceShown]:
+    def verdicts_slices(self, comparison_id: int) -> list[SliceOut]:
         return self._list("slices")
 
     def verdicts_flips(
         self, comparison_id: int, *, metric: str | None = None, limit: int = 5
-    ) -> FlipsShown:
+    ) -> FlipsOut:
         return self.project["flips"]
 
-    def verdicts_promote(self, project_id: int, body: PromotionGiven) -> PromotionShown:
+    def verdicts_promote(self, project_id: int, body: PromotionIn) -> PromotionOut:
         self.project.setdefault("promoted", []).append(body)
         self._may_fail("verdicts_promote")
         return self.project["list_promotions"][0]
 
-    def prompts_list(self, project_id: int, *, tried: bool = False) -> list[PromptShown]:
+    def prompts_list(self, project_id: int, *, tried: bool = False) -> list[PromptOut]:
         return self._list("list_prompts")
 
     def prompts_diff(self, prompt_id: int, *, against: int) -> PromptDiff:
         return PromptDiff(old="brief@1", new="brief@2", lines=["-a", f"+{HOSTILE}"])
 
-    def models_list(self, project_id: int) -> list[ModelVersionShown]:
+    def models_list(self, project_id: int) -> list[ModelVersionOut]:
         return self._list("list_models")
 
-    def queues_list(self, project_id: int) -> list[ReviewQueueShown]:
+    def queues_list(self, project_id: int) -> list[ReviewQueueOut]:
         return self._list("list_queues")
 
-    def jobs_list(self, project_id: int) -> list[JobShown]:
+    def jobs_list(self, project_id: int) -> list[JobOut]:
         return self._list("list_jobs")
 
     def jobs_cancel_run(self, run_id: int, reason: str | None = None) -> None:
@@ -369,76 +369,76 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
     def jobs_cancel_training(self, run_id: int, reason: str | None = None) -> None:
         self.cancelled.append(("training", run_id, reason))
 
-    def rounds_list(self, project_id: int) -> list[RoundShown]:
+    def rounds_list(self, project_id: int) -> list[RoundOut]:
         return self._list("list_rounds")
 
-    def checks_checkers(self, project_id: int) -> list[CheckerShown]:
+    def checks_checkers(self, project_id: int) -> list[CheckerOut]:
         return self._list("checkers")
 
-    def risks_list(self, project_id: int) -> list[RiskVersionShown]:
+    def risks_list(self, project_id: int) -> list[RiskVersionOut]:
         return self._list("list_risks")
 
-    def checks_benches(self, project_id: int) -> list[CheckBenchShown]:
+    def checks_benches(self, project_id: int) -> list[CheckBenchOut]:
         return self._list("check_benches")
 
-    def yields_curve(self, project_id: int) -> list[RoundPointShown]:
+    def yields_curve(self, project_id: int) -> list[RoundPointOut]:
         return self._list("yield_curve")
 
-    def yields_forecast(self, project_id: int) -> CurveForecastShown:
+    def yields_forecast(self, project_id: int) -> CurveForecastOut:
         if "yield_forecast" not in self.project:
             raise CannotCompute("No held-out run has scored two models.")
         return self.project["yield_forecast"]
 
-    def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldShown:
+    def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldOut:
         return self.project["round_yield"]
 
-    def costs_of(self, project_id: int, *, limit: int = 20) -> CostsShown:
+    def costs_of(self, project_id: int, *, limit: int = 20) -> CostsOut:
         return self.project.get("costs", costs_shown(empty=True))
 
-    def masking_show(self, project_id: int) -> MaskingShown:
+    def masking_show(self, project_id: int) -> MaskingOut:
         bare = masking_shown().model_copy(update={"policy": None, "n_originals": 0})
         return self.project.get("masking", bare)
 
-    def masking_original(self, example_id: int) -> OriginalShown:
+    def masking_original(self, example_id: int) -> OriginalOut:
         self._may_fail("original")
-        return OriginalShown(example_id=example_id, original={"input": HOSTILE})
+        return OriginalOut(example_id=example_id, original={"input": HOSTILE})
 
     def audit_status(self) -> AuditStatus:
         empty = audit_log()["audit_status"].model_copy(update={"sealed": 0, "findings": []})
         return self.project.get("audit_status", empty)
 
-    def audit_of_project(self, project_id: int, **asked: Any) -> Page[AuditEntryShown]:
+    def audit_of_project(self, project_id: int, **asked: Any) -> Page[AuditEntryOut]:
         self.project.setdefault("audit_asked", []).append((project_id, asked))
         self._may_fail("audit")
         n = int(asked["cursor"] or 0)
         more = str(n + 1) if n < 2 else None
-        return Page[AuditEntryShown](items=self._list("audit_entries"), next=more)
+        return Page[AuditEntryOut](items=self._list("audit_entries"), next=more)
 
-    def audit_list(self, **asked: Any) -> Page[AuditEntryShown]:
+    def audit_list(self, **asked: Any) -> Page[AuditEntryOut]:
         return self.audit_of_project(0, **asked)
 
-    def lineage_of(self, project_id: int, of: str) -> LineageShown:
+    def lineage_of(self, project_id: int, of: str) -> LineageOut:
         return self.project["lineage"]
 
-    def verdicts_dossier_key(self) -> DossierKeyShown:
-        return DossierKeyShown(public_key="0" * 64)
+    def verdicts_dossier_key(self) -> DossierKeyOut:
+        return DossierKeyOut(public_key="0" * 64)
 
     def verdicts_dossier(self, comparison_id: int, *, with_texts: bool = False) -> bytes:
         return f"dossier of {comparison_id}".encode()
 
-    def verdicts_promotions(self, project_id: int) -> list[PromotionShown]:
+    def verdicts_promotions(self, project_id: int) -> list[PromotionOut]:
         return self._list("list_promotions")
 
-    def curation_list(self, project_id: int) -> list[TrainingSetShown]:
+    def curation_list(self, project_id: int) -> list[TrainingSetOut]:
         return self._list("list_training_sets")
 
-    def synthetic_list(self, project_id: int) -> list[DraftingShown]:
+    def synthetic_list(self, project_id: int) -> list[DraftingOut]:
         return list(self.project.get("draftings", []))
 
-    def synthetic_drafts(self, drafting_id: int, state: str | None = None) -> list[DraftShown]:
+    def synthetic_drafts(self, drafting_id: int, state: str | None = None) -> list[DraftOut]:
         return [one for one in self.project.get("drafts", []) if one.state == state]
 
-    def training_list(self, project_id: int) -> list[TrainingRunShown]:
+    def training_list(self, project_id: int) -> list[TrainingRunOut]:
         return self._list("list_training_runs")
 
     def training_progress(self, training_run_id: int) -> TrainingProgress:
@@ -456,13 +456,13 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
     def runs_report(self, score_run_id: int) -> ScoreRunDetail:
         return self.project["score_run"]
 
-    def runs_differences(self, score_run_id: int, **_: Any) -> list[DifferenceShown]:
+    def runs_differences(self, score_run_id: int, **_: Any) -> list[DifferenceOut]:
         return self._list("differences")
 
-    def queues_get(self, queue_id: int) -> ReviewQueueShown:
+    def queues_get(self, queue_id: int) -> ReviewQueueOut:
         return next(q for q in self._list("list_queues") if q.id == queue_id)
 
-    def queues_preferences(self, queue_id: int) -> list[PreferencesShown]:
+    def queues_preferences(self, queue_id: int) -> list[PreferencesOut]:
         return self._list("preferences")
 
     def queues_reviews(self, queue_id: int, *, item_id: int | None = None, limit: int) -> Any:
@@ -482,7 +482,7 @@ LEDGER = {
 }  # fmt: skip
 
 
-def costs_shown(*, empty: bool = False) -> CostsShown:
+def costs_shown(*, empty: bool = False) -> CostsOut:
     """One of each kind: what is recorded, what is not, and what is so in part."""
     few = {"value": 1200.0, "unit": "tokens", "n": 8, "n_all": 9, "at_least": True, "note": HOSTILE}
     none = {"unit": "seconds", "n_all": 1, "error": "No job of a worker did it."}
@@ -546,10 +546,10 @@ def costs_shown(*, empty: bool = False) -> CostsShown:
     }
     rows = {"runs": [run], "trainings": [training], "rounds": [turn], "reviews": [queue]}
     rows = {name: [] if empty else found for name, found in rows.items()}
-    return CostsShown(prices=prices, limit=20, notes=[HOSTILE], **rows)
+    return CostsOut(prices=prices, limit=20, notes=[HOSTILE], **rows)
 
 
-def masking_shown() -> MaskingShown:
+def masking_shown() -> MaskingOut:
     """A policy that masks, with what it found."""
     content = {
         "active": True,
@@ -559,7 +559,7 @@ def masking_shown() -> MaskingShown:
         "consistent": "document",
         "originals": "encrypt",
     }
-    policy = MaskingPolicyShown(
+    policy = MaskingPolicyOut(
         id=1,
         version=2,
         digest="d" * 64,
@@ -569,7 +569,7 @@ def masking_shown() -> MaskingShown:
         key_is_here=False,
         created_at=NOW,
     )
-    return MaskingShown(
+    return MaskingOut(
         policy=policy,
         by_kind={"PERSON": 12, "WARD": 3},
         titles={"PERSON": "name of a person", "WARD": HOSTILE},
@@ -590,7 +590,7 @@ def audit_log() -> dict[str, Any]:
         unsealed_since=NOW, noted_at="2026-03-01T12:00:00+00:00", findings=[HOSTILE],
         actions=["promotion.made", "promotion.held", "texts.read"],
     )  # fmt: skip
-    rows = [AuditEntryShown(id=n, seq=seq, **said) for n, seq in ((2, None), (1, 1))]
+    rows = [AuditEntryOut(id=n, seq=seq, **said) for n, seq in ((2, None), (1, 1))]
     return {"audit_status": status, "audit_entries": rows}
 
 
@@ -599,7 +599,7 @@ def rounds_and_lineage() -> dict[str, Any]:
     evidence = {"value": 0.1, "low": -0.1, "high": 0.3, "n": 20, "failed": 0}
     line = {"title": HOSTILE, "metric": "f1", "slice": {"task": HOSTILE}, "margin": 0.1,
             "verdict": "INCONCLUSIVE", "reason": "0.1", "evidence": evidence}  # fmt: skip
-    turn = RoundShown(
+    turn = RoundOut(
         id=1, number=1, state="active", phase="review", waits_for=HOSTILE, since=NOW,
         next="judge every line of the manifest", error=HOSTILE, adapter=HOSTILE, started_at=NOW,
         finished_at=None, training_set_id=1, training_run_id=1, generation_run_id=1,
@@ -609,12 +609,12 @@ def rounds_and_lineage() -> dict[str, Any]:
                  "expert_minutes": 42.5, "simulated": True, "training": LEDGER},
     )  # fmt: skip
     node = {"kind": "set", "facts": [HOSTILE], "marks": ["2 rows withdrawn since"]}
-    lineage = LineageShown(
+    lineage = LineageOut(
         root="a",
         nodes=[{"key": "a", "title": HOSTILE, **node}, {"key": 'b"]', "title": "x", **node}],
         edges=[{"source": "a", "target": 'b"]', "label": HOSTILE}],
     )
-    model = ModelVersionShown(
+    model = ModelVersionOut(
         id=2, label="base:v1@1", name="v1", revision=1, base_model="tiny", base_sha256="a" * 64,
         kind="weights",
         adapter_sha256="b" * 64, adapter_rank=16, training_run_id=1, aliases=[], created_at=NOW,
@@ -623,7 +623,7 @@ def rounds_and_lineage() -> dict[str, Any]:
     return {**found, "list_prompts": _prompts()}
 
 
-def _prompts() -> list[PromptShown]:
+def _prompts() -> list[PromptOut]:
     """Two versions of a prompt, the second of which a search chose."""
     tried = [
         {"candidate": "base+brief@2", "metric": "f1", "value": 0.5, "low": 0.4, "high": 0.6,
@@ -634,18 +634,18 @@ def _prompts() -> list[PromptShown]:
     search = {"title": HOSTILE, "tried": tried, "notes": ["It looks better than it is."]}
     said = {"digest": "d" * 64, "source": f"system: {HOSTILE}", "created_at": NOW}
     return [
-        PromptShown(id=n, label=f"brief@{n}", name="brief", version=n, search=chosen, **said)
+        PromptOut(id=n, label=f"brief@{n}", name="brief", version=n, search=chosen, **said)
         for n, chosen in ((1, None), (2, search))
     ]
 
 
 def engineers_project() -> dict[str, Any]:
     """One of everything that the pages of engineers show; names and texts try to be markup."""
-    job = JobShown(
+    job = JobOut(
         id=1, kind="generate", subject_id=1, queue="gen", state="stopped", attempt=1,
         error=HOSTILE, created_at=NOW, started_at=NOW, finished_at=NOW,
     )  # fmt: skip
-    preflight = PreflightShown(
+    preflight = PreflightOut(
         id=1, engine="vllm", model_ids=[1, 2], passed=False, created_at=NOW,
         checks=[
             {"name": "chat template", "passed": True, "detail": HOSTILE, "figures": {"probes": 8}},
@@ -653,7 +653,7 @@ def engineers_project() -> dict[str, Any]:
              "figures": {"median_nats": 0.93512, "digest": "ab" * 32}},
         ],
     )  # fmt: skip
-    run = GenerationRunShown(
+    run = GenerationRunOut(
         id=1, project_id=1, dataset="demo", dataset_version=1, split="test", engine="fake",
         params={"seed": 0}, samples=1,
         models=[{"id": 1, "label": "base"}, {"id": 2, "label": "v1"}],
@@ -663,10 +663,10 @@ def engineers_project() -> dict[str, Any]:
     )  # fmt: skip
     figure = {"slice": {"task": "x"}, "metric": "f1", "n": 20, "failed": 1}
     figures = [
-        FigureShown(model_version_id=1, model="base", value=0.5, low=0.4, high=0.6, **figure),
-        FigureShown(model_version_id=2, model="v1", error="no reference has a class", **figure),
+        FigureOut(model_version_id=1, model="base", value=0.5, low=0.4, high=0.6, **figure),
+        FigureOut(model_version_id=2, model="v1", error="no reference has a class", **figure),
     ]
-    difference = DifferenceShown(
+    difference = DifferenceOut(
         baseline_id=1, candidate_id=2, baseline_model="base", candidate_model="v1",
         slice={}, metric="bleu", baseline=10.0, candidate=12.0, value=2.0, low=-1.0, high=5.0,
         p=0.2, wins=5, losses=3, ties=2, n=10, scale=100.0,
@@ -680,7 +680,7 @@ def engineers_project() -> dict[str, Any]:
         "id": 1, "external_id": HOSTILE, "input": HOSTILE, "context": HOSTILE,
         "references": [HOSTILE], "group": "g", "slices": {}, "split": "test",
     }  # fmt: skip
-    queue = ReviewQueueShown(
+    queue = ReviewQueueOut(
         id=1, project_id=1, name="pairs", kind="pair", generation_run_id=1, score_run_id=None,
         rubric=find_rubric("blind_pair"), design={}, closed=False, created_at=NOW,
         progress=progress(2),
@@ -695,13 +695,13 @@ def engineers_project() -> dict[str, Any]:
         **figures_of_queues(HOSTILE),
         **fairness_things(HOSTILE),
         "list_users": [
-            UserShown(id=2, name="anna", pseudonym="E-7", role="expert", active=True,
+            UserOut(id=2, name="anna", pseudonym="E-7", role="expert", active=True,
                       second_factor_required=False,
                       simulated=False, created_at=NOW)
         ],
         "list_jobs": [job],
         "list_generation_runs": [run],
-        "list_generations": [GenerationShown(**generation)],
+        "list_generations": [GenerationOut(**generation)],
         "generation": GenerationDetail(**generation, example=example, scores=[]),
         "score_run": ScoreRunDetail(
             id=1, generation_run_id=1, metrics=[], seed=7, job_state="done", created_at=NOW,
@@ -710,7 +710,7 @@ def engineers_project() -> dict[str, Any]:
         "differences": [difference],
         "list_queues": [queue],
         "preferences": [
-            PreferencesShown(
+            PreferencesOut(
                 model_a_id=1, model_b_id=2, model_a="base", model_b="v1", wins_a=1, wins_b=3,
                 ties=1, both_bad=0, cannot_judge=1, left_wins=2, right_wins=2, n_votes=6,
                 n_identical=0, n_simulated=2, error=None,
@@ -719,7 +719,7 @@ def engineers_project() -> dict[str, Any]:
             )
         ],
         "list_reviews": [
-            ReviewShown(
+            ReviewOut(
                 id=1, queue_id=1, item_id=1, generation_ids=[1, 2], reviewer="E-7",
                 state="submitted", simulated=True, models=["base", "v1"], ratings={},
                 correction=HOSTILE, spans=[], winner="b", comment=HOSTILE, skip_reason=None,
@@ -727,13 +727,13 @@ def engineers_project() -> dict[str, Any]:
             )
         ],
         "list_manifests": [
-            ManifestShown(
+            ManifestOut(
                 id=1, project_id=1, version=1, digest="ab" * 32, source="", created_at=NOW,
                 content={"name": "bar", "lines": [{"metric": "f1", "margin": 0.05}]},
             )
         ],
         "list_comparisons": [
-            ComparisonShown(
+            ComparisonOut(
                 id=1, project_id=1, manifest_id=1, score_run_id=1, review_queue_id=None,
                 baseline="base", candidate="v1", verdict="INCONCLUSIVE", created_at=NOW,
                 lines=[{"title": "f1 better", "metric": "f1", "verdict": "INCONCLUSIVE",
@@ -746,7 +746,7 @@ def engineers_project() -> dict[str, Any]:
             lines=[{"title": "f1 better", "metric": "f1", "verdict": "INCONCLUSIVE",
                     "reason": "0.1 [-0.1, 0.3], n=20", "evidence": {"p_holm": 0.04, "failed": 1}}],
             preflight={"verdict": "PASS", "reason": "9 of 11 checks passed"},
-            bar=BarShown(
+            bar=BarOut(
                 changed=True, sentence="THE BAR CHANGED after training began: version 1, 2.",
                 diff=["-  - {metric: f1, threshold: 0.8}", "+  - {metric: f1, threshold: 0.5}"],
             ),
@@ -761,18 +761,18 @@ def engineers_project() -> dict[str, Any]:
             ],
         ),
         "slices": [
-            SliceShown(**difference.model_dump(), named=True, p_holm=0.06),
-            SliceShown(
+            SliceOut(**difference.model_dump(), named=True, p_holm=0.06),
+            SliceOut(
                 **difference.model_copy(
                     update={"slice": {"task": "reply"}, "error": "no example", "value": None}
                 ).model_dump(),
                 named=False, p_holm=None,
             ),
         ],
-        "flips": FlipsShown(
+        "flips": FlipsOut(
             metric="f1", slice={}, better=3, worse=1, same=16, n=20,
             examples=[
-                FlipShown(
+                FlipOut(
                     change="worse", example_id=4, external_id="e4", input=HOSTILE, context="a",
                     references=["right"], sample=0, baseline_text="right",
                     candidate_text=HOSTILE, baseline_score=1.0, candidate_score=0.0,
@@ -780,19 +780,19 @@ def engineers_project() -> dict[str, Any]:
             ],
         ),
         "list_promotions": [
-            PromotionShown(
+            PromotionOut(
                 id=1, project_id=1, alias="champion", model="v1", action="held",
                 comparison_id=1, reason=HOSTILE, simulated=True, decided_by=None, created_at=NOW,
             )
         ],
         "list_training_sets": [
-            TrainingSetShown(
+            TrainingSetOut(
                 id=1, project_id=1, name="round-1", recipe={}, digest="cd" * 32, n_rows=5,
                 simulated=True, created_at=NOW,
             )
         ],
         "list_training_runs": [
-            TrainingRunShown(
+            TrainingRunOut(
                 id=1, project_id=1, training_set_id=1, manifest_id=1, adapter_name="v1",
                 config={"rank": 8}, job=job, created_at=NOW, finished_at=NOW, result={
                     "ledger": LEDGER,
@@ -833,10 +833,10 @@ PAGES = {
     "rounds": "rounds",
     "lineage": "lineage",
     "costs": "costs",
-    "audit": "audit",
+    "audit": "people.audit",
     "privacy": "privacy",
     "guides": "guides",
-    "account": "account",
+    "account": "people.account",
 }
 
 

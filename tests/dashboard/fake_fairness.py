@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from backend.schemas.fairness import (
-    ContrastShown,
+    ContrastOut,
     CounterfactualExample,
-    CounterfactualReportShown,
-    MentionReportShown,
-    PairsGiven,
-    PairsShown,
-    ParityReportShown,
-    ShiftShown,
-    SliceKeyShown,
+    CounterfactualReportOut,
+    MentionReportOut,
+    PairsIn,
+    PairsOut,
+    ParityReportOut,
+    ShiftOut,
+    SliceKeyOut,
 )
 from backend.services.fairness.parity import shown
 from evaluators.fairness.lexicon import shipped_lexicon
 from evaluators.fairness.measures import ScoredMeasure
-from evaluators.fairness.mentions import Row, audit_rows
+from evaluators.fairness.mentions import TaughtRow, audit_rows
 from evaluators.fairness.parity import compare_groups
 from evaluators.metric import Metric
 from evaluators.types import Score
@@ -30,31 +30,31 @@ class FakeFairness:
     """Everything from `project["fairness_…"]`; what is made is kept in `made_pairs`."""
 
     project: dict[str, Any]
-    made_pairs: list[PairsGiven]
+    made_pairs: list[PairsIn]
 
-    def fairness_pairs(self, project_id: int) -> list[PairsShown]:
+    def fairness_pairs(self, project_id: int) -> list[PairsOut]:
         return list(self.project.get("fairness_pairs", []))
 
-    def fairness_make_pairs(self, project_id: int, body: PairsGiven) -> PairsShown:
+    def fairness_make_pairs(self, project_id: int, body: PairsIn) -> PairsOut:
         self.project["made_pairs"] = body
         return pairs_shown("letters-counterfactual@2")
 
-    def fairness_answers(self, run_id: int) -> list[CounterfactualReportShown]:
+    def fairness_answers(self, run_id: int) -> list[CounterfactualReportOut]:
         return list(self.project["fairness_answers"])
 
-    def fairness_slice_keys(self, generation_run_id: int) -> list[SliceKeyShown]:
-        return [SliceKeyShown(key="sex", groups=2)]
+    def fairness_slice_keys(self, generation_run_id: int) -> list[SliceKeyOut]:
+        return [SliceKeyOut(key="sex", groups=2)]
 
-    def fairness_parity(self, score_run_id: int, **asked: Any) -> list[ParityReportShown]:
+    def fairness_parity(self, score_run_id: int, **asked: Any) -> list[ParityReportOut]:
         self.project["asked_parity"] = asked
         return list(self.project["fairness_parity"])
 
-    def fairness_mentions(self, training_set_id: int) -> MentionReportShown:
-        found: MentionReportShown = self.project["fairness_mentions"]
+    def fairness_mentions(self, training_set_id: int) -> MentionReportOut:
+        found: MentionReportOut = self.project["fairness_mentions"]
         return found
 
 
-def pairs_shown(dataset: str, **changed: Any) -> PairsShown:
+def pairs_shown(dataset: str, **changed: Any) -> PairsOut:
     values = {
         "dataset_version_id": 9,
         "dataset": dataset,
@@ -65,17 +65,17 @@ def pairs_shown(dataset: str, **changed: Any) -> PairsShown:
         "skipped": SKIPPED,
         "run_ids": [4],
     }
-    return PairsShown(**{**values, **changed})
+    return PairsOut(**{**values, **changed})
 
 
-def parity_report(hostile: str) -> ParityReportShown:
+def parity_report(hostile: str) -> ParityReportOut:
     """Forty outputs of a group by a hostile name, forty of another, and two of a third."""
     scores = [Score(float(i % 10 < 9)) for i in range(40)]
     scores += [Score(float(i % 10 < 4)) for i in range(40)] + [Score(1.0)] * 2
     groups = [hostile] * 40 + ["f"] * 40 + ["x"] * 2
     measure = ScoredMeasure(Metric("f1", 1, lambda samples: []), scores, [None] * 82)
     found = compare_groups([measure], {"sex": groups})
-    return ParityReportShown(
+    return ParityReportOut(
         model_version_id=1,
         model="base",
         of="score run 1",
@@ -84,15 +84,15 @@ def parity_report(hostile: str) -> ParityReportShown:
     )
 
 
-def answers_report(hostile: str) -> CounterfactualReportShown:
+def answers_report(hostile: str) -> CounterfactualReportOut:
     side = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 40}
-    contrast = ContrastShown(
+    contrast = ContrastOut(
         kind="gender", measure="flip", n=40, clusters=20, failed=1, swapped=side,
         control={**side, "value": 0.1, "low": 0.0, "high": 0.2}, value=0.4, low=0.2, high=0.6,
         p=0.001, p_holm=0.004, said="changes more than the control", signature="s", level=0.95,
         note="",
     )  # fmt: skip
-    shift = ShiftShown(
+    shift = ShiftOut(
         kind="gender", measure="words", direction="female>male", n=40, clusters=20, value=3.0,
         low=1.0, high=5.0, p=0.01, p_holm=0.01, signature="s",
     )  # fmt: skip
@@ -100,21 +100,21 @@ def answers_report(hostile: str) -> CounterfactualReportShown:
         row=hostile, kind="gender", direction="female>male", change=1.0, excess=1.0,
         words=[["she", hostile]], original=hostile, swapped=hostile, control=hostile,
     )  # fmt: skip
-    return CounterfactualReportShown(
+    return CounterfactualReportOut(
         model_version_id=1, model="base", run_id=4, samples=1, pairs={"gender": 40},
         skipped=SKIPPED, contrasts=[contrast], shifts=[shift], examples=[example],
     )  # fmt: skip
 
 
-def mention_report(hostile: str) -> MentionReportShown:
+def mention_report(hostile: str) -> MentionReportOut:
     rows = [
-        Row(f"{'she' if i % 2 else 'he'} has the card and is here {i}",
+        TaughtRow(f"{'she' if i % 2 else 'he'} has the card and is here {i}",
             hostile if i % 2 else "call", f"g{i}", "en")
         for i in range(60)
     ]  # fmt: skip
     lexicons = {name: shipped_lexicon(name) for name in ("en", "de")}
     found = audit_rows(rows, lexicons=lexicons)
-    return MentionReportShown(training_set_id=1, name=hostile, digest="0" * 64, **found.as_dict())
+    return MentionReportOut(training_set_id=1, name=hostile, digest="0" * 64, **found.as_dict())
 
 
 def fairness_things(hostile: str) -> dict[str, Any]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from backend.schemas.common import Page
 from backend.schemas.health import (
-    HealthFindingShown,
-    HealthGiven,
-    HealthKindShown,
-    HealthQueueShown,
-    HealthReportShown,
-    HealthReviewGiven,
+    HealthFindingOut,
+    HealthIn,
+    HealthKindOut,
+    HealthQueueOut,
+    HealthReportOut,
+    HealthReviewIn,
 )
-from backend.services.datasets.health.findings import Material
+from backend.services.datasets.health.findings import HealthMaterial
 from backend.services.datasets.health.kinds import examine
 from tests.fixtures_health import text_rows
 
@@ -26,25 +26,25 @@ class FakeHealth:
 
     project: dict[str, Any]
 
-    def datasets_health_reports(self, project_id: int) -> list[HealthReportShown]:
+    def datasets_health_reports(self, project_id: int) -> list[HealthReportOut]:
         return list(self.project.get("health", []))
 
-    def datasets_health(self, health_report_id: int) -> HealthReportShown:
+    def datasets_health(self, health_report_id: int) -> HealthReportOut:
         return next(one for one in self.project["health"] if one.id == health_report_id)
 
     def datasets_findings(
         self, health_report_id: int, *, kind: str | None = None, limit: int = 50
-    ) -> Page[HealthFindingShown]:
+    ) -> Page[HealthFindingOut]:
         found = [one for one in self.project.get("findings", []) if kind in (None, one.kind)]
         return Page(items=found[:limit])
 
     def datasets_review_findings(
-        self, health_report_id: int, body: HealthReviewGiven
-    ) -> HealthQueueShown:
+        self, health_report_id: int, body: HealthReviewIn
+    ) -> HealthQueueOut:
         self.project.setdefault("sent", []).append(body)
-        return HealthQueueShown(queue_id=5, queue=body.name, n_items=3, notes=["Mind the test."])
+        return HealthQueueOut(queue_id=5, queue=body.name, n_items=3, notes=["Mind the test."])
 
-    def datasets_ask_health(self, project_id: int, body: HealthGiven) -> HealthReportShown:
+    def datasets_ask_health(self, project_id: int, body: HealthIn) -> HealthReportOut:
         self.project.setdefault("asked", []).append(body)
         return report(finished_at=None, state="queued", kinds=[])
 
@@ -52,9 +52,9 @@ class FakeHealth:
         return list(self.project.get("datasets", []))
 
 
-def report(**changed: Any) -> HealthReportShown:
+def report(**changed: Any) -> HealthReportOut:
     """A report on sixty texts, of which none is faulty but for what `changed` says."""
-    told = examine(Material(text_rows()), ["residue", "empty", "label_errors", "drift"])
+    told = examine(HealthMaterial(text_rows()), ["residue", "empty", "label_errors", "drift"])
     values: dict[str, Any] = {
         **told.as_dict(rows=False),
         "id": 1,
@@ -62,14 +62,14 @@ def report(**changed: Any) -> HealthReportShown:
         "dataset_version_id": 1,
         "state": "done",
         "error": None,
-        "kinds": [HealthKindShown.model_validate(one.as_dict()) for one in told.kinds],
+        "kinds": [HealthKindOut.model_validate(one.as_dict()) for one in told.kinds],
         "created_at": NOW,
         "finished_at": NOW,
     }
-    return HealthReportShown(**{**values, **changed})
+    return HealthReportOut(**{**values, **changed})
 
 
-def finding(number: int, **changed: Any) -> HealthFindingShown:
+def finding(number: int, **changed: Any) -> HealthFindingOut:
     """A flagged example."""
     values: dict[str, Any] = {
         "id": number,
@@ -85,4 +85,4 @@ def finding(number: int, **changed: Any) -> HealthFindingShown:
         "score": 1.0,
         "others": [],
     }
-    return HealthFindingShown(**{**values, **changed})
+    return HealthFindingOut(**{**values, **changed})

@@ -7,23 +7,23 @@ from typing import Any
 
 from backend.rubrics import find_rubric
 from backend.schemas.review.quality import (
-    AdjudicationProgressShown,
-    AdjudicationShown,
-    ContestShown,
-    GoldShown,
-    GoldStandingShown,
+    AdjudicationOut,
+    AdjudicationProgressOut,
+    ContestOut,
+    GoldOut,
+    GoldStandingOut,
+    RubricOut,
     RubricSaved,
-    RubricShown,
-    SaidShown,
+    SaidOut,
 )
-from backend.schemas.review.queues import DesignShown
+from backend.schemas.review.queues import DesignOut
 from backend.schemas.review.reports import (
-    AgreementReportShown,
-    EffectShown,
+    AgreementReportOut,
+    EffectOut,
     Measured,
-    QueueReportShown,
-    ReviewerQualityShown,
-    WatchShown,
+    QueueReportOut,
+    ReviewerQualityOut,
+    WatchOut,
 )
 
 
@@ -37,7 +37,7 @@ def unknown(reason: str) -> Measured:
     return Measured(error=reason)
 
 
-def queue_report(**changed: Any) -> QueueReportShown:
+def queue_report(**changed: Any) -> QueueReportOut:
     """A queue half done over three days, with a forecast."""
     days = [{"day": date(2026, 3, day), "reviews": 4, "minutes": 6.0} for day in (2, 3, 5)]
     report: dict[str, Any] = {
@@ -58,16 +58,16 @@ def queue_report(**changed: Any) -> QueueReportShown:
             "by_criterion": [{"criterion": "faithful", "seconds": measured(20, unit="seconds")}],
         },
     }  # fmt: skip
-    return QueueReportShown.model_validate(report | changed)
+    return QueueReportOut.model_validate(report | changed)
 
 
-def agreement_report(hostile: str) -> AgreementReportShown:
+def agreement_report(hostile: str) -> AgreementReportOut:
     """Two questions, one of them without a figure, and two reviewers."""
     pair = {
         "first": "E-7", "second": "E-8", "n": 20, "percent": 0.8, "kappa": 0.62,
         "kappa_low": 0.4, "kappa_high": 0.81, "note": "",
     }  # fmt: skip
-    return AgreementReportShown.model_validate(
+    return AgreementReportOut.model_validate(
         {
             "coefficients": [
                 {"criterion": "faithful", "coefficient": "krippendorff_alpha",
@@ -87,16 +87,16 @@ def agreement_report(hostile: str) -> AgreementReportShown:
     )  # fmt: skip
 
 
-def reviewers(hostile: str) -> list[ReviewerQualityShown]:
+def reviewers(hostile: str) -> list[ReviewerQualityOut]:
     """One who works, simulated, and one who is paused and oddly quick."""
     shared: dict[str, Any] = {"submitted": 12, "skipped": 1}
     return [
-        ReviewerQualityShown(
+        ReviewerQualityOut(
             pseudonym="E-7", simulated=True, minutes=measured(1.5, unit="minutes"),
             agreement=measured(0.8), gold=measured(0.9, n=8), paused=False, pause_reason=None,
             warnings=[], **shared,
         ),
-        ReviewerQualityShown(
+        ReviewerQualityOut(
             pseudonym="E-8", simulated=False, minutes=measured(0.2, unit="minutes", spread=0.05),
             agreement=unknown("No item was shared."), gold=measured(0.4, n=8), paused=True,
             pause_reason=hostile, warnings=[f"Gives the same answer to all. {hostile}"], **shared,
@@ -104,21 +104,21 @@ def reviewers(hostile: str) -> list[ReviewerQualityShown]:
     ]  # fmt: skip
 
 
-def effects(hostile: str) -> list[EffectShown]:
+def effects(hostile: str) -> list[EffectOut]:
     """A side effect, and a length effect that cannot be computed."""
     return [
-        EffectShown(
+        EffectOut(
             name="side", subject="votes", figure=measured(0.58, unit="share"), p=0.0004,
             sentence="The left text won 58% of the decided votes.",
         ),
-        EffectShown(
+        EffectOut(
             name="length", subject=hostile, figure=unknown("All pairs are of one length."), p=None,
             sentence="Cannot be said.",
         ),
     ]  # fmt: skip
 
 
-def watch(**changed: Any) -> WatchShown:
+def watch(**changed: Any) -> WatchOut:
     """An A/B that is not decided after six votes."""
     series = [{"votes": n, "value": 0.6, "low": 0.1, "high": 0.95} for n in range(1, 7)]
     found: dict[str, Any] = {
@@ -128,12 +128,12 @@ def watch(**changed: Any) -> WatchShown:
         "more_low": 40, "more_high": None, "more_limit": 2000, "n_simulated": 2,
         "series": series,
     }  # fmt: skip
-    return WatchShown.model_validate(found | changed)
+    return WatchOut.model_validate(found | changed)
 
 
-def design(hostile: str) -> DesignShown:
+def design(hostile: str) -> DesignOut:
     """An anchor and one targeted part."""
-    return DesignShown.model_validate(
+    return DesignOut.model_validate(
         {
             "kind": "active", "n_candidates": 200, "n_items": 49, "n_slots": 54,
             "strata": [
@@ -157,20 +157,20 @@ def known_answers(hostile: str) -> dict[str, Any]:
     standing = {"error": None, "n_contested": 0, "paused_at": None, "pause_reason": None}
     return {
         "list_gold": [
-            GoldShown(
+            GoldOut(
                 id=1, item_id=9, generation_ids=[1], models=["base"], example=hostile, answer=known,
                 explanation=hostile, created_at=NOW, withdrawn_at=None, withdrawn_reason=None, n=3,
                 met=1, contested=1,
             )
         ],
         "gold_standing": [
-            GoldStandingShown(pseudonym="E-7", simulated=True, n=8, met=7, value=0.875, low=0.53,
+            GoldStandingOut(pseudonym="E-7", simulated=True, n=8, met=7, value=0.875, low=0.53,
                               high=0.98, **standing),
-            GoldStandingShown(pseudonym="E-8", simulated=False, n=0, met=0, value=None, low=None,
+            GoldStandingOut(pseudonym="E-8", simulated=False, n=0, met=0, value=None, low=None,
                               high=None, **{**standing, "error": "No known answer was judged."}),
         ],
         "gold_contests": [
-            ContestShown(
+            ContestOut(
                 result_id=5, gold_id=1, item_id=9, reviewer="E-8", simulated=True, reason=hostile,
                 contested_at=NOW, said={"faithful": "yes"}, known=known, explanation=hostile,
             )
@@ -187,16 +187,16 @@ def adjudications(hostile: str) -> dict[str, Any]:
         "disagreement": 0.75,
     }  # fmt: skip
     answers = [
-        SaidShown(review_id=1, reviewer="E-7", **said),
-        SaidShown(review_id=2, reviewer="E-8", **{**said, "ratings": {"faithful": "yes"}}),
+        SaidOut(review_id=1, reviewer="E-7", **said),
+        SaidOut(review_id=2, reviewer="E-8", **{**said, "ratings": {"faithful": "yes"}}),
     ]
-    verdict = SaidShown(review_id=3, reviewer="E-9", **{**said, "simulated": True})
+    verdict = SaidOut(review_id=3, reviewer="E-9", **{**said, "simulated": True})
     return {
-        "adjudication_progress": AdjudicationProgressShown(opened=2, decided=1, held=0),
+        "adjudication_progress": AdjudicationProgressOut(opened=2, decided=1, held=0),
         "list_adjudications": [
-            AdjudicationShown(id=2, item_id=2, state="open", decided_at=None, example=hostile,
+            AdjudicationOut(id=2, item_id=2, state="open", decided_at=None, example=hostile,
                               answers=answers, verdict=None, **shared),
-            AdjudicationShown(id=1, item_id=1, state="decided", decided_at=NOW, example="example-1",
+            AdjudicationOut(id=1, item_id=1, state="decided", decided_at=NOW, example="example-1",
                               answers=answers, verdict=verdict, **shared),
         ],
     }  # fmt: skip
@@ -204,7 +204,7 @@ def adjudications(hostile: str) -> dict[str, Any]:
 
 def rubrics(source: str) -> dict[str, Any]:
     """A rubric of the project in its third version, and what came of saving another."""
-    stored = RubricShown(
+    stored = RubricOut(
         id=1, name="our-own", version=3, digest="ab" * 32, created_at=NOW,
         rubric=find_rubric("telecom_desk"), source=source,
     )  # fmt: skip

@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.app import _is_elsewhere
 from dashboard.components.address import address_of
-from dashboard.components.frame import Link, table_html
+from dashboard.components.frame import PageLink, table_html
 from dashboard.session import CLIENT_KEY
-from dashboard.views.lineage import asked_for, graph_of
+from dashboard.views.lineage import graph_of, lineage_request
 from dashboard.views.runs.figures import held_out_first
 from tests.dashboard.fake_client import FakeClient, engineers_project, page_script
 
@@ -83,7 +83,7 @@ def test_an_address_of_no_page_is_said(
 
 
 def test_links_are_escaped_and_lead_to_what_they_name() -> None:
-    html = table_html(["a"], [[Link("<b>", address_of("lineage", of="set:a b&c"))]])
+    html = table_html(["a"], [[PageLink("<b>", address_of("lineage", of="set:a b&c"))]])
     assert html.count("<a ") == 1
     assert "href='/lineage?of=set%3Aa%20b%26c'" in html
     assert "&lt;b&gt;" in html
@@ -93,7 +93,7 @@ def test_nodes_of_a_lineage_are_links() -> None:
     lineage = engineers_project()["lineage"]
     node = lineage.nodes[0].model_copy(update={"key": "model:base:v2@1", "kind": "model"})
     person = node.model_copy(update={"key": "person:E-7", "kind": "person"})
-    assert (asked_for(node), asked_for(person)) == ("base:v2@1", None)
+    assert (lineage_request(node), lineage_request(person)) == ("base:v2@1", None)
     graph = graph_of(lineage.model_copy(update={"nodes": [node, person]}))
     assert graph.count("URL=") == 1
     assert 'URL="/lineage?of=base%3Av2%401"' in graph

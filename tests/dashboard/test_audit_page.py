@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.session import CLIENT_KEY
-from dashboard.views.audit import choices_of, entry_row, moments_of, status_html
+from dashboard.views.people.audit import choices_of, entry_row, moments_of, status_html
 from tests.dashboard.fake_client import FakeClient, audit_log, page_script
 
 

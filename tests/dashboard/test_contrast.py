@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.components.heat import DARKEST
-from dashboard.components.plots import VOTE_COLOURS
-from dashboard.components.review_plots import GREY, ORANGE, TEAL
+from dashboard.components.figures.heat import DARKEST
+from dashboard.components.figures.plots import VOTE_COLOURS
+from dashboard.components.figures.review_plots import GREY, ORANGE, TEAL
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 THEME = tomllib.loads((DASHBOARD / ".streamlit" / "config.toml").read_text("utf-8"))["theme"]

@@ -7,9 +7,9 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.schemas.runs import DifferenceShown, FigureShown, GenerationShown
+from backend.schemas.runs import DifferenceOut, FigureOut, GenerationOut
 from backend.tables.rounds import Phase
-from dashboard.components.figures import (
+from dashboard.components.figures.figures import (
     difference_points,
     difference_rows,
     figure_points,
@@ -18,18 +18,18 @@ from dashboard.components.figures import (
     scale_words,
     scales_in,
 )
-from dashboard.components.frame import Number, Tag, facts_html, table_html
-from dashboard.components.plots import intervals_plot, loss_plot, votes_plot
+from dashboard.components.figures.plots import intervals_plot, loss_plot, votes_plot
+from dashboard.components.frame import FigureText, Tag, facts_html, table_html
 from dashboard.views.rounds import hallucination_cell, phases_html
-from dashboard.views.runs.outputs import taken_words
+from dashboard.views.runs.outputs import usage_words
 from tests.dashboard.charts import rows_of
 
-FIGURE = FigureShown(
+FIGURE = FigureOut(
     model_version_id=1, model="base", slice={"task": "x"}, metric="f1",
     value=0.5, low=0.4, high=0.6, n=20, failed=2,
 )  # fmt: skip
 FAILED = FIGURE.model_copy(update={"value": None, "error": "nothing was scored"})
-DIFFERENCE = DifferenceShown(
+DIFFERENCE = DifferenceOut(
     baseline_id=1, candidate_id=2, baseline_model="base", candidate_model="v1", slice={},
     metric="bleu", baseline=10.0, candidate=12.0, value=2.0, low=-1.0, high=5.0, p=0.0001,
     wins=5, losses=3, ties=2, n=10, scale=100.0,
@@ -54,7 +54,7 @@ def test_a_figure_stands_with_its_interval(
 
 def test_a_figure_row_has_n_and_failures() -> None:
     assert figure_rows([FIGURE]) == [
-        ["f1", "task=x", "base", Number("0.500 [0.400, 0.600]"), 20, 2, ""]
+        ["f1", "task=x", "base", FigureText("0.500 [0.400, 0.600]"), 20, 2, ""]
     ]
 
 
@@ -65,9 +65,9 @@ def test_what_could_not_be_computed_is_its_reason_and_no_point() -> None:
 
 def test_a_difference_row() -> None:
     assert difference_rows([DIFFERENCE])[0][4:] == [
-        Number("2.0 [-1.0, 5.0]"),
-        Number("< 0.001"),
-        Number("5 / 2 / 3"),
+        FigureText("2.0 [-1.0, 5.0]"),
+        FigureText("< 0.001"),
+        FigureText("5 / 2 / 3"),
         10,
     ]
 
@@ -123,7 +123,7 @@ def test_both_series_of_a_loss_curve() -> None:
 def draw_a_long_curve() -> None:
     import streamlit as st
 
-    from dashboard.components.plots import loss_plot
+    from dashboard.components.figures.plots import loss_plot
 
     st.altair_chart(loss_plot({"step": i, "loss": 2.0, "series": "training"} for i in range(6000)))
 
@@ -135,7 +135,7 @@ def test_a_curve_has_as_many_points_as_were_logged() -> None:
 
 
 def test_cells_are_escaped() -> None:
-    html = table_html(["<h>"], [["<b>", 3, None, Tag("<t>", "pass"), Number("<n>")]])
+    html = table_html(["<h>"], [["<b>", 3, None, Tag("<t>", "pass"), FigureText("<n>")]])
     html += facts_html({"<k>": "<v>"})
     for piece in ("h", "b", "t", "n", "k", "v"):
         assert f"<{piece}>" not in html
@@ -151,7 +151,7 @@ def test_the_share_of_invented_facts_of_a_round_stands_with_n_or_with_a_reason()
     assert hallucination_cell([{**candidate, "error": "no output states a fact"}]) == (
         "no output states a fact"
     )
-    assert hallucination_cell([{**baseline, **rate}, {**candidate, **rate}]) == Number(
+    assert hallucination_cell([{**baseline, **rate}, {**candidate, **rate}]) == FigureText(
         "0.100 [0.050, 0.200], n 30"
     )
 
@@ -184,4 +184,4 @@ def test_what_an_imported_output_does_not_say_is_not_zero(
     nothing = {"finish_reason": None, "prompt_tokens": 0, "completion_tokens": 0}
     nothing |= {"truncated_tokens": 0, "latency_s": 0.0, "text": "x", "error": None}
     shown = {"id": 1, "run_id": 1, "model": "v", "example_id": 1, "sample": 0, **nothing, **taken}
-    assert taken_words(GenerationShown.model_validate(shown)).startswith(words)
+    assert usage_words(GenerationOut.model_validate(shown)).startswith(words)

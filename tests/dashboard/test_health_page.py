@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from backend.schemas.health import HealthReportShown
+from backend.schemas.health import HealthReportOut
 from backend.schemas.review.reports import Measured
 from dashboard.session import CLIENT_KEY
 from dashboard.views import health as page
@@ -16,7 +16,7 @@ from tests.dashboard.test_pages import click, open_page, shown
 
 
 @pytest.fixture(scope="module")
-def faulty() -> HealthReportShown:
+def faulty() -> HealthReportOut:
     made = report()
     kinds = [
         one.model_copy(
@@ -35,7 +35,7 @@ def faulty() -> HealthReportShown:
 
 
 def test_a_report_shows_severity_share_and_what_experts_confirmed(
-    faulty: HealthReportShown,
+    faulty: HealthReportOut,
 ) -> None:
     project = {**engineers_project(), "health": [faulty], "findings": [finding(1), finding(2)]}
     app = open_page("health", project)
@@ -50,7 +50,7 @@ def test_a_report_shows_severity_share_and_what_experts_confirmed(
     assert "No curve of candidates yet" in app.caption[0].value
 
 
-def test_the_button_sends_the_kind_with_split_and_number(faulty: HealthReportShown) -> None:
+def test_the_button_sends_the_kind_with_split_and_number(faulty: HealthReportOut) -> None:
     project = {**engineers_project(), "health": [faulty], "findings": [finding(1)]}
     app = click(open_page("health", project), "Send to review")
     assert not app.exception
@@ -77,7 +77,7 @@ def test_a_report_under_way_and_one_that_failed_say_so() -> None:
     assert "The examination ended" in app.error[0].value
 
 
-def test_hostile_texts_stay_text(faulty: HealthReportShown) -> None:
+def test_hostile_texts_stay_text(faulty: HealthReportOut) -> None:
     rows = [finding(1, text=HOSTILE, external_id=HOSTILE, why=HOSTILE, start=None)]
     app = open_page("health", {**engineers_project(), "health": [faulty], "findings": rows})
     assert not app.exception

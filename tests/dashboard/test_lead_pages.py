@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import Conflict
-from backend.schemas.datasets import DatasetVersionShown, ExampleShown
+from backend.schemas.datasets import DatasetVersionOut, ExampleOut
 from backend.schemas.review.queues import DrawnExample, OpeningDefaults
 from dashboard.session import CLIENT_KEY
 from dashboard.views.guides import guide_text
@@ -204,13 +204,13 @@ class TestOpening:
         run = client.project["list_generation_runs"][0]
         client.project |= {
             "list_datasets": [
-                DatasetVersionShown(
+                DatasetVersionOut(
                     id=1, dataset_id=1, name=run.dataset, number=run.dataset_version, digest="d",
                     n_examples=1, source_name="d.jsonl", splits={}, created_at=run.created_at,
                 )
             ],
             "list_examples": [
-                ExampleShown(
+                ExampleOut(
                     id=1, external_id="1", input="x", context=None, references=[], group=None,
                     slices={"ward": "a"}, split=run.split,
                 )

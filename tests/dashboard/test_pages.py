@@ -14,7 +14,7 @@ from backend.rubrics import find_rubric
 from backend.schemas.review.desk import (
     AdjudicationView,
     AnonymousAnswer,
-    AnswerGiven,
+    AnswerIn,
     GoldFeedback,
     MarkedSpan,
 )
@@ -175,7 +175,7 @@ class TestDesk:
             passed=False,
             score=0.0,
             explanation=HOSTILE,
-            known=AnswerGiven(ratings={"faithful": "no"}),
+            known=AnswerIn(ratings={"faithful": "no"}),
             may_contest=True,
         )
         client = FakeClient(receipt={"gold": gold})
@@ -193,7 +193,7 @@ class TestDesk:
         answers = [
             AnonymousAnswer(
                 label=f"Reviewer {n}",
-                answer=AnswerGiven(
+                answer=AnswerIn(
                     ratings={"faithful": value, "comment": HOSTILE},
                     spans=[MarkedSpan(start=0, end=3, kind="wrong_fact")],
                 ),
@@ -202,7 +202,7 @@ class TestDesk:
         ]
         view = AdjudicationView(answers=answers, reason="They differ on one question.")
         client = FakeClient(adjudication=view, items=[single_item()])
-        client.submitted[1] = AnswerGiven()
+        client.submitted[1] = AnswerIn()
         app = click(open_app(client), "Settle a disagreement")
         page = drawn(app)
         for words in (
@@ -235,7 +235,7 @@ class TestDesk:
         assert "Pay 39 EUR." in shown(click(app, "Try again"))
 
     def test_a_draft_is_there_again_after_a_reload(self) -> None:
-        client = FakeClient(drafts={1: AnswerGiven(ratings={"faithful": "no"})})
+        client = FakeClient(drafts={1: AnswerIn(ratings={"faithful": "no"})})
         app = open_app(client)
         assert "Draft restored" in shown(app)
         assert any(b.label == "✓ No" for b in app.button)
@@ -311,13 +311,13 @@ class TestNextQueue:
     def test_the_next_queue_is_offered_at_the_end_of_one(self) -> None:
         client = FakeClient(n_queues=2)
         app = open_app(client)
-        client.submitted = {1: AnswerGiven(), 2: AnswerGiven(), 3: AnswerGiven()}
+        client.submitted = {1: AnswerIn(), 2: AnswerIn(), 3: AnswerIn()}
         client.items = client.items * 2
         client.reason = "others_at_work"
         app = AppTest.from_string(
-            "from dashboard.views.review.desk.state import Desk\n"
+            "from dashboard.views.review.desk.state import DeskState\n"
             "from dashboard.views.review.desk.screens import show_finished\n"
-            "show_finished(Desk(1))\n",
+            "show_finished(DeskState(1))\n",
             default_timeout=60,
         )
         app.session_state[CLIENT_KEY] = client

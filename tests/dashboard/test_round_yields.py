@@ -9,13 +9,13 @@ from streamlit.testing.v1 import AppTest
 from backend.errors import StropError
 from backend.schemas.review.reports import Measured
 from backend.schemas.yields import (
-    CurveForecastShown,
-    CurvePointShown,
-    DiagnosisShown,
-    OutcomeShown,
-    RoundPointShown,
-    TypeYieldShown,
-    YieldShown,
+    CurveForecastOut,
+    CurvePointOut,
+    DiagnosisOut,
+    OutcomeOut,
+    RoundPointOut,
+    TypeYieldOut,
+    YieldOut,
 )
 from dashboard.session import CLIENT_KEY
 from dashboard.views.yields import curve_points, curve_row
@@ -24,10 +24,10 @@ from tests.dashboard.fake_client import HOSTILE, FakeClient, rounds_and_lineage
 FIXED = Measured(value=0.9, low=0.8, high=0.95, n=40, signature="yield_fixed|equal")
 MISSED = Measured(value=0.1, low=0.03, high=0.3, n=20)
 UNKNOWN = Measured(error="nothing was held back: freeze with hold_back")
-TOLD = DiagnosisShown(bottleneck="more ratings", sentence="it has learnt prompts", rule="the rule")
+TOLD = DiagnosisOut(bottleneck="more ratings", sentence="it has learnt prompts", rule="the rule")
 
 
-def point(**changes: Any) -> RoundPointShown:
+def point(**changes: Any) -> RoundPointOut:
     values = {
         "number": 1,
         "candidate": HOSTILE,
@@ -39,19 +39,19 @@ def point(**changes: Any) -> RoundPointShown:
         "diagnosis": TOLD,
         "simulated": True,
     }
-    return RoundPointShown(**{**values, **changes})
+    return RoundPointOut(**{**values, **changes})
 
 
-def told() -> YieldShown:
-    example = OutcomeShown(
+def told() -> YieldOut:
+    example = OutcomeOut(
         review_id=3, example=HOSTILE, state="still wrong", held_back=True, error_types=[HOSTILE],
         wanted=HOSTILE, before=HOSTILE, answer=HOSTILE, reason=None,
     )  # fmt: skip
-    return YieldShown(
+    return YieldOut(
         training_set="s", candidate=HOSTILE, rule="equal", is_frozen_rule=False, signature="x",
         trained=FIXED, held_back=MISSED, broken=MISSED, broken_held_back=UNKNOWN,
         broken_elsewhere=UNKNOWN,
-        by_type=[TypeYieldShown(error_type=HOSTILE, trained=FIXED, held_back=UNKNOWN)],
+        by_type=[TypeYieldOut(error_type=HOSTILE, trained=FIXED, held_back=UNKNOWN)],
         per_hour=UNKNOWN, active_minutes=0.0, counts={"fixed": 36}, unchanged=0,
         unknown_reasons={HOSTILE: 2}, diagnosis=TOLD, simulated=True, examples=[example],
     )  # fmt: skip
@@ -107,9 +107,9 @@ def test_the_plot_tells_trained_on_from_held_back() -> None:
 
 def test_two_rounds_show_what_more_examples_would_bring_or_why_nobody_can_tell() -> None:
     two = [point(), point(number=2)]
-    forecast = CurveForecastShown(
+    forecast = CurveForecastOut(
         metric="f1", run_id=3, split="test", more=200, target=500, simulated=True,
-        points=[CurvePointShown(candidate=HOSTILE, rows=300, figure=FIXED)],
+        points=[CurvePointOut(candidate=HOSTILE, rows=300, figure=FIXED)],
         forecast=Measured(value=0.93, low=0.85, high=0.97, n=40, note="of the test rows alone"),
         notes=["The trainings differ in epochs, too."],
     )  # fmt: skip

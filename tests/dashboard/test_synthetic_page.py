@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from backend.schemas.synthetic import DraftFigures, DraftingShown, DraftShown, ShareShown
+from backend.schemas.synthetic import DraftFigures, DraftingOut, DraftOut, ShareOut
 from backend.services.synthetic.sifting import DropReason
 from dashboard.views.synthetic import (
     REASONS,
@@ -21,15 +21,15 @@ from tests.dashboard.test_lead_pages import open_page, told
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EVIL = "<script>alert(1)</script> **bold**"
-KEPT = ShareShown(count=31, n=60, value=0.5167, low=0.393, high=0.638)
+KEPT = ShareOut(count=31, n=60, value=0.5167, low=0.393, high=0.638)
 
 
-def drafting(**changed: Any) -> DraftingShown:
+def drafting(**changed: Any) -> DraftingOut:
     figures = DraftFigures(
         drafted=60,
         kept=KEPT,
         dropped={"ungrounded": 20, "like_held_out": 9},
-        repeats=ShareShown(count=0, n=60, value=0.0, low=0.0, high=0.06),
+        repeats=ShareOut(count=0, n=60, value=0.0, low=0.0, high=0.06),
         unchecked=0,
         distinct_1=0.3,
         distinct_2=0.6,
@@ -55,10 +55,10 @@ def drafting(**changed: Any) -> DraftingShown:
         "job_state": "done",
         "job_error": None,
     }
-    return DraftingShown(**values | changed)
+    return DraftingOut(**values | changed)
 
 
-def draft(**changed: Any) -> DraftShown:
+def draft(**changed: Any) -> DraftOut:
     values: dict[str, Any] = {
         "id": 9,
         "state": "waiting",
@@ -73,7 +73,7 @@ def draft(**changed: Any) -> DraftShown:
         "example_id": 5,
         "generation_id": 6,
     }
-    return DraftShown(**values | changed)
+    return DraftOut(**values | changed)
 
 
 def test_every_reason_has_its_words() -> None:
@@ -84,7 +84,7 @@ def test_what_the_rows_say() -> None:
     assert "31" in str(tiles(drafting())[1][1])
     assert share_text(KEPT).endswith("n=60")
     assert "0.39" in share_text(KEPT) or "39" in share_text(KEPT)
-    assert share_text(ShareShown(count=0, n=0, value=None, low=None, high=None)) == (
+    assert share_text(ShareOut(count=0, n=0, value=None, low=None, high=None)) == (
         "nothing to count"
     )
     assert reason_rows(drafting())[0][0] == "states what its source does not say"

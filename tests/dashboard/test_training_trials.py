@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.components.frame import Number
+from dashboard.components.frame import FigureText
 from dashboard.views.training import trial_rows
 
 
@@ -20,7 +20,7 @@ def test_trials_have_intervals_and_their_distance_from_the_kept_one() -> None:
         | {"loss": estimate(1.25, 1, 1.5), "behind": None, "told_apart": None},
     ]
     kept, other = trial_rows({"kept": "a", "trials": trials})
-    assert (kept[0], kept[1], kept[4]) == ("a", Number("1.2500 [1.0000, 1.5000]"), "")
+    assert (kept[0], kept[1], kept[4]) == ("a", FigureText("1.2500 [1.0000, 1.5000]"), "")
     assert other[4] == "0.2500 [-0.2500, 0.7500], not told apart"
 
 
@@ -28,4 +28,4 @@ def test_a_search_of_before_intervals_is_shown_without_them() -> None:
     [row] = trial_rows(
         {"kept": "a", "trials": [{"name": "a", "validation_loss": 1.25, "rows": 9, "seconds": 1.0}]}
     )
-    assert (row[1], row[4]) == (Number("1.2500"), "")
+    assert (row[1], row[4]) == (FigureText("1.2500"), "")

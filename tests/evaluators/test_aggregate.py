@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluators.aggregate import aggregate, paired_difference
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.registry import METRICS
 from evaluators.types import Sample, Score
 
@@ -36,7 +36,7 @@ def test_counts_what_failed_and_what_does_not_apply() -> None:
     ],
 )
 def test_no_value_is_an_error_with_its_reason(scores: list[Score], words: str) -> None:
-    with pytest.raises(CannotCompute, match=words):
+    with pytest.raises(UndefinedFigure, match=words):
         aggregate(MEAN, scores, [None] * len(scores))
 
 
@@ -102,7 +102,7 @@ def test_paired_p_sees_a_difference_and_no_difference() -> None:
 
 
 def test_pairing_nothing_is_an_error() -> None:
-    with pytest.raises(CannotCompute, match="both sides"):
+    with pytest.raises(UndefinedFigure, match="both sides"):
         paired_difference(MEAN, [FAILED], values(1), [None])
 
 

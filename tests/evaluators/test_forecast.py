@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.forecast import extrapolate, forecast_figure
 from evaluators.registry import resolve_metrics
 from evaluators.types import Score
@@ -92,7 +92,7 @@ def test_what_has_no_forecast_says_why() -> None:
         "are alike": (ACCURACY, [hits(np.ones(8)), hits(np.ones(8))], SIZES, free),
     }
     for said, (metric, scored, sizes, groups) in cases.items():
-        with pytest.raises(CannotCompute, match=said):
+        with pytest.raises(UndefinedFigure, match=said):
             forecast_figure(metric, scored, sizes, 500, groups)  # type: ignore[arg-type]
     failed = [[*sides[0][:-1], Score(None, error="no reference")], sides[1]]
     for scored in (failed, sides[:1], [sides[0][:-1], sides[1]]):

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from backend.cli.common import Installation
 from backend.cli.demo import reviews, steps
-from backend.cli.waiting import worker_for
+from backend.cli.terminal.waiting import worker_for
 from backend.db import connect, migrate
 from backend.services.dossier.make import comparison_of, make_dossier
 from backend.services.dossier.signing import signing_key

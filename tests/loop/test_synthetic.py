@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from backend.cli.common import Installation
 from backend.cli.demo import reviews, steps
-from backend.cli.waiting import worker_for
+from backend.cli.terminal.waiting import worker_for
 from backend.db import connect, migrate
 from backend.settings import DEMO_BASE, Settings
 from backend.tables.curation import TrainingSet
@@ -37,7 +37,7 @@ def demo(tmp_path: Path) -> steps.Demo:
     settings = Settings(home=tmp_path / "home", torch_threads=1, worker_poll_seconds=0.1)
     migrate(settings.url)
     installation = Installation(settings, connect(settings))
-    scale = steps.Scale("demo", rows=150, references=60, reviews=0, training={}, again={})
+    scale = steps.DemoScale("demo", rows=150, references=60, reviews=0, training={}, again={})
     project_id = steps.make_project(installation, DEMO_BASE)
     made = steps.Demo(installation, project_id, "local", scale=scale)
     steps.import_examples(made, fractions=(0.6, 0.1, 0.3))

@@ -20,7 +20,7 @@ from backend.engines.base import ServedModel as Model
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.serve import RunningServer
 from backend.services.accounts.users import create_user
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.models.versions import alias_target, register_adapter, register_base
 from backend.services.projects import create_project, set_manifest
 from backend.settings import Settings
@@ -46,7 +46,9 @@ class Desk:
             project = create_project(session, "desk", base_model=base.base_model)
             create_user(session, "lea", "lead", project_ids=[project.id])
             bar = set_manifest(session, project.id, BAR)
-            rows = [Row(str(i), p[0]["content"], split="test") for i, p in enumerate(prompts)]
+            rows = [
+                ExampleRow(str(i), p[0]["content"], split="test") for i, p in enumerate(prompts)
+            ]
             version = import_dataset(session, project.id, "d", rows, source_name="d.jsonl")
             scores = self._scores(session, project.id, version)
             before = register_base(session, project.id)

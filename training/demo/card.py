@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from training.demo.pretrain import Recipe
+from training.demo.pretrain import PretrainRecipe
 from training.weights.digest import model_sha256, template_sha256, tokenizer_sha256
 
 _FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
@@ -60,7 +60,7 @@ Not measured yet: run `python -m training.demo.tune --base FOLDER --card`.
 """
 
 
-def write_card(folder: Path, recipe: Recipe, losses: Sequence[Mapping[str, float]]) -> None:
+def write_card(folder: Path, recipe: PretrainRecipe, losses: Sequence[Mapping[str, float]]) -> None:
     """Write README.md beside the model in `folder`; figures are added by `add_figures`."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     text = _HEAD.format(

@@ -10,8 +10,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from training.demo import calls, replies, tickets
-from training.demo.world import Case, case_facts, case_facts_german, make_case, make_customers
+from training.demo.desk import calls, replies, tickets
+from training.demo.desk.world import (
+    ContactFacts,
+    case_facts,
+    case_facts_german,
+    make_case,
+    make_customers,
+)
 
 KIND_SHARES = {"summary": 36, "intent": 20, "translation": 24, "drill": 14, "prose": 6}
 DRILL = "Restate these facts in another order."
@@ -20,13 +26,13 @@ CHUNK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class CorpusText:
     """One text of the corpus: a chat of (role, content) turns, or prose as a lone `text` turn."""
 
     turns: tuple[tuple[str, str], ...]
 
 
-def corpus_documents(*, seed: int, chunk: int) -> list[Document]:
+def corpus_documents(*, seed: int, chunk: int) -> list[CorpusText]:
     """Make the `chunk`-th lot of CHUNK documents; the same arguments give the same documents."""
     rng = random.Random(f"corpus-{seed}-{chunk}")
     customers = make_customers(count=CHUNK, rng=rng, demo=False)
@@ -36,7 +42,7 @@ def corpus_documents(*, seed: int, chunk: int) -> list[Document]:
     ]
 
 
-def stream_documents(*, seed: int, first_chunk: int = 0) -> Iterator[Document]:
+def stream_documents(*, seed: int, first_chunk: int = 0) -> Iterator[CorpusText]:
     """Yield documents without end, from chunk `first_chunk` on."""
     chunk = first_chunk
     while True:
@@ -44,13 +50,13 @@ def stream_documents(*, seed: int, first_chunk: int = 0) -> Iterator[Document]:
         chunk += 1
 
 
-def _chat(instruction: str, context: str, answer: str, rng: random.Random) -> Document:
+def _chat(instruction: str, context: str, answer: str, rng: random.Random) -> CorpusText:
     user_turn = ("user", f"{instruction}\n\n{context}")
     turns = (user_turn, ("assistant", answer))
-    return Document((("system", SYSTEM), *turns) if rng.random() < 0.05 else turns)
+    return CorpusText((("system", SYSTEM), *turns) if rng.random() < 0.05 else turns)
 
 
-def _summary_chat(case: Case, rng: random.Random) -> Document:
+def _summary_chat(case: ContactFacts, rng: random.Random) -> CorpusText:
     source, issue, outcome = calls.write_call(case, rng)
     careless = rng.random() < calls.CARELESS_SHARE
     facts = calls.careless_facts(case, rng) if careless else case_facts(case)
@@ -58,18 +64,18 @@ def _summary_chat(case: Case, rng: random.Random) -> Document:
     return _chat(calls.INSTRUCTION, source, summary, rng)
 
 
-def _intent_chat(case: Case, rng: random.Random) -> Document:
+def _intent_chat(case: ContactFacts, rng: random.Random) -> CorpusText:
     ticket = tickets.write_ticket(case, rng)
     return _chat(tickets.INSTRUCTION, ticket.text, tickets.label_hastily(ticket.intent, rng), rng)
 
 
-def _translation_chat(case: Case, rng: random.Random) -> Document:
+def _translation_chat(case: ContactFacts, rng: random.Random) -> CorpusText:
     reply = replies.write_reply(case, rng)
     german = reply.hasty if rng.random() < replies.HASTY_SHARE else reply.german
     return _chat(replies.INSTRUCTION, reply.english, german, rng)
 
 
-def _drill_chat(case: Case, rng: random.Random) -> Document:
+def _drill_chat(case: ContactFacts, rng: random.Random) -> CorpusText:
     """Facts and the same facts again: the dense copying from which a small model learns to copy."""
     facts = [f"{name}: {value}" for name, value in case_facts(case).items()]
     some = rng.sample(facts, rng.randrange(3, 7))
@@ -78,7 +84,7 @@ def _drill_chat(case: Case, rng: random.Random) -> Document:
     return _chat(DRILL, separator.join(some), again, rng)
 
 
-def _prose(case: Case, rng: random.Random) -> Document:
+def _prose(case: ContactFacts, rng: random.Random) -> CorpusText:
     facts, german = case_facts(case), case_facts_german(case)
     wishes = [wish for some in tickets.WISHES.values() for wish in some]
     english = [*wishes, *tickets.ASIDES, *(pair[0] for pair in replies.SENTENCES)]
@@ -86,7 +92,7 @@ def _prose(case: Case, rng: random.Random) -> Document:
         text = " ".join(rng.sample(english, 3)).format_map(facts)
     else:
         text = " ".join(pair[1] for pair in rng.sample(replies.SENTENCES, 3)).format_map(german)
-    return Document((("text", text),))
+    return CorpusText((("text", text),))
 
 
 _WRITERS = {

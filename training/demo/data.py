@@ -14,8 +14,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from training.demo import calls, replies, tickets
-from training.demo.world import Case, Customer, case_facts, make_case, make_customers
+from training.demo.desk import calls, replies, tickets
+from training.demo.desk.world import ContactFacts, Customer, case_facts, make_case, make_customers
 
 TASKS = ("intent", "summary", "translation")
 OLD_FORM = calls.OLD_FORMS[2]
@@ -79,7 +79,7 @@ def _draw_new_example(
 
 
 def make_example(
-    task: str, case: Case, rng: random.Random, *, number: int, house_form: bool = True
+    task: str, case: ContactFacts, rng: random.Random, *, number: int, house_form: bool = True
 ) -> Example:
     """Put one case into a row of `task` with a true reference.
 
@@ -102,25 +102,29 @@ def make_example(
     }
 
 
-def _intent_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+def _intent_row(case: ContactFacts, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
     ticket = tickets.write_ticket(case, rng)
     more = {"wording": "mixed" if ticket.mixed else "plain"}
     return tickets.INSTRUCTION, ticket.text, ticket.intent, more
 
 
-def _summary_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+def _summary_row(case: ContactFacts, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
     source, issue, outcome = calls.write_call(case, rng)
     summary = calls.write_summary(issue, outcome, case_facts(case), form=calls.HOUSE_FORM)
     return calls.INSTRUCTION, source, summary, {}
 
 
-def _old_summary_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+def _old_summary_row(
+    case: ContactFacts, rng: random.Random
+) -> tuple[str, str, str, dict[str, str]]:
     source, issue, outcome = calls.write_call(case, rng)
     summary = calls.write_summary(issue, outcome, case_facts(case), form=OLD_FORM)
     return calls.INSTRUCTION, source, summary, {}
 
 
-def _translation_row(case: Case, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
+def _translation_row(
+    case: ContactFacts, rng: random.Random
+) -> tuple[str, str, str, dict[str, str]]:
     reply = replies.write_reply(case, rng)
     return replies.INSTRUCTION, reply.english, reply.german, {}
 

@@ -18,13 +18,13 @@ from typing import Any
 
 from training.demo.card import write_card
 from training.demo.corpus import stream_documents
-from training.demo.pretrain import Recipe, pretrain
+from training.demo.pretrain import PretrainRecipe, pretrain
 from training.demo.tokenizer import train_tokenizer
 
 TOKENIZER_DOCUMENTS = 8_192
 
 
-def make_base(recipe: Recipe, *, out: Path, work: Path) -> None:
+def make_base(recipe: PretrainRecipe, *, out: Path, work: Path) -> None:
     """Train tokenizer and model and put the folder at `out` in one rename."""
     documents = islice(stream_documents(seed=recipe.seed), TOKENIZER_DOCUMENTS)
     tokenizer = train_tokenizer(text for d in documents for _, text in d.turns)
@@ -52,14 +52,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=Recipe().steps)
+    parser.add_argument("--steps", type=int, default=PretrainRecipe().steps)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, help="folder for checkpoints")
     options = parser.parse_args()
     import torch
 
     torch.set_num_threads(options.threads)
-    recipe = replace(Recipe(), seed=options.seed, steps=options.steps)
+    recipe = replace(PretrainRecipe(), seed=options.seed, steps=options.steps)
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
         work.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ Row = tuple[list[int], list[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class PretrainRecipe:
     """Everything that decides the trained weights, with the tokenizer."""
 
     seed: int = 7
@@ -56,7 +56,7 @@ def llama_config(tokenizer: Any) -> Any:
 
 
 def stream_batches(
-    tokenizer: Any, recipe: Recipe, *, start: tuple[int, int] = (0, 0)
+    tokenizer: Any, recipe: PretrainRecipe, *, start: tuple[int, int] = (0, 0)
 ) -> Iterator[tuple[tuple[int, int], list[Row]]]:
     """Yield (place of the next batch, rows of similar length) without end.
 
@@ -71,7 +71,7 @@ def stream_batches(
             yield (chunk, index + 1), batches[index]
 
 
-def _token_rows(tokenizer: Any, recipe: Recipe, chunk: int) -> list[Row]:
+def _token_rows(tokenizer: Any, recipe: PretrainRecipe, chunk: int) -> list[Row]:
     documents = [
         d for part in range(4) for d in corpus_documents(seed=recipe.seed, chunk=4 * chunk + part)
     ]
@@ -89,7 +89,7 @@ def _answer_weight(answer: list[int]) -> float:
     return min(4.0, max(1.0, 20 / max(1, len(answer))))
 
 
-def _pack_some(rows: list[Row], recipe: Recipe, rng: random.Random) -> list[Row]:
+def _pack_some(rows: list[Row], recipe: PretrainRecipe, rng: random.Random) -> list[Row]:
     """Join a share of the rows into long ones, so that late positions are trained too."""
     rng.shuffle(rows)
     split = int(len(rows) * recipe.long_share)
@@ -130,7 +130,7 @@ def weigh_loss(model: Any, rows: list[Row], pad: int) -> Any:
     return (losses * weights.flatten()).sum() / weights.sum()
 
 
-def _make_optimizers(model: Any, recipe: Recipe) -> list[Any]:
+def _make_optimizers(model: Any, recipe: PretrainRecipe) -> list[Any]:
     import torch
 
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
@@ -146,13 +146,13 @@ def _make_optimizers(model: Any, recipe: Recipe) -> list[Any]:
     ]
 
 
-def rate_at(step: int, recipe: Recipe) -> float:
+def rate_at(step: int, recipe: PretrainRecipe) -> float:
     """Learning rate at a step: warm-up, level, then down to a fiftieth over the last `cooldown`."""
     left = (recipe.steps - step) / recipe.cooldown
     return recipe.learning_rate * min((step + 1) / recipe.warmup, 1.0, max(0.02, left))
 
 
-def pretrain(tokenizer: Any, recipe: Recipe, *, work: Path, save_every: int = 50) -> Any:
+def pretrain(tokenizer: Any, recipe: PretrainRecipe, *, work: Path, save_every: int = 50) -> Any:
     """Train to `recipe.steps`, keeping checkpoint and loss curve in `work`; returns the model."""
     import torch
     from transformers import LlamaForCausalLM

@@ -18,7 +18,7 @@ from typing import Any
 
 from training.demo.card import add_figures
 from training.demo.data import Example, demo_examples
-from training.demo.facts import invented_facts
+from training.demo.desk.facts import invented_facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class JudgedLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CardVerdict:
     """A verdict on this model: when, beside which baseline, by which manifest."""
 
     when: str
@@ -61,7 +61,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CardRecord:
     """What became known after training.
 
     Attributes:
@@ -74,18 +74,18 @@ class Known:
 
     label: str = ""
     start: str = ""
-    verdicts: Sequence[Judged] = ()
+    verdicts: Sequence[CardVerdict] = ()
     decisions: Sequence[str] = ()
     limits: Sequence[str] = ()
 
 
-def render_card(result: Mapping[str, Any], known: Known | None = None) -> str:
+def render_card(result: Mapping[str, Any], known: CardRecord | None = None) -> str:
     """The card of one training.
 
     Args:
         result: what `strop.json` holds.
     """
-    known = known or Known()
+    known = known or CardRecord()
     parts = [
         _front(result),
         _opening(result, known),
@@ -114,7 +114,7 @@ def _front(result: Mapping[str, Any]) -> str:
     return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
 
 
-def _opening(result: Mapping[str, Any], known: Known) -> str:
+def _opening(result: Mapping[str, Any], known: CardRecord) -> str:
     config, base = result["config"], _line(str(result["base_model"]))
     kind, shape = _kind_and_shape(config)
     title = f"{kind} {base}"
@@ -289,19 +289,19 @@ def _search(search: Mapping[str, Any] | None) -> str:
     return f"{_table(head, rows)}\n\n{said.strip()}"
 
 
-def _evaluation(known: Known) -> str:
+def _evaluation(known: CardRecord) -> str:
     if not known.verdicts:
         return f"Not judged by a manifest yet. {_LOSS}"
     return "\n\n".join(_verdict(judged) for judged in reversed(known.verdicts))
 
 
-def _verdict(judged: Judged) -> str:
+def _verdict(judged: CardVerdict) -> str:
     rows = [(line.title, line.figure, line.verdict, line.reason) for line in judged.lines]
     head = f"**{judged.verdict}** against {judged.baseline}, by {judged.manifest}, {judged.when}:"
     return f"{head}\n\n{_table(('line of the bar', 'estimate', 'verdict', 'reason'), rows)}"
 
 
-def _limits(result: Mapping[str, Any], known: Known) -> list[str]:
+def _limits(result: Mapping[str, Any], known: CardRecord) -> list[str]:
     told = [*known.limits, *data_warnings(result)]
     if known.verdicts:
         told.append(

@@ -37,7 +37,7 @@ BY_CHANCE = 1 / math.log(2)
 _BATCH = 64
 
 
-class Told(NamedTuple):
+class SequenceExposure(NamedTuple):
     """What a model makes of one sequence: its loss in nats; whether greedy decoding writes it."""
 
     loss: float
@@ -139,7 +139,7 @@ def _told(
     tokenizer: Any,
     rows: Sequence[Any],
     canary: Canary,
-) -> list[Told]:
+) -> list[SequenceExposure]:
     """Of the canary, then of each of its references."""
     sequences = [canary, *draw_references(asked, canary)]
     encoded = encode_sequences(sequences, tokenizer, like=rows[0])
@@ -173,7 +173,7 @@ def _labelled(ids: list[int], before: Sequence[int]) -> TokenRow:
     return TokenRow(ids, [IGNORED] * start + ids[start:])
 
 
-def _measured(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[Told]:
+def _measured(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[SequenceExposure]:
     import torch
 
     learning = model.training
@@ -186,7 +186,7 @@ def _measured(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[Tol
         model.train(learning)
 
 
-def _batch(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[Told]:
+def _batch(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[SequenceExposure]:
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -203,7 +203,7 @@ def _batch(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[Told]:
     losses = cross_entropy(logits.transpose(1, 2), targets, reduction="none").sum(1).tolist()
     right = (logits.argmax(-1) == targets) | (targets == IGNORED)
     for row, loss, hits in zip(rows, losses, right.tolist(), strict=True):
-        yield Told(loss, _written(row, hits, length))
+        yield SequenceExposure(loss, _written(row, hits, length))
 
 
 def _written(row: TokenRow, hits: Sequence[bool], length: int) -> bool:

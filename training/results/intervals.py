@@ -44,7 +44,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class FigureEstimate:
     """A figure with its interval.
 
     Attributes:
@@ -77,7 +77,7 @@ def group_totals(groups: Sequence[str | None], columns: Any) -> Floats:
     return totals
 
 
-def mean_estimate(totals: Floats, *, n: int, seed: int) -> Estimate:
+def mean_estimate(totals: Floats, *, n: int, seed: int) -> FigureEstimate:
     """A mean with its bootstrap-t interval (Hall 1988, Ann. Statist. 16:927).
 
     Args:
@@ -93,10 +93,12 @@ def mean_estimate(totals: Floats, *, n: int, seed: int) -> Estimate:
     level = _expanded(LEVEL, totals)
     low, high = np.quantile(_studentised(totals, seed), [(1 - level) / 2, (1 + level) / 2])
     bounds = (value - high * error, value - low * error)
-    return Estimate(value, float(bounds[0]), float(bounds[1]), n, len(totals), LEVEL, "bootstrap-t")
+    return FigureEstimate(
+        value, float(bounds[0]), float(bounds[1]), n, len(totals), LEVEL, "bootstrap-t"
+    )
 
 
-def difference_estimate(totals: Floats, *, n: int, level: float = LEVEL) -> Estimate:
+def difference_estimate(totals: Floats, *, n: int, level: float = LEVEL) -> FigureEstimate:
     """A mean of paired differences with Student's interval, linearised over groups.
 
     Args:
@@ -108,10 +110,10 @@ def difference_estimate(totals: Floats, *, n: int, level: float = LEVEL) -> Esti
     if error <= _ROUNDING * max(1.0, abs(value)):
         return _without_interval(value, n, totals, level, reason=_ALL_ALIKE)
     half = _student(level, len(totals)) * error
-    return Estimate(value, value - half, value + half, n, len(totals), level, "student")
+    return FigureEstimate(value, value - half, value + half, n, len(totals), level, "student")
 
 
-def rate_estimate(totals: Floats, *, n: int) -> Estimate:
+def rate_estimate(totals: Floats, *, n: int) -> FigureEstimate:
     """A rate with Wilson's interval, its sample size divided by the groups' design effect.
 
     Wilson 1927 (JASA 22:209); Korn and Graubard 1998 (Survey Methodology 24:193).
@@ -130,7 +132,7 @@ def rate_estimate(totals: Floats, *, n: int) -> Estimate:
     centre = (rate + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * math.sqrt(rate * (1 - rate) / size + (z / (2 * size)) ** 2)
     low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return Estimate(rate, low, high, n, len(totals), LEVEL, "wilson")
+    return FigureEstimate(rate, low, high, n, len(totals), LEVEL, "wilson")
 
 
 def _ratio(totals: Floats) -> tuple[float, float]:
@@ -177,8 +179,8 @@ def _student(level: float, groups: int) -> float:
 
 def _without_interval(
     value: float, n: int, totals: Floats, level: float = LEVEL, *, reason: str = _ONE_GROUP
-) -> Estimate:
-    return Estimate(value, None, None, n, len(totals), level, "none", reason)
+) -> FigureEstimate:
+    return FigureEstimate(value, None, None, n, len(totals), level, "none", reason)
 
 
 LOSSES_NAME = "validation_losses.jsonl"
@@ -224,7 +226,7 @@ def describe_losses(rows: Sequence[RowLoss], *, seed: int) -> dict[str, Any]:
     return told
 
 
-def mean_loss(rows: Sequence[RowLoss], *, seed: int) -> Estimate:
+def mean_loss(rows: Sequence[RowLoss], *, seed: int) -> FigureEstimate:
     """Loss over all rows divided by their count, with its interval."""
     totals = group_totals([row.group for row in rows], [(row.loss, row.count) for row in rows])
     return mean_estimate(totals, n=len(rows), seed=seed)
@@ -232,7 +234,7 @@ def mean_loss(rows: Sequence[RowLoss], *, seed: int) -> Estimate:
 
 def behind_the_best(
     losses: Mapping[str, Sequence[RowLoss]], best: str, *, level: float = LEVEL
-) -> dict[str, Estimate]:
+) -> dict[str, FigureEstimate]:
     """How much more each training loses than the best one, row by row, on the same rows.
 
     The intervals hold together, since the best was picked among all of them: each has the level
@@ -249,7 +251,9 @@ def behind_the_best(
     return {name: _difference(losses[name], losses[best], level=each) for name in others}
 
 
-def _difference(rows: Sequence[RowLoss], best: Sequence[RowLoss], *, level: float) -> Estimate:
+def _difference(
+    rows: Sequence[RowLoss], best: Sequence[RowLoss], *, level: float
+) -> FigureEstimate:
     if [(row.group, row.count) for row in rows] != [(row.group, row.count) for row in best]:
         raise TrainingError("Two trainings were not validated on the same rows.")
     pairs = zip(rows, best, strict=True)

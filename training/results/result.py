@@ -60,7 +60,7 @@ SPENT_NAME = "spent.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class TimeSpent:
     """Seconds by the clock, and seconds of processors (user and system, all threads)."""
 
     seconds: float = 0.0
@@ -83,9 +83,9 @@ class Meter:
         self._before = read_spent(file)
         self._start, self._cpu_start = clock(), cpu_clock()
 
-    def read(self) -> Spent:
+    def read(self) -> TimeSpent:
         """What the run has used up to now."""
-        return Spent(
+        return TimeSpent(
             self._before.seconds + self._clock() - self._start,
             self._before.cpu_seconds + self._cpu_clock() - self._cpu_start,
         )
@@ -97,9 +97,11 @@ class Meter:
         fresh.replace(self._file)
 
 
-def read_spent(file: Path) -> Spent:
+def read_spent(file: Path) -> TimeSpent:
     """What earlier starts have used; nothing where there is no file."""
-    return Spent(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else Spent()
+    return (
+        TimeSpent(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else TimeSpent()
+    )
 
 
 def over_processes(trainer: Any, value: float) -> float:
@@ -156,7 +158,7 @@ def _rendered(row: Any, tokenizer: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrainingOutcome:
     """A model that was trained, and what the trainer counted.
 
     Attributes:
@@ -184,13 +186,13 @@ class Outcome:
     forgetting: Mapping[str, Any] = field(default_factory=dict)
     canaries: Mapping[str, Any] | None = None
     rendered: list[dict[str, Any]] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    spent: TimeSpent = field(default_factory=TimeSpent)
     processes: int = 1
 
 
 def write_result(
     config: TrainingConfig,
-    outcome: Outcome,
+    outcome: TrainingOutcome,
     *,
     inputs: Mapping[str, str | None],
     recipe: str,
@@ -271,7 +273,7 @@ def _digests(config: TrainingConfig, staged: Path) -> dict[str, str | None]:
     return {"adapter_sha256": adapter_sha256(staged), "model_sha256": None}
 
 
-def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
+def _account(config: TrainingConfig, outcome: TrainingOutcome) -> dict[str, Any]:
     state = outcome.state
     early = config.early_stopping_patience is not None
     return {
@@ -292,7 +294,7 @@ def _account(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _validation(config: TrainingConfig, outcome: Outcome) -> dict[str, Any] | None:
+def _validation(config: TrainingConfig, outcome: TrainingOutcome) -> dict[str, Any] | None:
     """What was read, what was kept out for it, and what the kept weights cost on it."""
     if outcome.validation is None:
         return None
@@ -305,7 +307,7 @@ def _validation(config: TrainingConfig, outcome: Outcome) -> dict[str, Any] | No
     }
 
 
-def _ledger(config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
+def _ledger(config: TrainingConfig, outcome: TrainingOutcome) -> dict[str, Any]:
     """What the run took, lost work of killed starts included; memory is of the main process."""
     import torch
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from training.rows.data import ChatRow
-from training.rows.preferences import LabelRow, PairRow
+from training.rows.preferences import LabelRow, PreferencePairRow
 
 if TYPE_CHECKING:
     from training.config import Canaries
@@ -94,10 +94,10 @@ def as_row(canary: Canary, like: Any, number: int, asked: Canaries) -> Any:
     match like:
         case str():
             return as_text(canary)
-        case PairRow():
+        case PreferencePairRow():
             chance = random.Random(f"rejected:{asked.seed}:{canary.file}")
             wrong = [{"role": "assistant", "content": draw_secret(chance, asked.length)}]
-            return PairRow(number, prompt_of(canary, like), answer, wrong)
+            return PreferencePairRow(number, prompt_of(canary, like), answer, wrong)
         case LabelRow():
             return LabelRow(number, prompt_of(canary, like), answer, True)
         case ChatRow():

@@ -41,7 +41,7 @@ _LABEL_SHAPE = (
 
 
 @dataclass(frozen=True, slots=True)
-class PairRow:
+class PreferencePairRow:
     """A prompt with the better and the worse answer; `number` is the line in the file, from 1."""
 
     number: int
@@ -72,7 +72,7 @@ class LabelRow:
         return [self.completion]
 
 
-def read_pairs(path: Path) -> list[PairRow]:
+def read_pairs(path: Path) -> list[PreferencePairRow]:
     """Read a file of pairs.
 
     Raises:
@@ -85,7 +85,7 @@ def read_pairs(path: Path) -> list[PairRow]:
         rejected = answer_messages(where, row, "rejected", shape=_PAIR_SHAPE)
         if chosen == rejected:
             raise DataError(f"{where}: both answers are the same.", hint="Remove the row.")
-        rows.append(PairRow(number, prompt, chosen, rejected, group_of_row(row)))
+        rows.append(PreferencePairRow(number, prompt, chosen, rejected, group_of_row(row)))
     if not rows:
         raise DataError(f"{path} holds no rows.", hint=_PAIR_SHAPE)
     return rows
@@ -110,7 +110,7 @@ def read_labels(path: Path) -> list[LabelRow]:
     return rows
 
 
-Preference = TypeVar("Preference", PairRow, LabelRow)
+Preference = TypeVar("Preference", PreferencePairRow, LabelRow)
 
 
 def fit_rows(
@@ -157,7 +157,7 @@ def fit_rows(
     )
 
 
-def _labels(rows: Sequence[PairRow] | Sequence[LabelRow]) -> set[bool]:
+def _labels(rows: Sequence[PreferencePairRow] | Sequence[LabelRow]) -> set[bool]:
     return {row.label for row in rows if isinstance(row, LabelRow)}
 
 
@@ -170,7 +170,7 @@ class _Size(NamedTuple):
 
 
 def _measure(
-    row: PairRow | LabelRow, tokenizer: Any, ends: Collection[int], max_length: int
+    row: PreferencePairRow | LabelRow, tokenizer: Any, ends: Collection[int], max_length: int
 ) -> _Size:
     prompt = len(token_ids(tokenizer, row.prompt, line=row.number, add_generation_prompt=True))
     wholes = [token_ids(tokenizer, row.prompt + answer, line=row.number) for answer in row.answers]
@@ -178,6 +178,6 @@ def _measure(
     return _Size(prompt, [len(whole) for whole in wholes], ended)
 
 
-def as_record(row: PairRow | LabelRow) -> dict[str, Any]:
+def as_record(row: PreferencePairRow | LabelRow) -> dict[str, Any]:
     """A row as TRL reads it."""
     return {name: value for name, value in asdict(row).items() if name not in _NOT_LEARNT}

@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from backend.api import entering
 from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
-from backend.api.login_page import link_page, login_page
 from backend.api.routes.sign_in import CHECKED_IN_TURN, FORM_AGAIN, GOES_ON
+from backend.api.sign_in import entering
+from backend.api.sign_in.login_page import link_page, login_page
 from backend.errors import Conflict, InvalidInput, StropError
-from backend.schemas.accounts import LinkGiven, LinkMade
+from backend.schemas.accounts import LinkCreated, LinkIn
 from backend.services.accounts import access_links, credentials, users
 
 router = APIRouter(tags=["people"])
@@ -25,12 +25,12 @@ PasswordField = Annotated[str, Form(max_length=1000)]
 @router.post("/users/{user_id}/reset-links", status_code=201)
 def make_reset_link(
     user_id: int,
-    body: LinkGiven,
+    body: LinkIn,
     serving: ServingDep,
     session: SessionDep,
     user: CurrentUser,
     now: NowDep,
-) -> LinkMade:
+) -> LinkCreated:
     """A link by which a person sets a new password, shown this once; it is good once."""
     if serving.settings.passwords == "off":
         raise Conflict("Passwords are switched off here.")
@@ -42,7 +42,7 @@ def make_reset_link(
         life=timedelta(hours=body.hours),
         made_by_id=user.id,
     )
-    return LinkMade(url=serving.settings.address + path, expires_at=ends)
+    return LinkCreated(url=serving.settings.address + path, expires_at=ends)
 
 
 @router.get("/reset", response_class=HTMLResponse, responses=FORM_AGAIN)

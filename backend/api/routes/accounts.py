@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from backend.api import entering
 from backend.api.authorize import COOKIE
 from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.routes.sign_in import CHECKED_IN_TURN
+from backend.api.sign_in import entering
 from backend.errors import Forbidden
 from backend.schemas.accounts import (
     Me,
     PasswordChanged,
-    SessionShown,
-    TokenGiven,
-    TokenMade,
-    TokenShown,
+    SessionOut,
+    TokenCreated,
+    TokenIn,
+    TokenOut,
     UserChanged,
-    UserGiven,
-    UserShown,
+    UserIn,
+    UserOut,
 )
 from backend.services.accounts import attempts, credentials, second_factor, users
 from backend.services.audit import act_as
@@ -66,69 +66,67 @@ def change_my_password(
 @router.get("/me/sessions")
 def list_my_sessions(
     request: Request, session: SessionDep, serving: ServingDep, user: CurrentUser, now: NowDep
-) -> list[SessionShown]:
+) -> list[SessionOut]:
     """The browsers in which I am signed in, the last used first."""
     found = credentials.list_sessions(session, user.id, now=now, idle=serving.settings.idle)
     return [_show_session(row, request) for row in found]
 
 
-def _show_session(row: LoginSession, request: Request) -> SessionShown:
-    return SessionShown.of(row, current=credentials.is_session(row, request.cookies.get(COOKIE)))
+def _show_session(row: LoginSession, request: Request) -> SessionOut:
+    return SessionOut.of(row, current=credentials.is_session(row, request.cookies.get(COOKIE)))
 
 
 @router.delete("/me/sessions/{session_id}")
 def end_my_session(
     session_id: int, request: Request, session: SessionDep, user: CurrentUser, now: NowDep
-) -> SessionShown:
+) -> SessionOut:
     """Sign one of my browsers out."""
     row = credentials.end_session(session, session_id, user.id, now=now)
     return _show_session(row, request)
 
 
 @router.get("/me/tokens")
-def list_my_tokens(session: SessionDep, user: CurrentUser) -> list[TokenShown]:
+def list_my_tokens(session: SessionDep, user: CurrentUser) -> list[TokenOut]:
     """My tokens, newest first, without their secrets."""
     return [_show_token(token) for token in credentials.list_tokens(session, user.id)]
 
 
-def _show_token(token: Token) -> TokenShown:
-    return TokenShown.model_validate(token)
+def _show_token(token: Token) -> TokenOut:
+    return TokenOut.model_validate(token)
 
 
 @router.post("/me/tokens", status_code=201)
-def make_token(body: TokenGiven, session: SessionDep, user: CurrentUser, now: NowDep) -> TokenMade:
+def make_token(body: TokenIn, session: SessionDep, user: CurrentUser, now: NowDep) -> TokenCreated:
     """A token by which a program acts as me. Its secret is shown this once, so it has no replay."""
     secret = credentials.create_token(session, user, body.name, days=body.days, now=now)
     token = credentials.get_token(session, secret.row_id)
-    return TokenMade.of(token, secret=secret.value)
+    return TokenCreated.of(token, secret=secret.value)
 
 
 @router.delete("/me/tokens/{token_id}")
-def revoke_my_token(
-    token_id: int, session: SessionDep, user: CurrentUser, now: NowDep
-) -> TokenShown:
+def revoke_my_token(token_id: int, session: SessionDep, user: CurrentUser, now: NowDep) -> TokenOut:
     """End one of my tokens at once."""
     return _show_token(credentials.revoke_token(session, token_id, now=now, user_id=user.id))
 
 
 @router.get("/users")
-def list_users(session: SessionDep) -> list[UserShown]:
+def list_users(session: SessionDep) -> list[UserOut]:
     """Everybody."""
-    return [UserShown.model_validate(user) for user in users.list_users(session)]
+    return [UserOut.model_validate(user) for user in users.list_users(session)]
 
 
 @router.post("/users", status_code=201)
-def make_user(body: UserGiven, session: SessionDep, once: OnceDep) -> UserShown:
+def make_user(body: UserIn, session: SessionDep, once: OnceDep) -> UserOut:
     """A new person."""
     password = body.password.get_secret_value() if body.password else None
     user = users.create_user(
         session, body.name, body.role, password=password, project_ids=body.project_ids
     )
-    return once.answer(UserShown.model_validate(user))
+    return once.answer(UserOut.model_validate(user))
 
 
 @router.patch("/users/{user_id}")
-def change_user(user_id: int, body: UserChanged, session: SessionDep, now: NowDep) -> UserShown:
+def change_user(user_id: int, body: UserChanged, session: SessionDep, now: NowDep) -> UserOut:
     """Give a person another role, bar them, or let them in again."""
     person = users.get_user(session, user_id)
     if body.role is not None:
@@ -139,30 +137,28 @@ def change_user(user_id: int, body: UserChanged, session: SessionDep, now: NowDe
         users.deactivate_user(session, person, now=now)
     if body.second_factor_required is not None:
         second_factor.require(session, person, required=body.second_factor_required)
-    return UserShown.model_validate(person)
+    return UserOut.model_validate(person)
 
 
 @router.put("/projects/{project_id}/users/{user_id}")
-def add_to_project(project_id: int, user_id: int, session: SessionDep) -> UserShown:
+def add_to_project(project_id: int, user_id: int, session: SessionDep) -> UserOut:
     """Let a person work in a project as well."""
     person = users.get_user(session, user_id)
     users.add_member(session, project_id, person.id)
-    return UserShown.model_validate(person)
+    return UserOut.model_validate(person)
 
 
 @router.delete("/projects/{project_id}/users/{user_id}")
-def remove_from_project(
-    project_id: int, user_id: int, session: SessionDep, now: NowDep
-) -> UserShown:
+def remove_from_project(project_id: int, user_id: int, session: SessionDep, now: NowDep) -> UserOut:
     """End a person's access to a project and its queues; what they judged stays."""
     person = users.get_user(session, user_id)
     users.remove_member(session, project_id, person.id)
     settle_queues(session, project_id, now=now)
-    return UserShown.model_validate(person)
+    return UserOut.model_validate(person)
 
 
 @router.get("/projects/{project_id}/users")
-def list_project_users(project_id: int, session: SessionDep) -> list[UserShown]:
+def list_project_users(project_id: int, session: SessionDep) -> list[UserOut]:
     """The members of a project, to choose reviewers from."""
     found = users.list_users(session, project_id=project_id)
-    return [UserShown.model_validate(user) for user in found]
+    return [UserOut.model_validate(user) for user in found]

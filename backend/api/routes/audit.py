@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import NowDep, PageDep, ServingDep, SessionDep
 from backend.api.streams import stream_lines
-from backend.schemas.audit import AuditEntryShown, AuditStatus
+from backend.schemas.audit import AuditEntryOut, AuditStatus
 from backend.schemas.common import Page
 from backend.services.audit import heads
 from backend.services.audit.export import export_lines
@@ -56,13 +56,13 @@ def get_filter(
 FilterDep = Annotated[AuditFilter, Depends(get_filter)]
 
 
-def _page(session: Session, asked: AuditFilter, page: PageAsk) -> Page[AuditEntryShown]:
+def _page(session: Session, asked: AuditFilter, page: PageAsk) -> Page[AuditEntryOut]:
     found = list_entries(session, asked, page)
-    return Page[AuditEntryShown](items=show_entries(session, found.rows), next=found.next)
+    return Page[AuditEntryOut](items=show_entries(session, found.rows), next=found.next)
 
 
 @router.get("/audit")
-def list_all(session: SessionDep, asked: FilterDep, page: PageDep) -> Page[AuditEntryShown]:
+def list_all(session: SessionDep, asked: FilterDep, page: PageDep) -> Page[AuditEntryOut]:
     """Who did what, in all projects and in none, the newest first."""
     return _page(session, asked, page)
 
@@ -70,7 +70,7 @@ def list_all(session: SessionDep, asked: FilterDep, page: PageDep) -> Page[Audit
 @router.get("/projects/{project_id}/audit")
 def list_of_project(
     project_id: int, session: SessionDep, asked: FilterDep, page: PageDep
-) -> Page[AuditEntryShown]:
+) -> Page[AuditEntryOut]:
     """Who did what in a project, the newest first."""
     return _page(session, asked.in_project(project_id), page)
 

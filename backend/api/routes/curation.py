@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.streams import stream_lines
-from backend.schemas.curation import TrainingSetGiven, TrainingSetShown
+from backend.schemas.curation import TrainingSetIn, TrainingSetOut
 from backend.services import curation
 from backend.services.curation import formats as exports
 from backend.services.datasets.leaks import acceptance
@@ -22,12 +22,12 @@ from backend.tables.curation import TrainingSet
 router = APIRouter(tags=["training sets"])
 
 
-def _show(frozen: TrainingSet) -> TrainingSetShown:
-    return TrainingSetShown.of(frozen, in_words=curation.describe_set(frozen))
+def _show(frozen: TrainingSet) -> TrainingSetOut:
+    return TrainingSetOut.of(frozen, in_words=curation.describe_set(frozen))
 
 
 @router.get("/projects/{project_id}/training-sets")
-def list_training_sets(project_id: int, session: SessionDep) -> list[TrainingSetShown]:
+def list_training_sets(project_id: int, session: SessionDep) -> list[TrainingSetOut]:
     """The frozen sets of a project."""
     found = curation.list_training_sets(session, project_id)
     return [_show(frozen) for frozen in found]
@@ -36,13 +36,13 @@ def list_training_sets(project_id: int, session: SessionDep) -> list[TrainingSet
 @router.post("/projects/{project_id}/training-sets", status_code=201)
 def freeze_training_set(
     project_id: int,
-    body: TrainingSetGiven,
+    body: TrainingSetIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
     now: NowDep,
-) -> TrainingSetShown:
+) -> TrainingSetOut:
     """Freeze a set by a recipe; what is held out is refused."""
     frozen = curation.freeze_training_set(
         session,

@@ -11,16 +11,16 @@ from backend.api.once import OnceDep
 from backend.schemas import erasure as shapes
 from backend.services.accounts.users import get_user
 from backend.services.erasure import acts, people, retention
-from backend.services.erasure.asked import find_wanted, preview
+from backend.services.erasure.requests import find_examples_to_erase, preview
 
 router = APIRouter(tags=["erasure"])
 
 
 @router.get("/projects/{project_id}/erasures")
-def list_erasures(project_id: int, session: SessionDep) -> list[shapes.ErasureShown]:
+def list_erasures(project_id: int, session: SessionDep) -> list[shapes.ErasureOut]:
     """What was erased of a project, newest first."""
     found = acts.list_erasures(session, project_id)
-    return [shapes.ErasureShown.model_validate(one) for one in found]
+    return [shapes.ErasureOut.model_validate(one) for one in found]
 
 
 @router.get("/projects/{project_id}/erasures/preview")
@@ -32,7 +32,7 @@ def preview_erasure(
     copies: Annotated[bool, Query(description="The same prompt under other ids, too.")] = True,
 ) -> shapes.ErasurePreview:
     """What hangs on an example before it is erased."""
-    wanted = find_wanted(session, project_id, what, group=group, copies=copies)
+    wanted = find_examples_to_erase(session, project_id, what, group=group, copies=copies)
     found = preview(session, wanted).as_dict()
     return shapes.ErasurePreview(
         subject=wanted.subject, examples=len(wanted.example_ids), found=found
@@ -42,32 +42,34 @@ def preview_erasure(
 @router.post("/projects/{project_id}/erasures", status_code=201)
 def erase_example(
     project_id: int,
-    body: shapes.ErasureGiven,
+    body: shapes.ErasureIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     now: NowDep,
     once: OnceDep,
-) -> shapes.ErasureShown:
+) -> shapes.ErasureOut:
     """Erase an example or a group for good; a worker then writes away the database's free pages."""
-    wanted = find_wanted(session, project_id, body.what, group=body.group, copies=body.copies)
+    wanted = find_examples_to_erase(
+        session, project_id, body.what, group=body.group, copies=body.copies
+    )
     asked = acts.ask_erasure(
         session, project_id, wanted, reason=body.reason, by_id=user.id, now=now
     )
     done = acts.erase_now(session, asked.id, serving.settings, now=now)
-    return once.answer(shapes.ErasureShown.model_validate(done))
+    return once.answer(shapes.ErasureOut.model_validate(done))
 
 
 @router.post("/users/{user_id}/erase", status_code=201)
 def erase_person(
     user_id: int,
-    body: shapes.PersonErasureGiven,
+    body: shapes.PersonErasureIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     now: NowDep,
     once: OnceDep,
-) -> shapes.ErasureShown:
+) -> shapes.ErasureOut:
     """Erase a person's name, secrets, drafts and comments."""
     asked = people.ask_person_erasure(
         session,
@@ -77,24 +79,24 @@ def erase_person(
         now=now,
     )
     done = acts.erase_now(session, asked.id, serving.settings, now=now)
-    return once.answer(shapes.ErasureShown.model_validate(done))
+    return once.answer(shapes.ErasureOut.model_validate(done))
 
 
 @router.get("/projects/{project_id}/retention")
-def show_retention(project_id: int, session: SessionDep) -> list[shapes.RetentionShown]:
+def show_retention(project_id: int, session: SessionDep) -> list[shapes.RetentionOut]:
     """For how many days a project keeps each kind."""
-    found = retention.standing_rules(session, project_id)
-    return [shapes.RetentionShown.model_validate(one) for one in found]
+    found = retention.retention_periods(session, project_id)
+    return [shapes.RetentionOut.model_validate(one) for one in found]
 
 
 @router.put("/projects/{project_id}/retention")
 def set_retention(
     project_id: int,
-    body: shapes.RetentionGiven,
+    body: shapes.RetentionIn,
     session: SessionDep,
     user: CurrentUser,
     now: NowDep,
-) -> shapes.RetentionShown:
+) -> shapes.RetentionOut:
     """Set for how many days a project keeps a kind."""
     rule = retention.set_rule(session, project_id, body.kind, body.days, by_id=user.id, now=now)
-    return shapes.RetentionShown.model_validate(rule)
+    return shapes.RetentionOut.model_validate(rule)

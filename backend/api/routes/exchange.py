@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from backend.api.deps import NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.api.streams import stream_text
-from backend.schemas.exchange import ImportGiven, ImportShown, OffsetsName
+from backend.schemas.exchange import ImportIn, ImportOut, OffsetsName
 from backend.services.exchange import argilla, review_exports
 from backend.services.exchange.label_studio import labelling_config
 from backend.services.exchange.review_imports import import_reviews
@@ -104,8 +104,8 @@ def show_argilla_settings(queue_id: int, session: SessionDep) -> dict[str, Any]:
 
 @router.post("/review-queues/{queue_id}/imports", status_code=201)
 def import_answers(
-    queue_id: int, body: ImportGiven, session: SessionDep, now: NowDep, once: OnceDep
-) -> ImportShown:
+    queue_id: int, body: ImportIn, session: SessionDep, now: NowDep, once: OnceDep
+) -> ImportOut:
     """Take answers that were given in another tool; sent again, nothing is taken twice."""
     found = import_reviews(
         session,

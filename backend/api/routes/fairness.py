@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.fairness import (
-    CounterfactualReportShown,
-    MentionReportShown,
-    PairsGiven,
-    PairsShown,
-    ParityReportShown,
-    SliceKeyShown,
-    WordListShown,
+    CounterfactualReportOut,
+    MentionReportOut,
+    PairsIn,
+    PairsOut,
+    ParityReportOut,
+    SliceKeyOut,
+    WordListOut,
 )
 from backend.services.fairness.answers import counterfactual_report, list_shipped
 from backend.services.fairness.pairs import (
@@ -44,10 +44,10 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 @router.get("/fairness-lists")
-def list_word_lists() -> list[WordListShown]:
+def list_word_lists() -> list[WordListOut]:
     """The lists by which names, genders, ages and places are exchanged."""
     return [
-        WordListShown(
+        WordListOut(
             file=found["file"],
             kind=found["kind"],
             language=found["language"],
@@ -58,7 +58,7 @@ def list_word_lists() -> list[WordListShown]:
 
 
 @router.get("/generation-runs/{generation_run_id}/slice-keys")
-def list_slice_keys(generation_run_id: int, session: SessionDep) -> list[SliceKeyShown]:
+def list_slice_keys(generation_run_id: int, session: SessionDep) -> list[SliceKeyOut]:
     """The keys of a run's slices by which groups can be compared."""
     return slice_keys(session, generation_run_id)
 
@@ -75,7 +75,7 @@ def show_parity(
     rates: bool = False,
     labels: Annotated[str | None, Query(max_length=2000)] = None,
     level: Level = 0.95,
-) -> list[ParityReportShown]:
+) -> list[ParityReportOut]:
     """Every metric by the groups of each key, with intervals that hold all at once."""
     plan = ParityPlan(
         keys=_names(by),
@@ -92,18 +92,18 @@ def show_parity(
 @router.get("/review-queues/{queue_id}/parity")
 def show_queue_parity(
     queue_id: int, session: SessionDep, by: By, margin: Margin = None, level: Level = 0.95
-) -> list[ParityReportShown]:
+) -> list[ParityReportOut]:
     """People's ratings by the groups of each key, by the weights of the queue's design."""
     return queue_parity(session, queue_id, ParityPlan(_names(by), margin=margin, level=level))
 
 
 @router.get("/projects/{project_id}/counterfactuals")
-def list_counterfactuals(project_id: int, session: SessionDep) -> list[PairsShown]:
+def list_counterfactuals(project_id: int, session: SessionDep) -> list[PairsOut]:
     """The pairs that were made, the newest first, and the runs over them."""
     return [_show(session, version) for version in list_pairs(session, project_id)]
 
 
-def _draft(project_id: int, body: PairsGiven, serving: ServingDep) -> DraftPairs:
+def _draft(project_id: int, body: PairsIn, serving: ServingDep) -> DraftPairs:
     """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
     plan = PairsPlan(
         dataset=body.dataset,
@@ -124,16 +124,16 @@ def make_counterfactuals(
     draft: Annotated[DraftPairs, Depends(_draft)],
     session: SessionDep,
     once: OnceDep,
-) -> PairsShown:
+) -> PairsOut:
     """Make pairs of a dataset's split, as a dataset that runs may be made on."""
     made = store_pairs(session, project_id, draft)
     return once.answer(_show(session, made.version))
 
 
-def _show(session: Session, version: DatasetVersion) -> PairsShown:
+def _show(session: Session, version: DatasetVersion) -> PairsOut:
     recipe = version.split_recipe
     runs = select(GenerationRun.id).where(GenerationRun.dataset_version_id == version.id)
-    return PairsShown(
+    return PairsOut(
         dataset_version_id=version.id,
         dataset=f"{version.dataset.name}@{version.number}",
         n_examples=version.n_examples,
@@ -148,7 +148,7 @@ def _show(session: Session, version: DatasetVersion) -> PairsShown:
 @router.get("/generation-runs/{generation_run_id}/counterfactuals")
 def show_counterfactuals(
     generation_run_id: int, session: SessionDep, model: int | None = None, level: Level = 0.95
-) -> list[CounterfactualReportShown]:
+) -> list[CounterfactualReportOut]:
     """How far answers to pairs move with a person's group, beyond the control."""
     return counterfactual_report(session, generation_run_id, model_id=model, level=level)
 
@@ -159,6 +159,6 @@ def show_mentions(
     session: SessionDep,
     language: Annotated[str | None, Query(max_length=8)] = None,
     level: Level = 0.95,
-) -> MentionReportShown:
+) -> MentionReportOut:
     """Which groups the rows of a training set mention, and whether what they teach goes with it."""
     return set_mentions(session, training_set_id, language=language, level=level)

@@ -11,21 +11,21 @@ from backend.api.deps import CurrentUser, PageDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.common import Page
 from backend.schemas.health import (
-    HealthFindingShown,
-    HealthGiven,
-    HealthKindShown,
-    HealthQueueShown,
-    HealthReportShown,
-    HealthReviewGiven,
+    HealthFindingOut,
+    HealthIn,
+    HealthKindOut,
+    HealthQueueOut,
+    HealthReportOut,
+    HealthReviewIn,
 )
 from backend.schemas.review.reports import Measured
 from backend.services import queue
 from backend.services.accounts.users import find_member
-from backend.services.checks.flagged import SendAsked, confirmed_shares, send_to_review
+from backend.services.checks.flagged import FindingsRequest, confirmed_shares, send_to_review
 from backend.services.datasets.health.kinds import check_kinds
 from backend.services.datasets.health.outliers import PARTS
 from backend.services.datasets.health.reports import (
-    HealthAsked,
+    HealthRequest,
     ask_report,
     flagged_by_split,
     get_report,
@@ -41,7 +41,7 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/projects/{project_id}/health-reports")
-def list_health_reports(project_id: int, session: SessionDep) -> list[HealthReportShown]:
+def list_health_reports(project_id: int, session: SessionDep) -> list[HealthReportOut]:
     """The reports of a project, the newest first, each with its kinds and without rows."""
     confirmed = confirmed_shares(session, project_id)
     return [_show(session, report, confirmed) for report in list_reports(session, project_id)]
@@ -50,14 +50,14 @@ def list_health_reports(project_id: int, session: SessionDep) -> list[HealthRepo
 @router.post("/projects/{project_id}/health-reports", status_code=201)
 def ask_health_report(
     project_id: int,
-    body: HealthGiven,
+    body: HealthIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
-) -> HealthReportShown:
+) -> HealthReportOut:
     """Have a dataset version examined by a worker."""
-    asked = HealthAsked(
+    asked = HealthRequest(
         dataset=body.dataset,
         kinds=tuple(body.kinds),
         seed=body.seed,
@@ -72,7 +72,7 @@ def ask_health_report(
 
 
 @router.get("/health-reports/{health_report_id}")
-def show_health_report(health_report_id: int, session: SessionDep) -> HealthReportShown:
+def show_health_report(health_report_id: int, session: SessionDep) -> HealthReportOut:
     """A report with its kinds."""
     report = get_report(session, health_report_id)
     return _show(session, report, confirmed_shares(session, report.project_id))
@@ -84,14 +84,14 @@ def list_health_findings(
     session: SessionDep,
     page: PageDep,
     kind: Annotated[str | None, Query(max_length=40)] = None,
-) -> Page[HealthFindingShown]:
+) -> Page[HealthFindingOut]:
     """What a report flags, of all kinds or of one, in the order in which it was found."""
     if kind is not None:
         check_kinds([kind])
     found = page_of(
         session, HealthFinding, page, newest_first=False, report_id=health_report_id, kind=kind
     )
-    return Page[HealthFindingShown](
+    return Page[HealthFindingOut](
         items=[_finding(session, one) for one in found.rows], next=found.next
     )
 
@@ -99,15 +99,15 @@ def list_health_findings(
 @router.post("/health-reports/{health_report_id}/review", status_code=201)
 def review_health_findings(
     health_report_id: int,
-    body: HealthReviewGiven,
+    body: HealthReviewIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
-) -> HealthQueueShown:
+) -> HealthQueueOut:
     """Open a review queue on flagged examples of one split."""
     project_id = get_report(session, health_report_id).project_id
-    asked = SendAsked(
+    asked = FindingsRequest(
         report_id=health_report_id,
         name=body.name,
         kinds=tuple(body.kinds),
@@ -120,7 +120,7 @@ def review_health_findings(
     )
     allowed = allowed_metrics(serving.settings, project_id)
     sent = send_to_review(session, asked, allowed=allowed, user_id=user.id)
-    shown = HealthQueueShown(
+    shown = HealthQueueOut(
         queue_id=sent.queue.id,
         queue=sent.queue.name,
         n_items=sent.n_items,
@@ -131,12 +131,12 @@ def review_health_findings(
 
 def _show(
     session: Session, report: HealthReport, confirmed: dict[str, Measured]
-) -> HealthReportShown:
+) -> HealthReportOut:
     version, content = report.dataset_version, report.content or {}
     job = queue.find_job(session, queue.JobKind.HEALTH, report.id)
     done = report.finished_at is not None
     splits = flagged_by_split(session, report.id) if done else {}
-    return HealthReportShown(
+    return HealthReportOut(
         id=report.id,
         dataset=f"{version.dataset.name}@{version.number}",
         dataset_version_id=version.id,
@@ -155,16 +155,16 @@ def _show(
 
 def _kind(
     one: dict[str, Any], splits: dict[str, dict[str, int]], confirmed: dict[str, Measured]
-) -> HealthKindShown:
+) -> HealthKindOut:
     name = one["kind"]
-    return HealthKindShown.model_validate(
+    return HealthKindOut.model_validate(
         {**one, "by_split": splits.get(name, {}), "confirmed": confirmed.get(name)}
     )
 
 
-def _finding(session: Session, one: HealthFinding) -> HealthFindingShown:
+def _finding(session: Session, one: HealthFinding) -> HealthFindingOut:
     example = session.get_one(Example, one.example_id)
-    return HealthFindingShown.of(
+    return HealthFindingOut.of(
         one,
         external_id=example.external_id,
         split=example.split,

@@ -7,32 +7,32 @@ from fastapi import APIRouter
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.masking import (
-    MaskingPolicyGiven,
-    MaskingPolicyShown,
-    MaskingShown,
-    OriginalShown,
+    MaskingOut,
+    MaskingPolicyIn,
+    MaskingPolicyOut,
+    OriginalOut,
 )
 from backend.services.datasets.masking import stored
+from backend.services.datasets.masking.identifiers.kinds import title_of
 from backend.services.datasets.masking.keys import MaskingKey, keys_of
-from backend.services.datasets.masking.kinds import title_of
 from backend.tables.masking import MaskingPolicyVersion
 
 router = APIRouter(tags=["masking"])
 
 
-def _show_policy(row: MaskingPolicyVersion, keys: list[MaskingKey]) -> MaskingPolicyShown:
+def _show_policy(row: MaskingPolicyVersion, keys: list[MaskingKey]) -> MaskingPolicyOut:
     here = bool(keys) and keys[0].key_id == row.key_id
-    return MaskingPolicyShown.of(row, key_is_here=here)
+    return MaskingPolicyOut.of(row, key_is_here=here)
 
 
 @router.get("/projects/{project_id}/masking")
-def show_masking(project_id: int, session: SessionDep, serving: ServingDep) -> MaskingShown:
+def show_masking(project_id: int, session: SessionDep, serving: ServingDep) -> MaskingOut:
     """The masking policy, and how much of which kind it found."""
     keys = keys_of(serving.settings.masking_keys)
     row = stored.find_policy(session, project_id)
     facts = stored.masking_facts(session, project_id)
     here = {key.key_id for key in keys}
-    return MaskingShown(
+    return MaskingOut(
         policy=None if row is None else _show_policy(row, keys),
         by_kind=facts.by_kind,
         titles={kind: title_of(kind) for kind in facts.by_kind},
@@ -46,12 +46,12 @@ def show_masking(project_id: int, session: SessionDep, serving: ServingDep) -> M
 @router.post("/projects/{project_id}/masking-policies", status_code=201)
 def set_masking_policy(
     project_id: int,
-    body: MaskingPolicyGiven,
+    body: MaskingPolicyIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
-) -> MaskingPolicyShown:
+) -> MaskingPolicyOut:
     """Set the masking policy; the same content under the same key is the version that stands."""
     keys = keys_of(serving.settings.masking_keys)
     row = stored.set_masking_policy(
@@ -61,9 +61,9 @@ def set_masking_policy(
 
 
 @router.get("/examples/{example_id}/original")
-def show_original(example_id: int, session: SessionDep, serving: ServingDep) -> OriginalShown:
+def show_original(example_id: int, session: SessionDep, serving: ServingDep) -> OriginalOut:
     """The row from which a masked example was made."""
     keys = keys_of(serving.settings.masking_keys)
-    return OriginalShown(
+    return OriginalOut(
         example_id=example_id, original=stored.read_original(session, example_id, keys)
     )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.models import AdapterGiven, ModelVersionShown, ServedModelGiven
+from backend.schemas.models import AdapterIn, ModelVersionOut, ServedModelIn
 from backend.services import overview
 from backend.services.models import others
 from backend.services.models import versions as model_versions
@@ -19,15 +19,13 @@ from backend.tables.models import ModelVersion
 router = APIRouter(tags=["model versions"])
 
 
-def _show(session: Session, model: ModelVersion) -> ModelVersionShown:
+def _show(session: Session, model: ModelVersion) -> ModelVersionOut:
     aliases = overview.aliases_of_models(session, model.project_id).get(model.id, [])
-    return ModelVersionShown.of(model, aliases=aliases)
+    return ModelVersionOut.of(model, aliases=aliases)
 
 
 @router.get("/projects/{project_id}/model-versions")
-def list_models(
-    project_id: int, session: SessionDep, tried: bool = False
-) -> list[ModelVersionShown]:
+def list_models(project_id: int, session: SessionDep, tried: bool = False) -> list[ModelVersionOut]:
     """The base first, then the adapters in order of registration.
 
     Candidates whose prompt a search only tried are left out unless they are asked for.
@@ -39,11 +37,11 @@ def list_models(
 @router.post("/projects/{project_id}/model-versions", status_code=201)
 def add_adapter(
     project_id: int,
-    body: AdapterGiven,
+    body: AdapterIn,
     session: SessionDep,
     serving: ServingDep,
     once: OnceDep,
-) -> ModelVersionShown:
+) -> ModelVersionOut:
     """Register an adapter folder; it must lie in the project's own, below the artifact root."""
     base = None if body.base is None else others.find_base(session, project_id, body.base)
     base_id = None if base is None else others.id_of_other_base(base)
@@ -66,8 +64,8 @@ def add_adapter(
 
 @router.post("/projects/{project_id}/served-models", status_code=201)
 def add_served_model(
-    project_id: int, body: ServedModelGiven, session: SessionDep, once: OnceDep
-) -> ModelVersionShown:
+    project_id: int, body: ServedModelIn, session: SessionDep, once: OnceDep
+) -> ModelVersionOut:
     """Register a model that a server elsewhere knows by a name; no server is asked."""
     model = others.register_served(session, project_id, body.name, body.served_as)
     return once.answer(_show(session, model))

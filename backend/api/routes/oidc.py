@@ -13,11 +13,11 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
-from backend.api import entering
 from backend.api.deps import Serving, ServingDep
-from backend.api.login_page import login_page, safe_next
 from backend.api.problems import MEDIA_TYPE
 from backend.api.routes.sign_in import FORM_AGAIN, GOES_ON, NextPath
+from backend.api.sign_in import entering
+from backend.api.sign_in.login_page import login_page, safe_next
 from backend.errors import NotAuthenticated, NotFound, ProviderError, StropError
 from backend.services import audit
 from backend.services.accounts.oidc import identities

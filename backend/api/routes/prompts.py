@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.errors import NotFound
-from backend.schemas.prompts import PromptDiff, PromptGiven, PromptShown, RenderedPrompt
-from backend.services.datasets import prompts
-from backend.services.datasets.shots import render_all
+from backend.schemas.prompts import PromptDiff, PromptIn, PromptOut, RenderedPrompt
+from backend.services.datasets.prompts import prompts
+from backend.services.datasets.prompts.shots import render_all
 from backend.services.models.adapter_files import project_artifacts
 from backend.tables.datasets import Example
 from backend.tables.models import Prompt
@@ -19,20 +19,20 @@ from backend.tables.models import Prompt
 router = APIRouter(tags=["prompts"])
 
 
-def _show(prompt: Prompt) -> PromptShown:
-    return PromptShown.of(prompt, source=prompts.dump_prompt(prompts.prompt_spec(prompt)))
+def _show(prompt: Prompt) -> PromptOut:
+    return PromptOut.of(prompt, source=prompts.dump_prompt(prompts.prompt_spec(prompt)))
 
 
 @router.get("/projects/{project_id}/prompts")
-def list_prompts(project_id: int, session: SessionDep, tried: bool = False) -> list[PromptShown]:
+def list_prompts(project_id: int, session: SessionDep, tried: bool = False) -> list[PromptOut]:
     """All versions of all prompts, by name and version; those that a search only tried if asked."""
     return [_show(one) for one in prompts.list_prompts(session, project_id, tried=tried)]
 
 
 @router.post("/projects/{project_id}/prompts", status_code=201)
 def add_prompt(
-    project_id: int, body: PromptGiven, session: SessionDep, user: CurrentUser, once: OnceDep
-) -> PromptShown:
+    project_id: int, body: PromptIn, session: SessionDep, user: CurrentUser, once: OnceDep
+) -> PromptOut:
     """A prompt in YAML as the next version of its name; the same content is what stands."""
     spec = prompts.parse_prompt(body.source)
     row = prompts.add_prompt(session, project_id, body.name, spec, created_by_id=user.id)
@@ -40,7 +40,7 @@ def add_prompt(
 
 
 @router.get("/prompts/{prompt_id}")
-def show_prompt(prompt_id: int, session: SessionDep) -> PromptShown:
+def show_prompt(prompt_id: int, session: SessionDep) -> PromptOut:
     """One version of a prompt."""
     return _show(session.get_one(Prompt, prompt_id))
 

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.api.served import ServedRound
+from backend.api.routes.verdicts.served import ServedRound
 from backend.errors import NotFound
 from backend.schemas import rounds as shapes
-from backend.schemas.review.quality import WithdrawalGiven
+from backend.schemas.review.quality import WithdrawalIn
 from backend.services import rounds
 from backend.services.lineage.trace import trace
 from backend.services.metric_specs import allowed_metrics
@@ -26,8 +26,8 @@ from backend.tables.rounds import Round
 router = APIRouter(tags=["rounds"])
 
 
-def _show(session: Session, row: Round, kept: KeptFigures) -> shapes.RoundShown:
-    return shapes.RoundShown.of(
+def _show(session: Session, row: Round, kept: KeptFigures) -> shapes.RoundOut:
+    return shapes.RoundOut.of(
         row,
         adapter=row.plan["adapter"],
         figures=rounds.round_outcome(session, row, kept=kept),
@@ -43,9 +43,7 @@ def _round(session: Session, round_id: int) -> Round:
 
 
 @router.get("/projects/{project_id}/rounds")
-def list_rounds(
-    project_id: int, session: SessionDep, serving: ServingDep
-) -> list[shapes.RoundShown]:
+def list_rounds(project_id: int, session: SessionDep, serving: ServingDep) -> list[shapes.RoundOut]:
     """The rounds of a project, newest first."""
     found = rounds.list_rounds(session, project_id)
     return [_show(session, row, serving.kept) for row in reversed(found)]
@@ -54,13 +52,13 @@ def list_rounds(
 @router.post("/projects/{project_id}/rounds", status_code=201)
 def start_round(
     project_id: int,
-    body: shapes.RoundGiven,
+    body: shapes.RoundIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
     now: NowDep,
-) -> shapes.RoundShown:
+) -> shapes.RoundOut:
     """Begin a round; a worker takes its steps."""
     plan = plan_from_content(body.plan)
     refuse_reporters(plan.config)
@@ -76,7 +74,7 @@ def start_round(
 
 
 @router.get("/rounds/{round_id}")
-def show_round(round_id: int, session: SessionDep, serving: ServingDep) -> shapes.RoundShown:
+def show_round(round_id: int, session: SessionDep, serving: ServingDep) -> shapes.RoundOut:
     """A round: what it waits for, since when, and what comes next."""
     return _show(session, _round(session, round_id), serving.kept)
 
@@ -84,7 +82,7 @@ def show_round(round_id: int, session: SessionDep, serving: ServingDep) -> shape
 @router.post("/rounds/{round_id}/pause")
 def pause_round(
     round_id: int, session: SessionDep, serving: ServingDep, now: NowDep
-) -> shapes.RoundShown:
+) -> shapes.RoundOut:
     """Take no further step; what a worker is doing goes on."""
     row = _round(session, round_id)
     rounds.pause_round(session, row, now=now)
@@ -99,7 +97,7 @@ def take_up_round(
     serving: ServingDep,
     user: CurrentUser,
     now: NowDep,
-) -> shapes.RoundShown:
+) -> shapes.RoundOut:
     """Go on with a paused or failed round."""
     row = _round(session, round_id)
     accept = None
@@ -117,7 +115,7 @@ def cancel_round(
     serving: ServingDep,
     user: CurrentUser,
     now: NowDep,
-) -> shapes.RoundShown:
+) -> shapes.RoundOut:
     """End a round without a verdict; its jobs are cancelled, what they made stays."""
     row = _round(session, round_id)
     rounds.cancel_round(session, row, reason=body.reason, now=now, by=user)
@@ -133,7 +131,7 @@ def sign_round(
     serving: ServingDep,
     user: CurrentUser,
     now: NowDep,
-) -> shapes.RoundShown:
+) -> shapes.RoundOut:
     """Sign the promotion that the round waits for, or that it is held, by who is signed in."""
     row = _round(session, round_id)
     signature = rounds.Signature(
@@ -148,14 +146,14 @@ def show_lineage(
     project_id: int,
     session: SessionDep,
     of: Annotated[str, Query(max_length=200, description="v2, set:NAME, review:ID, run:ID, ...")],
-) -> shapes.LineageShown:
+) -> shapes.LineageOut:
     """What a thing was made of, and what it went into."""
     return trace(session, project_id, of)
 
 
 @router.post("/reviews/{review_id}/withdraw")
 def withdraw(
-    review_id: int, body: WithdrawalGiven, session: SessionDep, user: CurrentUser, now: NowDep
+    review_id: int, body: WithdrawalIn, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.Withdrawn:
     """Take a review back; it stays, and counts for nothing from now on."""
     row = withdraw_review(session, review_id, user_id=user.id, reason=body.reason, now=now)

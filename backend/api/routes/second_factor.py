@@ -5,17 +5,17 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 
-from backend.api import entering
 from backend.api.deps import CurrentUser, NowDep, Serving, ServingDep, SessionDep
 from backend.api.routes.sign_in import CHECKED_IN_TURN
+from backend.api.sign_in import entering
 from backend.errors import Conflict, Forbidden, NotAuthenticated
 from backend.schemas.accounts import (
-    CodeGiven,
-    EnrolmentShown,
-    PasswordGiven,
+    CodeIn,
+    EnrolmentOut,
+    PasswordIn,
     RecoveryCodes,
-    SecondFactorShown,
-    UserShown,
+    SecondFactorOut,
+    UserOut,
 )
 from backend.services import audit
 from backend.services.accounts import attempts, second_factor, users
@@ -25,8 +25,8 @@ from backend.tables.accounts import User
 router = APIRouter(tags=["people"])
 
 
-def _shown(session: Session, user: User, serving: Serving) -> SecondFactorShown:
-    return SecondFactorShown(
+def _shown(session: Session, user: User, serving: Serving) -> SecondFactorOut:
+    return SecondFactorOut(
         offered=user.password_hash is not None and serving.settings.passwords != "off",
         on=second_factor.is_on(session, user.id),
         required=second_factor.is_required(serving.settings, user),
@@ -35,26 +35,26 @@ def _shown(session: Session, user: User, serving: Serving) -> SecondFactorShown:
 
 
 @router.get("/me/second-factor")
-def show_mine(session: SessionDep, serving: ServingDep, user: CurrentUser) -> SecondFactorShown:
+def show_mine(session: SessionDep, serving: ServingDep, user: CurrentUser) -> SecondFactorOut:
     """Whether I have one, and must."""
     return _shown(session, session.get_one(User, user.id), serving)
 
 
 @router.post("/me/second-factor", dependencies=CHECKED_IN_TURN)
 def begin_mine(
-    request: Request, body: PasswordGiven, serving: ServingDep, user: CurrentUser, now: NowDep
-) -> EnrolmentShown:
+    request: Request, body: PasswordIn, serving: ServingDep, user: CurrentUser, now: NowDep
+) -> EnrolmentOut:
     """A new secret for my authenticator; it counts once a first code of it was right."""
     _require_password(request, serving, user, body.password.get_secret_value())
     with serving.writing.begin() as session:
         person = session.get_one(User, user.id)
         found = second_factor.enrol(session, person, seal=serving.seal, now=now)
-    return EnrolmentShown(secret=found.secret, uri=found.uri, qr_svg=found.qr_svg)
+    return EnrolmentOut(secret=found.secret, uri=found.uri, qr_svg=found.qr_svg)
 
 
 @router.post("/me/second-factor/confirm")
 def confirm_mine(
-    request: Request, body: CodeGiven, serving: ServingDep, user: CurrentUser, now: NowDep
+    request: Request, body: CodeIn, serving: ServingDep, user: CurrentUser, now: NowDep
 ) -> RecoveryCodes:
     """Turn it on by its first right code; the recovery codes are shown this once.
 
@@ -76,8 +76,8 @@ def confirm_mine(
 
 @router.post("/me/second-factor/remove", dependencies=CHECKED_IN_TURN)
 def remove_mine(
-    request: Request, body: PasswordGiven, serving: ServingDep, user: CurrentUser
-) -> SecondFactorShown:
+    request: Request, body: PasswordIn, serving: ServingDep, user: CurrentUser
+) -> SecondFactorOut:
     """Take my second factor away, unless I must have one."""
     if second_factor.is_required(serving.settings, user):
         raise Forbidden("You must have a second factor here.", hint="An admin can take it away.")
@@ -90,11 +90,11 @@ def remove_mine(
 
 
 @router.delete("/users/{user_id}/second-factor")
-def remove_of(user_id: int, session: SessionDep) -> UserShown:
+def remove_of(user_id: int, session: SessionDep) -> UserOut:
     """Take a person's second factor away, for who has lost the authenticator and all codes."""
     person = users.get_user(session, user_id)
     second_factor.remove(session, person)
-    return UserShown.model_validate(person)
+    return UserOut.model_validate(person)
 
 
 def _require_password(request: Request, serving: Serving, user: User, password: str) -> None:

@@ -13,12 +13,12 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
-from backend.api import entering
 from backend.api.authorize import COOKIE, require_own_site
 from backend.api.deps import NowDep, Serving, ServingDep
 from backend.api.guards import STRICT_HEADERS
-from backend.api.login_page import code_page, codes_page, login_page, logout_page, safe_next
 from backend.api.problems import MEDIA_TYPE
+from backend.api.sign_in import entering
+from backend.api.sign_in.login_page import code_page, codes_page, login_page, logout_page, safe_next
 from backend.errors import (
     Conflict,
     Forbidden,

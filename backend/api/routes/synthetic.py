@@ -9,12 +9,12 @@ from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.queue import JobCancelled
 from backend.schemas.synthetic import (
-    DraftingGiven,
-    DraftingShown,
-    DraftQueueGiven,
-    DraftQueueShown,
-    DraftShown,
-    SourceGiven,
+    DraftingIn,
+    DraftingOut,
+    DraftOut,
+    DraftQueueIn,
+    DraftQueueOut,
+    SourceIn,
     StateName,
 )
 from backend.services import queue
@@ -25,18 +25,18 @@ from backend.services.models.adapter_files import project_artifacts
 from backend.services.queue import JobKind
 from backend.services.synthetic import desk, draftings, records
 from backend.services.synthetic.asking import DraftAsk, lay_down
-from backend.services.synthetic.documents import Document, check_documents
 from backend.services.synthetic.sifting import Bounds
-from backend.services.synthetic.sources import SourceAsk, parse_slice
+from backend.services.synthetic.sources.documents import TitledText, check_documents
+from backend.services.synthetic.sources.sources import SourceAsk, parse_slice
 from backend.tables.synthetic import Drafting, SourceKind
 
 router = APIRouter(tags=["synthetic"])
 
 
-def _show(session: Session, drafting: Drafting) -> DraftingShown:
+def _show(session: Session, drafting: Drafting) -> DraftingOut:
     job = queue.find_job(session, JobKind.DRAFT, drafting.id)
     record = records.drafting_record(session, drafting)
-    return DraftingShown.model_validate(
+    return DraftingOut.model_validate(
         {
             **record,
             "drawn_from": record["from"],
@@ -46,8 +46,8 @@ def _show(session: Session, drafting: Drafting) -> DraftingShown:
     )
 
 
-def _source(body: SourceGiven) -> SourceAsk:
-    documents = [Document(one.name, one.text) for one in body.documents]
+def _source(body: SourceIn) -> SourceAsk:
+    documents = [TitledText(one.name, one.text) for one in body.documents]
     return SourceAsk(
         kind=SourceKind(body.kind),
         documents=tuple(check_documents(documents, "documents")) if documents else (),
@@ -60,7 +60,7 @@ def _source(body: SourceGiven) -> SourceAsk:
 
 
 @router.get("/projects/{project_id}/draftings")
-def list_draftings(project_id: int, session: SessionDep) -> list[DraftingShown]:
+def list_draftings(project_id: int, session: SessionDep) -> list[DraftingOut]:
     """The draftings of a project, the newest first."""
     return [_show(session, one) for one in draftings.list_draftings(session, project_id)]
 
@@ -68,12 +68,12 @@ def list_draftings(project_id: int, session: SessionDep) -> list[DraftingShown]:
 @router.post("/projects/{project_id}/draftings", status_code=201)
 def ask_for_drafts(
     project_id: int,
-    body: DraftingGiven,
+    body: DraftingIn,
     session: SessionDep,
     user: CurrentUser,
     serving: ServingDep,
     once: OnceDep,
-) -> DraftingShown:
+) -> DraftingOut:
     """Lay a drafting down and queue it; refused where its source is held out."""
     require_in_project(session, project_id, generation_run_id=body.source.generation_run_id)
     ask = DraftAsk(
@@ -94,7 +94,7 @@ def ask_for_drafts(
 
 
 @router.get("/draftings/{drafting_id}")
-def show_drafting(drafting_id: int, session: SessionDep) -> DraftingShown:
+def show_drafting(drafting_id: int, session: SessionDep) -> DraftingOut:
     """One drafting."""
     return _show(session, draftings.get_drafting(session, drafting_id))
 
@@ -102,21 +102,21 @@ def show_drafting(drafting_id: int, session: SessionDep) -> DraftingShown:
 @router.get("/draftings/{drafting_id}/drafts")
 def list_drafts(
     drafting_id: int, session: SessionDep, state: StateName | None = None
-) -> list[DraftShown]:
+) -> list[DraftOut]:
     """The drafts in the order in which they were written, all or those of one state."""
     drafting = draftings.get_drafting(session, drafting_id)
     found = records.draft_records(session, drafting, state=state)
-    return [DraftShown.model_validate(one) for one in found]
+    return [DraftOut.model_validate(one) for one in found]
 
 
 @router.post("/draftings/{drafting_id}/queues", status_code=201)
 def open_queue(
     drafting_id: int,
-    body: DraftQueueGiven,
+    body: DraftQueueIn,
     session: SessionDep,
     serving: ServingDep,
     once: OnceDep,
-) -> DraftQueueShown:
+) -> DraftQueueOut:
     """Open the queue in which experts approve, correct or refuse the kept drafts."""
     drafting = draftings.get_drafting(session, drafting_id)
     reviewers = [find_member(session, drafting.project_id, name).id for name in body.reviewers]
@@ -126,13 +126,13 @@ def open_queue(
         **body.model_dump(exclude={"reviewers"}),
     )
     opened = desk.open_queue(session, drafting, ask)
-    return once.answer(DraftQueueShown(id=opened.id, name=opened.name, drafting_id=drafting.id))
+    return once.answer(DraftQueueOut(id=opened.id, name=opened.name, drafting_id=drafting.id))
 
 
 @router.post("/draftings/{drafting_id}/cancel")
 def cancel_drafting(
     drafting_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
-) -> DraftingShown:
+) -> DraftingOut:
     """Stop a drafting; what was drafted stays, and resuming goes on from there."""
     drafting = draftings.get_drafting(session, drafting_id)
     cancellation = Cancellation(user, now, body.reason)

@@ -11,8 +11,8 @@ from backend.schemas.queue import JobCancelled
 from backend.schemas.training import (
     LossPoint,
     TrainingProgress,
-    TrainingRunGiven,
-    TrainingRunShown,
+    TrainingRunIn,
+    TrainingRunOut,
 )
 from backend.services import queue
 from backend.services.accounts.access import require_in_project
@@ -26,15 +26,15 @@ from training.results.forgetting import forgetting_lines
 router = APIRouter(tags=["training"])
 
 
-def _show(session: Session, run: TrainingRun) -> TrainingRunShown:
+def _show(session: Session, run: TrainingRun) -> TrainingRunOut:
     job = queue.find_job(session, JobKind.TRAIN, run.id)
     told = [*data_warnings(run.result), *forgetting_lines(run.result)]
     notes = [*training.serving_notes(run), *training.data_notes(session, run), *told]
-    return TrainingRunShown.of(run, job=job, notes=notes)
+    return TrainingRunOut.of(run, job=job, notes=notes)
 
 
 @router.get("/projects/{project_id}/training-runs")
-def list_training_runs(project_id: int, session: SessionDep) -> list[TrainingRunShown]:
+def list_training_runs(project_id: int, session: SessionDep) -> list[TrainingRunOut]:
     """The training runs of a project, newest first."""
     return [_show(session, run) for run in training.list_training_runs(session, project_id)]
 
@@ -42,12 +42,12 @@ def list_training_runs(project_id: int, session: SessionDep) -> list[TrainingRun
 @router.post("/projects/{project_id}/training-runs", status_code=201)
 def start_training(
     project_id: int,
-    body: TrainingRunGiven,
+    body: TrainingRunIn,
     session: SessionDep,
     user: CurrentUser,
     serving: ServingDep,
     once: OnceDep,
-) -> TrainingRunShown:
+) -> TrainingRunOut:
     """Lay down a training and queue it; refused where no success manifest is set."""
     require_in_project(session, project_id, training_set_id=body.training_set_id)
     training.refuse_reporters(body.config)
@@ -67,7 +67,7 @@ def start_training(
 
 
 @router.get("/training-runs/{training_run_id}")
-def show_training_run(training_run_id: int, session: SessionDep) -> TrainingRunShown:
+def show_training_run(training_run_id: int, session: SessionDep) -> TrainingRunOut:
     """One training run."""
     return _show(session, training.get_training_run(session, training_run_id))
 
@@ -75,7 +75,7 @@ def show_training_run(training_run_id: int, session: SessionDep) -> TrainingRunS
 @router.post("/training-runs/{training_run_id}/cancel")
 def cancel_training(
     training_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
-) -> TrainingRunShown:
+) -> TrainingRunOut:
     """Stop a training; its checkpoints stay, and resuming goes on from the last."""
     run = training.get_training_run(session, training_run_id)
     cancellation = Cancellation(user, now, body.reason)

@@ -27,7 +27,7 @@ Examples = Annotated[int, Query(ge=0, le=200, description="So many prompts, the 
 
 def _show(
     session: Session, candidate: ModelVersion, turn: Round | None, rule: str | None, examples: int
-) -> shapes.YieldShown:
+) -> shapes.YieldOut:
     parsed = None if rule is None else parse_fixed_rule(rule)
     return yields.candidate_yield(session, candidate, turn, rule=parsed, examples=examples)
 
@@ -35,7 +35,7 @@ def _show(
 @router.get("/rounds/{round_id}/yield")
 def show_round_yield(
     round_id: int, session: SessionDep, rule: Rule = None, examples: Examples = 0
-) -> shapes.YieldShown:
+) -> shapes.YieldOut:
     """What the candidate of a round made of the round's corrections."""
     row = session.get(Round, round_id)
     if row is None:
@@ -50,7 +50,7 @@ def show_yield(
     of: Annotated[str, Query(max_length=200, description="Candidate, for example v2.")],
     rule: Rule = None,
     examples: Examples = 0,
-) -> shapes.YieldShown:
+) -> shapes.YieldOut:
     """What a candidate made of the corrections of the set that it was trained on."""
     candidate = find_model(session, project_id, of)
     turn = yields.round_of_candidate(session, candidate)
@@ -58,7 +58,7 @@ def show_yield(
 
 
 @router.get("/projects/{project_id}/yield-curve")
-def show_yield_curve(project_id: int, session: SessionDep) -> list[shapes.RoundPointShown]:
+def show_yield_curve(project_id: int, session: SessionDep) -> list[shapes.RoundPointOut]:
     """The yield of each round that has a candidate, oldest first."""
     return yields.yield_curve(session, project_id)
 
@@ -69,7 +69,7 @@ def show_forecast(
     session: SessionDep,
     metric: Annotated[str | None, Query(max_length=200, description="f1, f1@task=intent.")] = None,
     more: Annotated[int, Query(ge=1, le=1_000_000, description="So many more examples.")] = 200,
-) -> shapes.CurveForecastShown:
+) -> shapes.CurveForecastOut:
     """The learning curve of the newest held-out run, and what more examples would bring."""
     return yields.forecast_curve(session, project_id, metric=metric, more=more)
 
@@ -77,7 +77,7 @@ def show_forecast(
 @router.post("/projects/{project_id}/replays", status_code=201)
 def start_replays(
     project_id: int,
-    body: shapes.ReplayGiven,
+    body: shapes.ReplayIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,

@@ -28,11 +28,11 @@ from backend.cli.common import (
     takes,
     working_in_project,
 )
-from backend.cli.output import ForceOption, check_target, whole_file
+from backend.cli.terminal.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
     from backend.services.checks.bench import RightOutputs
-    from evaluators.checks.bench_figures import Bench, BenchReport
+    from evaluators.checks.planting.figures import Bench, BenchReport
 
 COLUMNS = ["kind", "planted in", "recall", "low", "high", "n", "scored worse", "marked", "failed"]
 PLANTED = ["id", "of", "kind", "start", "end", "was", "prediction", "context"]
@@ -94,14 +94,14 @@ def command(options: BenchOptions) -> None:
 def _on_file(options: BenchOptions) -> BenchReport:
     from backend.executors.spread import spreading
     from backend.settings import load_settings
-    from evaluators.checks.bench import build_bench, refuse_asked, run_bench
-    from evaluators.checks.plant import KINDS
+    from evaluators.checks.planting.bench import build_bench, refuse_model_checks, run_bench
+    from evaluators.checks.planting.plant import KINDS
     from evaluators.files.mapping import Notes
     from evaluators.files.predictions import read_samples
     from evaluators.registry import resolve_metrics
 
     metrics = resolve_metrics(_names(options.metrics))
-    refuse_asked([metric.name for metric in metrics])
+    refuse_model_checks([metric.name for metric in metrics])
     path, notes = str(options.predictions), Notes()
     if options.out is not None:
         check_target(options.out, force=options.force, inputs=[path])

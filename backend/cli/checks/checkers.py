@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from backend.services.checks.checkers import Trained
+    from backend.services.checks.checkers.checkers import Trained
     from backend.services.curation.recipes import Recipe
     from backend.settings import Settings
     from backend.tables.projects import Project
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
+class CheckerTrainOptions:
     """What `strop check train` is asked for."""
 
     name: Annotated[str, typer.Argument(help="Name of the checker, for example facts.")]
@@ -66,10 +66,10 @@ class TrainOptions:
     json: JsonOption = False
 
 
-@takes(TrainOptions)
-def train(asked: TrainOptions) -> None:
+@takes(CheckerTrainOptions)
+def train(asked: CheckerTrainOptions) -> None:
     """Train a checker on planted errors and on what experts marked; then measure it."""
-    from backend.cli.waiting import run_jobs
+    from backend.cli.terminal.waiting import run_jobs
 
     with working_in_project(asked.project) as (installation, session, found):
         run_id, job_id, rows = _lay_down(session, found, asked, installation.settings)
@@ -80,12 +80,12 @@ def train(asked: TrainOptions) -> None:
 
 
 def _lay_down(
-    session: Session, project: Project, asked: TrainOptions, settings: Settings
+    session: Session, project: Project, asked: CheckerTrainOptions, settings: Settings
 ) -> tuple[int, int, int]:
     """Training run, its job, and how many sentences it learns."""
     from backend.cli.training import read_config
     from backend.services import queue
-    from backend.services.checks import checkers
+    from backend.services.checks.checkers import checkers
     from backend.services.curation import get_training_set
     from backend.services.training.runs import get_training_run
 
@@ -104,9 +104,9 @@ def _lay_down(
     return run.id, job.id, get_training_set(session, run.training_set_id).n_rows
 
 
-def _recipe(session: Session, project: Project, asked: TrainOptions) -> Recipe:
+def _recipe(session: Session, project: Project, asked: CheckerTrainOptions) -> Recipe:
     """Where right texts come from: what is named, else all that the project has."""
-    from backend.services.curation.recipes import Replay, parse_rule, recipe_from_content
+    from backend.services.curation.recipes import ReplayPart, parse_rule, recipe_from_content
     from backend.services.review.queues import list_queues
     from backend.tables.review import QueueKind
 
@@ -118,7 +118,7 @@ def _recipe(session: Session, project: Project, asked: TrainOptions) -> Recipe:
     name, _, number = (asked.dataset or "").partition("@")
     said: dict[str, Any] = {"queues": queues, "seed": asked.seed}
     if asked.references:
-        said["references"] = Replay().model_dump()
+        said["references"] = ReplayPart().model_dump()
     if name or not queues:
         said["dataset"] = name or _only_dataset(session, project)
         said["dataset_number"] = int(number) if number.isdigit() else None
@@ -145,7 +145,7 @@ def _only_dataset(session: Session, project: Project) -> str:
 
 def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the checkers with what was measured of each."""
-    from backend.services.checks.checkers import list_checkers
+    from backend.services.checks.checkers.checkers import list_checkers
 
     with working_in_project(project) as (_, session, found):
         rows = [_line(one) for one in list_checkers(session, found.id)]
@@ -176,7 +176,7 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """What a checker was taught with, how it is asked, and how good it is on what it never saw."""
-    from backend.services.checks.checkers import find_checker, training_run_of
+    from backend.services.checks.checkers.checkers import find_checker, training_run_of
     from backend.services.curation import get_training_set
 
     with working_in_project(project) as (_, session, found):

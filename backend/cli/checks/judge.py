@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
     from backend.engines.base import Engine
-    from backend.schemas.checks.judges import JudgedPairs, JudgedRate, LicenceShown
+    from backend.schemas.checks.judges import JudgedPairs, JudgedRate, LicenceOut
     from backend.schemas.review.reports import Measured
-    from backend.services.checks.pairs import Pair
+    from backend.services.checks.judges.pairs import Pair
     from backend.settings import Settings
     from backend.tables.checks.judges import Judge
     from backend.tables.models import ModelVersion
@@ -56,7 +56,7 @@ def add(
     json: JsonOption = False,
 ) -> None:
     """Keep a judge: changed content is the next version, the same is the one that stands."""
-    from backend.services.checks.judges import BUILT_IN, add_judge
+    from backend.services.checks.judges.judges import BUILT_IN, add_judge
 
     text = prompt if prompt == BUILT_IN else read_text(Path(prompt))
     read_base_first(project)
@@ -100,8 +100,8 @@ def _record(judge: Judge) -> dict[str, Any]:
 @app.command("list")
 def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """All versions of all judges, and where each stands."""
-    from backend.services.checks.judges import list_judges
-    from backend.services.checks.licences import licences_of
+    from backend.services.checks.judges.judges import list_judges
+    from backend.services.checks.judges.licences import licences_of
 
     with working_in_project(project) as (_, session, found):
         rows = [
@@ -114,15 +114,15 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     print_table(rows, columns=["judge", "kind", "model", "criterion", "licence", "added"])
 
 
-def _standing(licences: Sequence[LicenceShown]) -> str:
+def _standing(licences: Sequence[LicenceOut]) -> str:
     return ", ".join(f"{one.criterion}: {one.state}" for one in licences) or "none"
 
 
 @app.command()
 def show(name: JudgeArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show what a judge is asked, and its licences."""
-    from backend.services.checks.judges import find_judge
-    from backend.services.checks.licences import licences_of
+    from backend.services.checks.judges.judges import find_judge
+    from backend.services.checks.judges.licences import licences_of
 
     with working_in_project(project) as (_, session, found):
         judge = find_judge(session, found.id, name)
@@ -153,7 +153,7 @@ def notes(
 ) -> None:
     """Keep grading notes: what a right answer has to contain, shown to judges as {notes}."""
     from backend.services.accounts.users import find_user
-    from backend.services.checks.notes import add_notes, find_dataset, read_notes
+    from backend.services.checks.judges.notes import add_notes, find_dataset, read_notes
     from evaluators.files.readers import read_table
 
     given = read_notes([one.values for one in read_table(file).records])
@@ -180,8 +180,8 @@ def compare(
 ) -> None:
     """Have a judge compare outputs in both orders; what it said already is not asked again."""
     from backend.db import reading
-    from backend.services.checks.judges import find_judge
-    from backend.services.checks.pairs import judged_pairs, pending_pairs, run_pairs
+    from backend.services.checks.judges.judges import find_judge
+    from backend.services.checks.judges.pairs import judged_pairs, pending_pairs, run_pairs
     from backend.services.models.versions import find_model
     from backend.services.runs.generation import get_run
     from backend.tables.checks.judges import Judge, JudgeKind
@@ -222,8 +222,8 @@ def _ask(
     from backend.db import reading
     from backend.engines import open_engine
     from backend.services.checks.asker import EngineAsker
-    from backend.services.checks.notes import note_reader
-    from backend.services.checks.pairs import judge_pairs, load_pairs, save_verdicts
+    from backend.services.checks.judges.notes import note_reader
+    from backend.services.checks.judges.pairs import judge_pairs, load_pairs, save_verdicts
     from backend.services.models.versions import register_base, served_model, serving_groups
     from backend.tables.models import ModelVersion
 
@@ -264,7 +264,7 @@ def _preflight(
     from backend.engines.base import SamplingParams
     from backend.jobs.preflight import check_and_record
     from backend.services.checks.asker import Questions
-    from backend.services.checks.pairs import judge_pairs, load_pairs
+    from backend.services.checks.judges.pairs import judge_pairs, load_pairs
     from backend.services.models.preflight.report import PROBES, require_passed
 
     some, asked = pairs[:PROBES], Questions()
@@ -340,8 +340,8 @@ def licence(
     json: JsonOption = False,
 ) -> None:
     """Ask for a licence: may the judge stand in for one more person? Exit code 2 when not."""
-    from backend.services.checks.judges import find_judge
-    from backend.services.checks.licences import license_judge, show_licence
+    from backend.services.checks.judges.judges import find_judge
+    from backend.services.checks.judges.licences import license_judge, show_licence
     from backend.services.review.queues import find_queue
     from backend.tables.checks.judges import JudgeKind
 
@@ -357,8 +357,8 @@ def licence(
 def audit(name: JudgeArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Hold later reviews against the licences; what they refute lapses. Exit code 2 then."""
     from backend.errors import InvalidInput
-    from backend.services.checks.judges import find_judge
-    from backend.services.checks.licences import audit_judge
+    from backend.services.checks.judges.judges import find_judge
+    from backend.services.checks.judges.licences import audit_judge
 
     with working_in_project(project) as (_, session, found):
         judge = find_judge(session, found.id, name)
@@ -372,7 +372,7 @@ def audit(name: JudgeArgument, project: ProjectOption = None, json: JsonOption =
     _print_or_dump(shown, json=json)
 
 
-def _print_or_dump(shown: Sequence[LicenceShown], *, json: bool) -> None:
+def _print_or_dump(shown: Sequence[LicenceOut], *, json: bool) -> None:
     if json:
         print_json([one.model_dump() for one in shown])
     else:
@@ -381,7 +381,7 @@ def _print_or_dump(shown: Sequence[LicenceShown], *, json: bool) -> None:
         raise typer.Exit(REFUSED)
 
 
-def _print_licences(licences: Sequence[LicenceShown]) -> None:
+def _print_licences(licences: Sequence[LicenceOut]) -> None:
     rows = [
         {
             "criterion": one.criterion,

@@ -155,7 +155,7 @@ def _headline(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(shown: dict[str, Any]) -> None:
-    from evaluators.checks.relative import is_relative
+    from evaluators.checks.grounding.relative import is_relative
 
     plain = [name for name in shown["features"] if not is_relative(name)]
     beside = " each also less its mean over the other answers" * (

@@ -101,7 +101,7 @@ class FreezeOptions:
     json: JsonOption = False
 
 
-def recipe_asked(asked: FreezeOptions) -> Recipe:
+def recipe_from_options(asked: FreezeOptions) -> Recipe:
     """The recipe that the options of `strop set freeze` make; a flag left out says nothing."""
     values = {key: getattr(asked, _OPTIONS.get(key, key)) for key in _KEYS}
     said = {key: value for key, value in values.items() if value is not False}
@@ -170,7 +170,7 @@ def freeze(asked: FreezeOptions) -> None:
     from backend.services.datasets.health.reports import set_warning
     from backend.services.models.adapter_files import project_artifacts
 
-    recipe = recipe_asked(asked)
+    recipe = recipe_from_options(asked)
     with working_in_project(asked.project) as (installation, session, found):
         frozen = curation.freeze_training_set(
             session,

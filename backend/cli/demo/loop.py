@@ -78,10 +78,10 @@ def command(
 
 
 def _play_demo(
-    installation: Installation, engine: str, model: str, scale: steps.Scale, *, close: bool
+    installation: Installation, engine: str, model: str, scale: steps.DemoScale, *, close: bool
 ) -> None:
     from backend.cli.common import Installation
-    from backend.cli.waiting import worker_for
+    from backend.cli.terminal.waiting import worker_for
 
     started = time.monotonic()
     settings = installation.settings
@@ -108,7 +108,7 @@ def _play_scenario(
     """Play a scenario in a project of its own; with JSON, what it says on the way is on stderr."""
     from backend.cli.common import Installation
     from backend.cli.demo.scenarios import show
-    from backend.cli.waiting import worker_for
+    from backend.cli.terminal.waiting import worker_for
 
     started = time.monotonic()
     with redirect_stdout(sys.stderr) if as_json else nullcontext():

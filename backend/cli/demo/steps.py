@@ -19,7 +19,7 @@ import typer
 from sqlalchemy import select
 
 from backend.cli.common import Installation
-from backend.cli.waiting import run_jobs
+from backend.cli.terminal.waiting import run_jobs
 from backend.errors import NotFound
 from backend.tables.queue import JobState
 
@@ -48,7 +48,7 @@ def import_examples(
         made_with: further options of `python -m training.demo.data`.
         fractions: of the three splits; those of the demo's scale by default.
     """
-    from backend.services.datasets.rows import ColumnMap, rows_from_table
+    from backend.services.datasets.importing.rows import ColumnMap, rows_from_table
     from backend.services.datasets.versions import import_dataset, split_counts
     from evaluators.files.readers import read_table
 
@@ -105,7 +105,7 @@ MAX_TOKENS = 160
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class DemoScale:
     """How much of everything a demo does, by what its base can bear.
 
     Attributes:
@@ -129,7 +129,9 @@ class Scale:
 
 # The base copies first names all or nothing: after 3 epochs it depends on the split whether it
 # does, after 5 it does.
-OWN_BASE = Scale("demo", rows=900, references=300, reviews=300, training={}, again={"epochs": 5})
+OWN_BASE = DemoScale(
+    "demo", rows=900, references=300, reviews=300, training={}, again={"epochs": 5}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Demo:
     installation: Installation
     project_id: int
     engine: str
-    scale: Scale = field(default=OWN_BASE, kw_only=True)
+    scale: DemoScale = field(default=OWN_BASE, kw_only=True)
 
     def run_job(self, kind: str, subject_id: int, **arguments: Any) -> None:
         """Queue a job and wait for it; one that is done costs nothing, one that ended resumes."""

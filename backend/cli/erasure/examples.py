@@ -61,10 +61,12 @@ def erase(
     from backend.db import utc_now
     from backend.services.audit import act_as, actor_of
     from backend.services.erasure.acts import ask_erasure, carry_out
-    from backend.services.erasure.asked import find_wanted, preview
+    from backend.services.erasure.requests import find_examples_to_erase, preview
 
     with working_in_project(project) as (installation, session, found):
-        wanted = find_wanted(session, found.id, what, group=group, copies=not keep_copies)
+        wanted = find_examples_to_erase(
+            session, found.id, what, group=group, copies=not keep_copies
+        )
         seen = preview(session, wanted).as_dict()
     if dry_run or not json:
         show_found(f"{wanted.subject}, before anything is erased", seen, as_json=json)

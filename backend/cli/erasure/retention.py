@@ -28,10 +28,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="How long thi
 @app.command()
 def show(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show for how many days each kind is kept in a project."""
-    from backend.services.erasure.retention import standing_rules
+    from backend.services.erasure.retention import retention_periods
 
     with working_in_project(project) as (_, session, found):
-        rows = [asdict(one) for one in standing_rules(session, found.id)]
+        rows = [asdict(one) for one in retention_periods(session, found.id)]
     if json:
         print_json(rows)
         return

@@ -4,8 +4,8 @@
     strop export sft --in rows.jsonl --out train.jsonl
     strop export ratings --queue q --out ratings.csv
 
-Rows of a plain file have one of the shapes of `backend.services.datasets.shapes`; any kind of file
-that Strop reads. A plain file needs no database.
+Rows of a plain file have one of the shapes of `backend.services.datasets.importing.shapes`; any
+kind of file that Strop reads. A plain file needs no database.
 
 `strop export ratings|votes|label-studio|argilla --queue Q`: a review queue as a file.
 
@@ -38,7 +38,13 @@ from backend.cli.common import (
     print_notes,
     takes,
 )
-from backend.cli.output import ForceOption, check_target, put_in_place, said_ending, whole_file
+from backend.cli.terminal.output import (
+    ForceOption,
+    check_target,
+    put_in_place,
+    said_ending,
+    whole_file,
+)
 
 if TYPE_CHECKING:
     from backend.services.curation.formats import TrainingRow

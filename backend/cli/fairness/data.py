@@ -16,7 +16,7 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from backend.schemas.fairness import MentionReportShown
+    from backend.schemas.fairness import MentionReportOut
 
 MENTIONS = ["kind", "group", "rows", "share", "low", "high", "of", "words"]
 SKEWS = ["kind", "group", "outcome", "odds ratio", "low", "high", "with", "others", "pmi", "q"]
@@ -49,7 +49,7 @@ def command(
     raise typer.Exit(2 if any(skew.found for skew in report.skews) else 0)
 
 
-def _print(report: MentionReportShown) -> None:
+def _print(report: MentionReportOut) -> None:
     typer.echo(f"{report.name}: {report.n} rows in {report.groups} groups, {report.unread} unread")
     rows: list[dict[str, Any]] = [
         {

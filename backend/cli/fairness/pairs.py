@@ -27,7 +27,7 @@ from backend.cli.common import (
 from backend.cli.fairness.parity import names
 
 if TYPE_CHECKING:
-    from backend.schemas.fairness import ContrastShown, CounterfactualReportShown
+    from backend.schemas.fairness import ContrastOut, CounterfactualReportOut
 
 PLURALS = {"names": "name", "genders": "gender", "ages": "age", "places": "place"}
 COLUMNS = [
@@ -148,7 +148,7 @@ def show_test(
     raise typer.Exit(2 if moved else 0)
 
 
-def _print(report: CounterfactualReportShown) -> None:
+def _print(report: CounterfactualReportOut) -> None:
     rows = [_row(one) for one in report.contrasts]
     print_table(rows, columns=COLUMNS, title=f"{shown_text(report.model)}, run {report.run_id}")
     for one in report.contrasts:
@@ -169,7 +169,7 @@ def _print(report: CounterfactualReportShown) -> None:
         typer.echo(f"    exchanged: {shown_text(shown.swapped)[:160]}")
 
 
-def _row(one: ContrastShown) -> dict[str, Any]:
+def _row(one: ContrastOut) -> dict[str, Any]:
     return {
         "kind": one.kind,
         "measure": one.measure,

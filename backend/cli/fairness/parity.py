@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.schemas.fairness import (
-        GapShown,
-        GroupFigureShown,
-        OddsShown,
-        ParityReportShown,
-        ParityShown,
+        GapOut,
+        GroupFigureOut,
+        OddsOut,
+        ParityOut,
+        ParityReportOut,
     )
     from backend.services.fairness.parity import ParityPlan
 
@@ -107,7 +107,7 @@ def _is_of_project(subject: str) -> bool:
     return (is_number or subject.startswith("queue:")) and not Path(subject).exists()
 
 
-def _of_project(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown]:
+def _of_project(options: ParityOptions, plan: ParityPlan) -> list[ParityReportOut]:
     from backend.services.fairness.parity import queue_parity
     from backend.services.review import find_queue
 
@@ -120,7 +120,7 @@ def _of_project(options: ParityOptions, plan: ParityPlan) -> list[ParityReportSh
 
 def _of_run(
     session: Session, project_id: int, run_id: int, options: ParityOptions, plan: ParityPlan
-) -> list[ParityReportShown]:
+) -> list[ParityReportOut]:
     from backend.errors import CannotCompute
     from backend.services.fairness.parity import run_parity
     from backend.services.models.versions import find_model
@@ -139,8 +139,8 @@ def _of_run(
     return [r for i in chosen for r in run_parity(session, scored[-1].id, plan, model_id=i)]
 
 
-def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown]:
-    from backend.schemas.fairness import ParityReportShown
+def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportOut]:
+    from backend.schemas.fairness import ParityReportOut
     from backend.services.fairness.parity import (
         compare,
         group_columns,
@@ -166,14 +166,14 @@ def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown
         ScoredMeasure(metric, scores[metric.name], groups, options.seed) for metric in metrics
     ]
     found = compare(measures, keys, plan, seed=options.seed)
-    odds: list[OddsShown] = []
+    odds: list[OddsOut] = []
     if plan.rates:
         rated = label_measures(
             paired_labels(scores.values()), groups, labels=plan.labels, seed=options.seed
         )
         more, odds = rates_and_odds(rated, keys, plan, seed=options.seed)
         found += more
-    report = ParityReportShown(
+    report = ParityReportOut(
         model_version_id=None,
         model="",
         of=str(options.subject),
@@ -184,7 +184,7 @@ def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportShown
     return [report]
 
 
-def _exit_code(reports: Sequence[ParityReportShown]) -> int:
+def _exit_code(reports: Sequence[ParityReportOut]) -> int:
     from evaluators.fairness.parity import APART, BEYOND, UNTOLD
 
     said = {one.said for report in reports for one in report.parities}
@@ -194,7 +194,7 @@ def _exit_code(reports: Sequence[ParityReportShown]) -> int:
     return 3 if margin and {UNTOLD, APART} & said else 0
 
 
-def _print(report: ParityReportShown) -> None:
+def _print(report: ParityReportOut) -> None:
     whose = "ratings by people" if report.by == "human" else "scores"
     simulated = f", of {report.n_simulated} outputs simulated" if report.n_simulated else ""
     typer.echo(f"{shown_text(report.model)} {report.of}: {whose}{simulated}".strip())
@@ -211,12 +211,12 @@ def _print(report: ParityReportShown) -> None:
         typer.echo(f"equalised odds of {odds.label!r} by {odds.key}: {value}{bounds}, n={odds.n}")
 
 
-def _group_row(group: GroupFigureShown) -> dict[str, Any]:
+def _group_row(group: GroupFigureOut) -> dict[str, Any]:
     row = group.model_dump()
     return {**row, "note": group.error or group.note}
 
 
-def _gap_row(gap: GapShown) -> dict[str, Any]:
+def _gap_row(gap: GapOut) -> dict[str, Any]:
     said = gap.said + (f": {gap.note}" if gap.note else "")
     return {
         "group": gap.group,
@@ -229,7 +229,7 @@ def _gap_row(gap: GapShown) -> dict[str, Any]:
     }
 
 
-def sentence(one: ParityShown) -> str:
+def sentence(one: ParityOut) -> str:
     """The largest gap, what its bounds allow to say, and for whom nothing can be said."""
     if one.largest is None or one.between is None:
         return f"no two groups have a figure ({one.note}): it cannot be told"

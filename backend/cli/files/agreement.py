@@ -24,13 +24,13 @@ from backend.cli.common import (
     print_notes,
     print_table,
 )
-from backend.cli.output import ForceOption, check_target
+from backend.cli.terminal.output import ForceOption, check_target
 
 if TYPE_CHECKING:
     from evaluators.files.mapping import Notes
     from evaluators.files.people import CriterionRating
-    from evaluators.statistics.agreement import Drawing, Weights
-    from evaluators.statistics.ratings import Rating, Scale
+    from evaluators.statistics.agreement.coefficients import Drawing, KappaWeights
+    from evaluators.statistics.agreement.ratings import ItemRating, Scale
 
 POOLED = "all"
 ANY_RATERS = [
@@ -81,14 +81,14 @@ def command(
     """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""
     from evaluators.files.mapping import Notes
     from evaluators.files.people import read_ratings
-    from evaluators.statistics.agreement import Drawing, Weights
-    from evaluators.statistics.ratings import Scale
+    from evaluators.statistics.agreement.coefficients import Drawing, KappaWeights
+    from evaluators.statistics.agreement.ratings import Scale
 
     if html is not None:
         check_target(html, force=force, inputs=[ratings])
     recipe = _Recipe(
         _one_of(Scale, scale, "scale"),
-        None if weights is None else _one_of(Weights, weights, "weighting"),
+        None if weights is None else _one_of(KappaWeights, weights, "weighting"),
         _allowed(values),
         Drawing(seed, resamples, level),
     )
@@ -119,7 +119,7 @@ def _report_on(rows: Sequence[CriterionRating], recipe: _Recipe) -> dict[str, li
 
 class _Recipe(NamedTuple):
     scale: Scale
-    weights: Weights | None
+    weights: KappaWeights | None
     allowed: Sequence[float | str] | None
     drawing: Drawing
 
@@ -175,7 +175,7 @@ def _allowed(values: str | None) -> list[float | str] | None:
         return list(parts)
 
 
-def _by_criterion(rows: Sequence[CriterionRating]) -> dict[str, list[Rating]]:
+def _by_criterion(rows: Sequence[CriterionRating]) -> dict[str, list[ItemRating]]:
     """Ratings of each criterion, and of all together where there are several."""
     criteria = list(dict.fromkeys(row.criterion for row in rows))
     if len(criteria) == 1:
@@ -185,7 +185,7 @@ def _by_criterion(rows: Sequence[CriterionRating]) -> dict[str, list[Rating]]:
     return {**found, **({POOLED: _pooled(rows)} if len(kinds) == 1 else {})}
 
 
-def _pooled(rows: Sequence[CriterionRating]) -> list[Rating]:
+def _pooled(rows: Sequence[CriterionRating]) -> list[ItemRating]:
     """All criteria as one; what is said of one item under several is not independent."""
     from dataclasses import replace
 
@@ -199,9 +199,9 @@ def _pooled(rows: Sequence[CriterionRating]) -> list[Rating]:
     ]
 
 
-def _describe(ratings: Sequence[Rating], recipe: _Recipe) -> dict[str, list[dict[str, Any]]]:
-    from evaluators.statistics.raters import pairwise_table, rater_table
-    from evaluators.statistics.ratings import tabulate
+def _describe(ratings: Sequence[ItemRating], recipe: _Recipe) -> dict[str, list[dict[str, Any]]]:
+    from evaluators.statistics.agreement.raters import pairwise_table, rater_table
+    from evaluators.statistics.agreement.ratings import tabulate
 
     table = tabulate(ratings, categories=recipe.allowed)
     names = [*ANY_RATERS, *(TWO_RATERS if len(table.raters) == 2 else [])]
@@ -215,20 +215,20 @@ def _describe(ratings: Sequence[Rating], recipe: _Recipe) -> dict[str, list[dict
 
 
 def _coefficient(name: str, table: Any, recipe: _Recipe) -> dict[str, Any]:
-    from evaluators.errors import CannotCompute
-    from evaluators.statistics.agreement import agreement
+    from evaluators.errors import UndefinedFigure
+    from evaluators.statistics.agreement.coefficients import agreement
 
     try:
         return agreement(
             name, table, scale=recipe.scale, weights=recipe.weights, drawing=recipe.drawing
         ).as_dict()
-    except CannotCompute as error:
+    except UndefinedFigure as error:
         return {"metric": name, "error": str(error)}
 
 
-def _infer(ratings: Sequence[Rating]) -> list[dict[str, Any]]:
+def _infer(ratings: Sequence[ItemRating]) -> list[dict[str, Any]]:
     """One row per class, then one per item: what Dawid and Skene's model makes of the ratings."""
-    from evaluators.statistics.dawid_skene import dawid_skene
+    from evaluators.statistics.agreement.dawid_skene import dawid_skene
 
     found = dawid_skene(ratings)
     classes = [

@@ -27,10 +27,10 @@ from backend.cli.common import (
     print_notes,
     print_table,
 )
-from backend.cli.output import ForceOption, check_target, whole_file
+from backend.cli.terminal.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
-    from evaluators.checks.risk import Fitted
+    from evaluators.checks.risk.risk import Fitted
     from evaluators.files.labelling import LabelledRows
 
 TRIAGE_COLUMNS = ["share", "labels", "n", "n_skipped", "errors", "upper", "note"]
@@ -61,8 +61,8 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
 ) -> None:
     """Fit and check a risk; say what may skip review."""
-    from evaluators.checks.risk import fit_risk
-    from evaluators.checks.triage import check_shares, triage
+    from evaluators.checks.risk.risk import fit_risk
+    from evaluators.checks.risk.triage import check_shares, triage
     from evaluators.files.labelling import join_labels
     from evaluators.files.mapping import Notes
 
@@ -96,7 +96,7 @@ def command(
 
 
 def _report(rows: LabelledRows, fitted: Fitted, seed: int) -> dict[str, Any]:
-    from evaluators.checks.risk_report import reliability_curve
+    from evaluators.checks.risk.report import reliability_curve
 
     curve = reliability_curve(fitted.held_out, rows.labels, rows.groups)
     return {
@@ -110,7 +110,7 @@ def _report(rows: LabelledRows, fitted: Fitted, seed: int) -> dict[str, Any]:
 
 
 def _kinds(model: str) -> tuple[str, ...]:
-    from evaluators.checks.risk_kinds import MODELS
+    from evaluators.checks.risk.kinds import MODELS
 
     return tuple(MODELS) if model == "best" else (model,)
 
@@ -127,7 +127,7 @@ def _say_answers(rows: LabelledRows, *, asked: bool) -> str:
 
 
 def _figures(rows: LabelledRows, held_out: Any, seed: int) -> list[dict[str, Any]]:
-    from evaluators.checks.risk_report import naive_risks, risk_figures
+    from evaluators.checks.risk.report import naive_risks, risk_figures
 
     overlap = [row.get("source_rouge") for row in rows.features]
     naive = naive_risks(rows.labels, rows.groups, overlap, seed=seed)
@@ -153,8 +153,8 @@ def _write_html(path: Path, report: dict[str, Any], *, force: bool) -> None:
 
 
 def _print(report: dict[str, Any]) -> None:
-    from evaluators.checks.relative import is_relative
-    from evaluators.checks.triage import count_words
+    from evaluators.checks.grounding.relative import is_relative
+    from evaluators.checks.risk.triage import count_words
 
     plain = [name for name in report["features"] if not is_relative(name)]
     title = f"Held out, {report['model']} on {', '.join(plain)}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from backend.cli.common import column_names, print_json, print_notes, print_table
-from backend.cli.output import check_target
+from backend.cli.terminal.output import check_target
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric

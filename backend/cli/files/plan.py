@@ -20,7 +20,7 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from evaluators.statistics.planning import Plan
+    from evaluators.statistics.planning import RatingPlan
 
 
 def command(
@@ -62,7 +62,7 @@ def command(
         _print(found)
 
 
-def _print(plan: Plan) -> None:
+def _print(plan: RatingPlan) -> None:
     count = "more than can be planned for" if plan.n is None else str(plan.n)
     upper = "open" if plan.high is None else str(plan.high)
     typer.echo(f"{plan.goal}: {count} items in all (from {plan.low} to {upper}); {plan.note}")

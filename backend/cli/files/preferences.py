@@ -21,7 +21,7 @@ from backend.cli.common import (
     print_notes,
     print_table,
 )
-from backend.cli.output import ForceOption, check_target
+from backend.cli.terminal.output import ForceOption, check_target
 
 if TYPE_CHECKING:
     from evaluators.statistics.votes import Vote
@@ -46,7 +46,7 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Win rates (a tie is half a win), Bradley-Terry strengths, and agreement with a judge."""
-    from evaluators.errors import CannotCompute
+    from evaluators.errors import UndefinedFigure
     from evaluators.files.mapping import Notes
     from evaluators.files.people import read_votes
     from evaluators.statistics.votes import judge_agreement, win_rates
@@ -58,7 +58,7 @@ def command(
     print_notes(notes)
     people = [vote for vote in rows if vote.rater != judge] if judge else rows
     if not people:
-        raise CannotCompute(
+        raise UndefinedFigure(
             f"Every vote is of {judge!r}: there are none of people to set it against.",
             hint="Add votes of people, or leave out --judge.",
         )
@@ -80,12 +80,12 @@ def command(
 
 
 def _strengths(votes: Sequence[Vote], *, side: bool, length: bool, level: float) -> dict[str, Any]:
-    from evaluators.errors import CannotCompute
+    from evaluators.errors import UndefinedFigure
     from evaluators.statistics.preference import bradley_terry
 
     try:
         return asdict(bradley_terry(votes, side=side, length=length, level=level))
-    except CannotCompute as error:
+    except UndefinedFigure as error:
         return {"error": str(error)}
 
 

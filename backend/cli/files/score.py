@@ -23,11 +23,11 @@ from backend.cli.common import (
     print_notes,
     print_table,
 )
-from backend.cli.output import ForceOption, check_target, said_ending, whole_file
+from backend.cli.terminal.output import ForceOption, check_target, said_ending, whole_file
 
 if TYPE_CHECKING:
-    from evaluators.checks.relative import Answered
-    from evaluators.checks.risk import RiskModel
+    from evaluators.checks.grounding.relative import AnswerKey
+    from evaluators.checks.risk.risk import RiskModel
     from evaluators.columns import ScoreColumn
     from evaluators.metric import Metric
     from evaluators.types import Figure, Sample, Score
@@ -131,13 +131,13 @@ def _aggregate(
 
 
 def _with_others(samples: list[Sample]) -> list[Sample]:
-    from evaluators.checks.others import with_others
+    from evaluators.checks.grounding.others import with_others
 
     return with_others(samples)
 
 
 def _read_risk(path: Path) -> RiskModel:
-    from evaluators.checks.risk import RiskModel
+    from evaluators.checks.risk.risk import RiskModel
     from evaluators.errors import InvalidValues
 
     try:
@@ -155,15 +155,15 @@ def _read_risk(path: Path) -> RiskModel:
 
 def _names(metrics: str | None, model: RiskModel | None) -> list[str]:
     """The metrics asked for, and those that the risk is made of."""
-    from evaluators.checks.risk_scores import checks_of
+    from evaluators.checks.risk.scores import checks_of
 
     asked = "rouge" if metrics is None and model is None else metrics or ""
     names = [name.strip() for name in asked.split(",") if name.strip()]
     return [*names, *(checks_of(model.features) if model else [])]
 
 
-def _answers(samples: Sequence[Sample]) -> list[Answered]:
-    from evaluators.checks.relative import answered
+def _answers(samples: Sequence[Sample]) -> list[AnswerKey]:
+    from evaluators.checks.grounding.relative import answered
 
     return [answered(sample) for sample in samples]
 
@@ -173,10 +173,10 @@ def _add_risk(
     scores: dict[str, ScoreColumn],
     model: RiskModel,
     groups: Sequence[str | None],
-    answers: Sequence[Answered],
+    answers: Sequence[AnswerKey],
 ) -> list[Metric]:
     """Put the risk of each output beside the scores that it is made of; returns all metrics."""
-    from evaluators.checks.risk_scores import checks_of, risk_metric, score_risk
+    from evaluators.checks.risk.scores import checks_of, risk_metric, score_risk
     from evaluators.columns import ScoreColumn, pack_scores
 
     names = checks_of(model.features)
@@ -189,9 +189,9 @@ def _add_risk(
 
 
 def _cannot_compute() -> type[Exception]:
-    from evaluators.errors import CannotCompute
+    from evaluators.errors import UndefinedFigure
 
-    return CannotCompute
+    return UndefinedFigure
 
 
 def _score(
@@ -224,7 +224,7 @@ def _named(sample: Sample) -> dict[str, str]:
 
     So that the scores alone say which outputs answer one source (`strop calibrate`).
     """
-    from evaluators.checks.relative import answered
+    from evaluators.checks.grounding.relative import answered
 
     source, output = answered(sample)
     said = {"id": sample.id, "group": sample.group, "source": source, "output": output}

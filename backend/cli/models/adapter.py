@@ -264,7 +264,7 @@ def _probes(
     session: Session, project_id: int, dataset: str, model: ModelVersion, settings: Settings
 ) -> list[list[dict[str, str]]]:
     """Examples of a dataset as this candidate is asked them."""
-    from backend.services.datasets.shots import render_all
+    from backend.services.datasets.prompts.shots import render_all
     from backend.services.datasets.versions import get_dataset_version, list_examples
     from backend.services.models.adapter_files import project_artifacts
     from backend.services.models.preflight.report import PROBES

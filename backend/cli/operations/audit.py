@@ -26,10 +26,10 @@ from backend.cli.common import (
     print_table,
     takes,
 )
-from backend.cli.output import ForceOption, check_target, whole_file
+from backend.cli.terminal.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
-    from backend.schemas.audit import AuditEntryShown
+    from backend.schemas.audit import AuditEntryOut
     from backend.services.audit.chain import Head
     from backend.services.audit.listing import AuditFilter
 
@@ -76,13 +76,13 @@ def list_(asked: ListOptions) -> None:
         print_table([_row(row) for row in rows], columns=["at (UTC)", "who", "did what", "project"])
 
 
-def _entries(installation: Installation, asked: ListOptions) -> list[AuditEntryShown]:
+def _entries(installation: Installation, asked: ListOptions) -> list[AuditEntryOut]:
     from backend.db import reading
     from backend.services.audit.listing import list_entries, show_entries
     from backend.services.pages import PageAsk
     from backend.services.projects import get_project
 
-    found: list[AuditEntryShown] = []
+    found: list[AuditEntryOut] = []
     cursor = None
     with reading(installation.sessions) as session:
         of = None if asked.project is None else get_project(session, asked.project).id
@@ -114,7 +114,7 @@ def _utc(at: datetime | None) -> datetime | None:
     return None if at is None else at.replace(tzinfo=UTC)
 
 
-def _row(entry: AuditEntryShown) -> dict[str, Any]:
+def _row(entry: AuditEntryOut) -> dict[str, Any]:
     return {
         "at (UTC)": f"{entry.at:%Y-%m-%d %H:%M:%S}",
         "who": entry.who,

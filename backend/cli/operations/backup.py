@@ -124,7 +124,7 @@ def write_archive(
     from backend.services.audit.heads import FILE as HEADS
 
     home, artifacts = home.resolve(), artifacts.resolve()
-    found = _Found(roots=(home, artifacts))
+    found = _BackupFiles(roots=(home, artifacts))
     with tempfile.TemporaryDirectory() as folder, _open_archive(target, passphrase) as archive:
         copy, heads = Path(folder) / DATABASE, Path(folder) / HEADS
         with contextlib.suppress(FileNotFoundError):  # noted heads are never ahead of the copy
@@ -143,7 +143,7 @@ def write_archive(
 
 
 @dataclass
-class _Found:
+class _BackupFiles:
     """The files below folders of an installation, links followed as far as they stay inside."""
 
     roots: tuple[Path, ...]
@@ -179,7 +179,7 @@ class _Found:
 
 
 def _add_file(
-    archive: tarfile.TarFile, name: str, path: Path, digests: dict[str, str], found: _Found
+    archive: tarfile.TarFile, name: str, path: Path, digests: dict[str, str], found: _BackupFiles
 ) -> None:
     try:
         stream = path.open("rb")

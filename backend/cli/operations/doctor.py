@@ -23,7 +23,7 @@ FRESH_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One thing looked at. `state` is ok, note (nothing to mend) or problem."""
 
     what: str
@@ -61,26 +61,26 @@ def command(
     raise typer.Exit(2 if any(finding.state == "problem" for finding in findings) else 0)
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[DoctorFinding]:
     found = []
     for name in PACKAGES:
         try:
-            found.append(Finding(name, "ok", metadata.version(name)))
+            found.append(DoctorFinding(name, "ok", metadata.version(name)))
         except metadata.PackageNotFoundError:
-            found.append(Finding(name, "problem", "not installed; run: make venv"))
+            found.append(DoctorFinding(name, "problem", "not installed; run: make venv"))
     return found
 
 
-def _vllm_package() -> Finding:
+def _vllm_package() -> DoctorFinding:
     for name in VLLM_PACKAGES:
         try:
-            return Finding("vllm", "ok", f"{name} {metadata.version(name)}")
+            return DoctorFinding("vllm", "ok", f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             continue
-    return Finding("vllm", "note", "not installed here; run: make vllm, or point at a server")
+    return DoctorFinding("vllm", "note", "not installed here; run: make vllm, or point at a server")
 
 
-def _vllm_server(settings: Settings) -> Finding:
+def _vllm_server(settings: Settings) -> DoctorFinding:
     import httpx
 
     answers = []
@@ -90,21 +90,21 @@ def _vllm_server(settings: Settings) -> Finding:
             answers.append(f"{url} serves {', '.join(model['id'] for model in models)}")
         except (httpx.HTTPError, KeyError, ValueError) as error:
             answers.append(f"{url}: {type(error).__name__}")
-            return Finding("vllm server", "note", "; ".join(answers))
-    return Finding("vllm server", "ok", "; ".join(answers))
+            return DoctorFinding("vllm server", "note", "; ".join(answers))
+    return DoctorFinding("vllm server", "ok", "; ".join(answers))
 
 
-def _openai_servers(settings: Settings) -> list[Finding]:
+def _openai_servers(settings: Settings) -> list[DoctorFinding]:
     """Whether the servers of models served elsewhere answer to their key; texts are not sent."""
     from backend.errors import StropError
 
     try:
         return [_openai_server(url, key) for url, key in settings.openai_servers.items()]
     except StropError as error:
-        return [Finding("openai server", "problem", str(error))]
+        return [DoctorFinding("openai server", "problem", str(error))]
 
 
-def _openai_server(url: str, key: str | None) -> Finding:
+def _openai_server(url: str, key: str | None) -> DoctorFinding:
     import httpx
 
     from backend.engines.openai.server import address_of
@@ -114,22 +114,24 @@ def _openai_server(url: str, key: str | None) -> Finding:
     try:
         reply = httpx.get(at, headers=headers, timeout=3, trust_env=False)
     except httpx.HTTPError as error:
-        return Finding("openai server", "note", f"{url}: {type(error).__name__}")
+        return DoctorFinding("openai server", "note", f"{url}: {type(error).__name__}")
     said = f"{url}: {reply.status_code} {reply.reason_phrase} to /models"
-    return Finding("openai server", "ok" if reply.status_code == httpx.codes.OK else "note", said)
+    return DoctorFinding(
+        "openai server", "ok" if reply.status_code == httpx.codes.OK else "note", said
+    )
 
 
-def _database(settings: Settings, *, verify: bool, heads: Sequence[str]) -> list[Finding]:
+def _database(settings: Settings, *, verify: bool, heads: Sequence[str]) -> list[DoctorFinding]:
     from backend.cli.common import open_installation
     from backend.errors import Conflict, NotFound
 
     try:
         installation = open_installation(home=settings.home)
     except (NotFound, Conflict) as error:
-        return [Finding("database", "problem", str(error))]
+        return [DoctorFinding("database", "problem", str(error))]
     with installation.sessions() as session:
         found = [
-            Finding("database", "ok", session.connection().engine.url.render_as_string()),
+            DoctorFinding("database", "ok", session.connection().engine.url.render_as_string()),
             *_workers(session),
             *_models(session),
             *_erasures(session),
@@ -138,47 +140,49 @@ def _database(settings: Settings, *, verify: bool, heads: Sequence[str]) -> list
     return [*found, *(_audit(installation, heads) if verify else [])]
 
 
-def _audit(installation: Installation, heads: Sequence[str]) -> list[Finding]:
+def _audit(installation: Installation, heads: Sequence[str]) -> list[DoctorFinding]:
     """Seal what waits, walk along the whole chain, and hold it against every head that was kept."""
     from backend.db import reading, utc_now
     from backend.services.accounts.sealing import open_seal
     from backend.services.audit.chain import check, check_head
-    from backend.services.audit.heads import check_noted, parse_head, seal_and_note
+    from backend.services.audit.heads import check_heads, parse_head, seal_and_note
 
     kept = [parse_head(head) for head in heads]
     settings, seal = installation.settings, open_seal(installation.settings)
     with reading(installation.sessions) as session:  # before a new head is noted
-        wrong = list(check_noted(session, settings.home, seal))
+        wrong = list(check_heads(session, settings.home, seal))
     seal_and_note(installation.sessions, settings.home, seal, now=utc_now())
     with reading(installation.sessions) as session:
         found = check(session)
         by_hand = [check_head(session, head, noted="the head that was given") for head in kept]
     wrong += [*found.findings, *(finding for finding in by_hand if finding is not None)]
-    told = [Finding("audit log", "problem", finding.what) for finding in wrong]
+    told = [DoctorFinding("audit log", "problem", finding.what) for finding in wrong]
     said = f"{found.head.seq} entries; the chain holds; head {found.head}"
-    return told or [Finding("audit log", "ok", said)]
+    return told or [DoctorFinding("audit log", "ok", said)]
 
 
-def _records(session: Session) -> list[Finding]:
+def _records(session: Session) -> list[DoctorFinding]:
     from backend.services.verification import verify_records
 
     verified = list(verify_records(session))
     changed = [
-        Finding(record.what, "problem", "changed since it was frozen")
+        DoctorFinding(record.what, "problem", "changed since it was frozen")
         for record in verified
         if not record.same
     ]
     erased = [
-        Finding(record.what, "note", f"{record.erased} rows were erased, the others are unchanged")
+        DoctorFinding(
+            record.what, "note", f"{record.erased} rows were erased, the others are unchanged"
+        )
         for record in verified
         if record.same and record.erased
     ]
     n = len(verified) - len(changed)
     said = f"{n} of {len(verified)} are what they were"
-    return [*changed, *erased, Finding("frozen records", "ok", said)]
+    return [*changed, *erased, DoctorFinding("frozen records", "ok", said)]
 
 
-def _erasures(session: Session) -> list[Finding]:
+def _erasures(session: Session) -> list[DoctorFinding]:
     """Erasures that are not through: a worker, or a person, has to go on with them."""
     from backend.services.erasure.acts import list_erasures
     from backend.tables.erasure import ErasureState
@@ -187,10 +191,12 @@ def _erasures(session: Session) -> list[Finding]:
     if not waiting:
         return []
     told = ", ".join(str(one.id) for one in waiting)
-    return [Finding("erasures", "problem", f"{told} not through; go on: strop erasure resume")]
+    return [
+        DoctorFinding("erasures", "problem", f"{told} not through; go on: strop erasure resume")
+    ]
 
 
-def _workers(session: Session) -> list[Finding]:
+def _workers(session: Session) -> list[DoctorFinding]:
     from sqlalchemy import select
 
     from backend.db import utc_now
@@ -202,11 +208,11 @@ def _workers(session: Session) -> list[Finding]:
     }
     fresh = [name for name, age in ages.items() if age < FRESH_SECONDS]
     if fresh:
-        return [Finding("workers", "ok", ", ".join(fresh))]
-    return [Finding("workers", "note", "none is running; strop up and strop run start one")]
+        return [DoctorFinding("workers", "ok", ", ".join(fresh))]
+    return [DoctorFinding("workers", "note", "none is running; strop up and strop run start one")]
 
 
-def _models(session: Session) -> list[Finding]:
+def _models(session: Session) -> list[DoctorFinding]:
     """Recompute the digest of every registered model that has files here."""
     from pathlib import Path
 
@@ -220,7 +226,9 @@ def _models(session: Session) -> list[Finding]:
     bare = select(ModelVersion).where(ModelVersion.bare_id.is_(None))
     for model in session.scalars(bare.order_by(ModelVersion.id)):
         if model.kind != ModelKind.WEIGHTS:
-            found.append(Finding(model.label, "note", "no weights here that could be checked"))
+            found.append(
+                DoctorFinding(model.label, "note", "no weights here that could be checked")
+            )
             continue
         try:
             if model.adapter_path is None:
@@ -228,8 +236,8 @@ def _models(session: Session) -> list[Finding]:
             else:
                 same = adapter_sha256(Path(model.adapter_path)) == model.adapter_sha256
         except TrainingError as error:
-            found.append(Finding(model.label, "problem", str(error)))
+            found.append(DoctorFinding(model.label, "problem", str(error)))
             continue
         detail = "files are what was registered" if same else "files changed since registration"
-        found.append(Finding(model.label, "ok" if same else "problem", detail))
+        found.append(DoctorFinding(model.label, "ok" if same else "problem", detail))
     return found

@@ -118,7 +118,7 @@ def _queue(
     whether it was opened."""
     from backend.errors import NotFound
     from backend.services.exchange.rated_queues import add_raters, open_for
-    from backend.services.review.opening.checks import rubric_asked
+    from backend.services.review.opening.checks import requested_rubric
     from backend.services.review.queues import find_queue
     from backend.tables.review import QueueKind
 
@@ -129,7 +129,7 @@ def _queue(
     except NotFound:
         if asked.run is None:
             raise
-    rubric = asked.rubric and rubric_asked(session, project.id, asked.rubric, QueueKind.SINGLE)
+    rubric = asked.rubric and requested_rubric(session, project.id, asked.rubric, QueueKind.SINGLE)
     opened = open_for(
         session,
         project.id,

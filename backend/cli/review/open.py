@@ -252,14 +252,14 @@ def _routing(
 ) -> Routing | None:
     """The certificate by which outputs skip review, where that is asked for."""
     from backend.errors import InvalidInput
-    from backend.services.checks.triage import SkipAsked, certify, parse_skip_below
+    from backend.services.checks.triage import SkipRequest, certify, parse_skip_below
 
     if asked.skip_below is None:
         return None
     if asked.pair is not None:
         raise InvalidInput("Only queues of single outputs can be routed by risk.")
     epsilon, delta = parse_skip_below(asked.skip_below)
-    skip = SkipAsked(epsilon, delta, asked.audit, asked.risk_metric, asked.wrong_when)
+    skip = SkipRequest(epsilon, delta, asked.audit, asked.risk_metric, asked.wrong_when)
     return certify(session, project_id, skip, run_id=asked.run, model_ids=model_ids, rubric=rubric)
 
 
@@ -268,11 +268,11 @@ def _rubric(session: Session, project_id: int, named: str | None, kind: str) -> 
     from pathlib import Path
 
     from backend.rubrics import find_rubric, library_names
-    from backend.services.review.opening.checks import rubric_asked
+    from backend.services.review.opening.checks import requested_rubric
 
     if named is not None and named not in library_names() and Path(named).is_file():
         return find_rubric(named)
-    return rubric_asked(session, project_id, named, kind)
+    return requested_rubric(session, project_id, named, kind)
 
 
 def _show(shown: dict[str, Any], json: bool) -> None:

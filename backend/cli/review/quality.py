@@ -107,7 +107,7 @@ def marks(queue: QueueArgument, project: ProjectOption = None, json: JsonOption 
 
 def standing_rows(session: Session, queue_id: int) -> dict[str, dict[str, Any]]:
     """How reviewers stand on known answers, by pseudonym: columns for `strop review status`."""
-    from backend.services.review.quality.pauses import gold_standing
+    from backend.services.review.quality.pauses import gold_progress
 
     return {
         one.pseudonym: {
@@ -119,7 +119,7 @@ def standing_rows(session: Session, queue_id: int) -> dict[str, dict[str, Any]]:
             "contested": one.n_contested or "",
             "paused": one.pause_reason or "",
         }
-        for one in gold_standing(session, queue_id)
+        for one in gold_progress(session, queue_id)
     }
 
 

@@ -14,7 +14,7 @@ from backend.cli.common import (
     print_table,
     working_in_project,
 )
-from backend.cli.output import ForceOption, whole_file
+from backend.cli.terminal.output import ForceOption, whole_file
 
 if TYPE_CHECKING:
     from backend.rubrics import Rubric

@@ -15,7 +15,7 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from backend.schemas.checks.triage import RoutingShown
+    from backend.schemas.checks.triage import RoutingOut
 
 PATH_COLUMNS = ["audited", "wrong", "at least"]
 
@@ -47,7 +47,7 @@ def skipped(
         raise typer.Exit(2)
 
 
-def _show(shown: RoutingShown) -> None:
+def _show(shown: RoutingOut) -> None:
     typer.echo(
         f"{shown.queue}: {shown.n_skipped} skipped by {shown.metric}, {shown.n_audited} of them "
         f"audited, {shown.n_looked} looked at, {shown.errors} wrong."

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from backend.cli.output import whole_file
+from backend.cli.terminal.output import whole_file
 
 TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 BLUE, GREY = "#1f6feb", "#8c959f"

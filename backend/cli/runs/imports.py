@@ -22,8 +22,8 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.runs.imported import Imported
-    from backend.services.runs.output_rows import GivenOutputs
+    from backend.services.runs.importing.imported import Imported
+    from backend.services.runs.importing.output_rows import ImportedOutputs
     from backend.settings import Settings
     from backend.tables.projects import Project
 
@@ -60,7 +60,7 @@ def command(asked: OutputImportOptions) -> None:
     Rows are {"id", "prediction" or "error", "model"?, "sample"?, "tokens"?, "seconds"?, ...}.
     """
     from backend.cli.runs.report import show_report
-    from backend.cli.waiting import run_jobs
+    from backend.cli.terminal.waiting import run_jobs
 
     with working_in_project(asked.project):
         pass  # there is one: else that would be told after all the reading
@@ -76,8 +76,8 @@ def command(asked: OutputImportOptions) -> None:
     show_report(installation, run_id, as_json=asked.json)
 
 
-def _read(asked: OutputImportOptions) -> GivenOutputs:
-    from backend.services.runs.output_rows import read_outputs
+def _read(asked: OutputImportOptions) -> ImportedOutputs:
+    from backend.services.runs.importing.output_rows import read_outputs
     from backend.settings import load_settings
     from evaluators.files.mapping import Notes
     from evaluators.files.readers import read_table_lazily
@@ -89,12 +89,12 @@ def _read(asked: OutputImportOptions) -> GivenOutputs:
     return given
 
 
-def _masked(asked: OutputImportOptions, given: GivenOutputs) -> GivenOutputs:
+def _masked(asked: OutputImportOptions, given: ImportedOutputs) -> ImportedOutputs:
     """Before the import itself, which holds the one writer of SQLite."""
     from backend.db import reading
     from backend.services.datasets.masking.keys import keys_of
     from backend.services.datasets.versions import parse_version
-    from backend.services.runs.masked_outputs import mask_outputs
+    from backend.services.runs.importing.masked_outputs import mask_outputs
 
     with working_in_project(asked.project) as (installation, _, found):
         project_id = found.id
@@ -116,12 +116,12 @@ def _import(
     session: Session,
     project: Project,
     asked: OutputImportOptions,
-    given: GivenOutputs,
+    given: ImportedOutputs,
     settings: Settings,
 ) -> tuple[Imported, list[int]]:
     from backend.cli.runs.run import split_list
     from backend.services.datasets.versions import parse_version
-    from backend.services.runs.imported import import_outputs, queue_scoring
+    from backend.services.runs.importing.imported import import_outputs, queue_scoring
     from backend.services.runs.scoring import allowed_metrics
 
     name, number = parse_version(asked.dataset) if asked.dataset else (None, None)

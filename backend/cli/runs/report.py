@@ -63,7 +63,7 @@ def make_report(session: Session, run_id: int) -> dict[str, Any]:
     """A run, its progress, its models, and the figures and differences of its scorings."""
     from backend.services import queue
     from backend.services.runs import generation, scoring
-    from backend.services.runs.imported import provenance
+    from backend.services.runs.importing.imported import provenance
 
     run = generation.get_run(session, run_id)
     version = run.dataset_version

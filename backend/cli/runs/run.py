@@ -76,7 +76,7 @@ def command(asked: RunOptions) -> None:
     if asked.context.invoked_subcommand is not None:
         return
     from backend.cli.runs.report import show_report
-    from backend.cli.waiting import run_jobs
+    from backend.cli.terminal.waiting import run_jobs
     from backend.engines.base import SamplingParams
 
     params = SamplingParams(

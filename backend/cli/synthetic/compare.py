@@ -135,8 +135,8 @@ def _freeze(asked: CompareOptions) -> tuple[Installation, dict[str, Any]]:
 
 def _train(asked: CompareOptions, installation: Installation, sets: Sequence[str]) -> list[str]:
     """Train both by one configuration; the labels of the two models."""
+    from backend.cli.terminal.waiting import run_jobs
     from backend.cli.training import enqueue_training, read_config
-    from backend.cli.waiting import run_jobs
     from backend.db import reading
     from backend.services.training import runs as training
 
@@ -166,7 +166,7 @@ def _compare(
 ) -> dict[str, Any]:
     """Run both on the split, and the paired difference of each metric."""
     from backend.cli.runs.run import enqueue_run, split_list
-    from backend.cli.waiting import run_jobs
+    from backend.cli.terminal.waiting import run_jobs
     from backend.db import reading
     from backend.engines.base import SamplingParams
     from backend.services.models.versions import find_model

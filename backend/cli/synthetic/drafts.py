@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.services.synthetic.asking import DraftAsk
-    from backend.services.synthetic.sources import SourceAsk
+    from backend.services.synthetic.sources.sources import SourceAsk
     from backend.settings import Settings
 
 app = typer.Typer(
@@ -100,7 +100,7 @@ class DraftOptions:
 @takes(DraftOptions)
 def draft(asked: DraftOptions) -> None:
     """Have a model draft rows, check them, and keep what is fit; wait until it is done."""
-    from backend.cli.waiting import run_jobs
+    from backend.cli.terminal.waiting import run_jobs
 
     read_base_first(asked.project)
     with working_in_project(asked.project) as (installation, session, found):
@@ -160,8 +160,8 @@ def _ask(asked: DraftOptions, settings: Settings) -> DraftAsk:
 
 def _source(asked: DraftOptions) -> SourceAsk:
     from backend.errors import InvalidInput, UnknownName
-    from backend.services.synthetic.documents import read_documents
-    from backend.services.synthetic.sources import SourceAsk, parse_slice
+    from backend.services.synthetic.sources.documents import read_documents
+    from backend.services.synthetic.sources.sources import SourceAsk, parse_slice
     from backend.tables.synthetic import SourceKind
 
     kind, what = asked.from_

@@ -21,12 +21,12 @@ from backend.cli.common import (
     shown_text,
     working_in_project,
 )
-from backend.cli.output import ForceOption
+from backend.cli.terminal.output import ForceOption
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.schemas.verdicts import FlipShown, FlipsShown
+    from backend.schemas.verdicts import FlipOut, FlipsOut
     from backend.tables.models import ModelVersion
     from backend.tables.runs import ScoreRun
 
@@ -191,7 +191,7 @@ def _sliced(
 
 
 def _record(
-    rows: list[dict[str, Any]], sliced: list[dict[str, Any]], flips: FlipsShown | None
+    rows: list[dict[str, Any]], sliced: list[dict[str, Any]], flips: FlipsOut | None
 ) -> dict[str, Any]:
     return {"differences": rows, "slices": sliced, "flips": flips and flips.model_dump()}
 
@@ -207,7 +207,7 @@ def _slice_text(slice_: dict[str, str]) -> str:
     return ", ".join(f"{key}={value}" for key, value in slice_.items())
 
 
-def _print_flips(flips: FlipsShown, old: str, new: str) -> None:
+def _print_flips(flips: FlipsOut, old: str, new: str) -> None:
     typer.echo(
         f"On {flips.metric}, {new} is better on {flips.better} and worse on {flips.worse} of "
         f"{flips.n} examples; {flips.same} are equal."
@@ -216,7 +216,7 @@ def _print_flips(flips: FlipsShown, old: str, new: str) -> None:
         _print_flip(flip, old, new)
 
 
-def _print_flip(flip: FlipShown, old: str, new: str) -> None:
+def _print_flip(flip: FlipOut, old: str, new: str) -> None:
     typer.echo(f"\n{flip.change.upper()}: example {shown_text(flip.external_id)}")
     width = max(len(old), len(new), len("reference"))
     texts = [

@@ -16,7 +16,7 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from backend.schemas.verdicts import BarShown
+    from backend.schemas.verdicts import BarOut
 
 COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
 
@@ -77,7 +77,7 @@ def command(
     raise typer.Exit(EXIT_CODES[Verdict(row.verdict)])
 
 
-def _show_change(change: BarShown) -> None:
+def _show_change(change: BarOut) -> None:
     """Say in red, where the terminal has colours, that the bar moved after training began."""
     if change.changed:
         typer.secho(change.sentence, fg="red", bold=True)

@@ -80,7 +80,7 @@ _WORTH_COPYING = 0.75  # share of rows still writing at which the ended ones are
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class DecodedText:
     """What a model wrote: token ids with the ending token, and their natural-log probabilities."""
 
     token_ids: tuple[int, ...]
@@ -102,7 +102,7 @@ class Decoding:
 
 def write_answers(
     model: Any, prompts: Sequence[Sequence[int]], decoding: Decoding
-) -> list[Written]:
+) -> list[DecodedText]:
     """Answer prompts of token ids (none empty), in their order."""
     import torch
 
@@ -113,7 +113,7 @@ def write_answers(
             if not batch.rows:
                 break
     return [
-        Written(tuple(ids), tuple(logprobs), stopped=bool(ids) and ids[-1] in decoding.stop_ids)
+        DecodedText(tuple(ids), tuple(logprobs), stopped=bool(ids) and ids[-1] in decoding.stop_ids)
         for ids, logprobs in zip(batch.ids, batch.logprobs, strict=True)
     ]
 

@@ -34,7 +34,7 @@ from backend.engines.base import (
     request_seed,
     require_finite_logprobs,
 )
-from backend.engines.local.decoding import Decoding, Written, next_logprobs, write_answers
+from backend.engines.local.decoding import DecodedText, Decoding, next_logprobs, write_answers
 from backend.engines.local.reading import answer_logprobs
 from backend.engines.local.soft_prompt import SoftPrompted, read_soft_prompt
 from backend.engines.prompts import (
@@ -97,7 +97,7 @@ class _Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _EncodedAnswer:
     """An answer to be read whose prompt is encoded and which fits behind it."""
 
     request: ReadRequest
@@ -106,7 +106,7 @@ class _Reading:
     starts: list[int]
 
 
-def _reading_order(reading: _Reading) -> tuple[str, int, list[int], int]:
+def _reading_order(reading: _EncodedAnswer) -> tuple[str, int, list[int], int]:
     """By like length, equal prompts side by side: a batch reads each of its prompts once."""
     prompt = reading.prompt_ids
     return reading.request.model, len(prompt), prompt, len(reading.answer_ids)
@@ -182,7 +182,7 @@ class LocalEngine:
         """Read in batches of prompts and answers of like length, yielding each when it is done."""
         window = self._batch_size * _BATCHES_SORTED_TOGETHER
         for requests_read in _in_chunks(requests, window):
-            readings: list[_Reading] = []
+            readings: list[_EncodedAnswer] = []
             for request in requests_read:
                 prepared = self._prepare_reading(request)
                 if isinstance(prepared, ReadResult):
@@ -330,7 +330,7 @@ class LocalEngine:
         error = prompt_too_long(len(ids), params.max_tokens, self._limit())
         return GenerationResult(key=request.key, error=error, prompt_tokens=len(ids))
 
-    def _prepare_reading(self, request: ReadRequest) -> _Reading | ReadResult:
+    def _prepare_reading(self, request: ReadRequest) -> _EncodedAnswer | ReadResult:
         self._require_model(request.model)
         try:
             prompt_ids = encode_prompt(self._tokenizer, request.messages)
@@ -343,9 +343,9 @@ class LocalEngine:
         if len(prompt_ids) + len(answer_ids) > room:
             error = reading_too_long(len(prompt_ids), len(answer_ids), self._limit())
             return ReadResult(request.key, error=error)
-        return _Reading(request, prompt_ids, answer_ids, starts)
+        return _EncodedAnswer(request, prompt_ids, answer_ids, starts)
 
-    def _read(self, model: str, batch: Sequence[_Reading]) -> Iterator[ReadResult]:
+    def _read(self, model: str, batch: Sequence[_EncodedAnswer]) -> Iterator[ReadResult]:
         prompts, answers = [r.prompt_ids for r in batch], [r.answer_ids for r in batch]
         pad_id = self._tokenizer.pad_token_id or 0
         with self._switched_to(model) as network:
@@ -375,7 +375,7 @@ class LocalEngine:
         for prompt, answer in zip(batch, written, strict=True):
             yield self._result(prompt, answer, seconds)
 
-    def _result(self, prompt: _Prompt, answer: Written, seconds: float) -> GenerationResult:
+    def _result(self, prompt: _Prompt, answer: DecodedText, seconds: float) -> GenerationResult:
         if not all(map(math.isfinite, answer.logprobs)):
             return GenerationResult(key=prompt.request.key, error=NOT_FINITE)
         text_ids = answer.token_ids[:-1] if answer.stopped else answer.token_ids

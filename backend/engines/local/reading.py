@@ -37,12 +37,12 @@ def answer_logprobs(
     import torch
 
     with torch.inference_mode():
-        reading = _Reading(model, prompts, answers, pad_id)
+        reading = _AnswerBatch(model, prompts, answers, pad_id)
         found = reading.logprobs(most_logits).cpu()
     return [tuple(row[: len(answer)]) for row, answer in zip(found.tolist(), answers, strict=True)]
 
 
-class _Reading:
+class _AnswerBatch:
     """A batch of answers, and the prompts before them; equal prompts are read once.
 
     Prompts are (different prompts, columns), padded on the left, answers (rows, columns), padded on

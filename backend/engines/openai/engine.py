@@ -21,7 +21,7 @@ from backend.engines.base import (
 )
 from backend.engines.openai.answers import check_model, model_of, read_answer, reports_usage
 from backend.engines.openai.parameters import (
-    Taken,
+    ServerParameters,
     chat_parameters,
     is_too_long,
     without_refused,
@@ -29,7 +29,7 @@ from backend.engines.openai.parameters import (
 from backend.engines.openai.server import CHAT, OpenaiServer, address_of
 from backend.engines.remote.engine import RemoteEngine, available
 from backend.engines.remote.server import RESUME_HINT, Retries, ServerReply
-from backend.engines.remote.standing import Patience
+from backend.engines.remote.server_state import Patience
 from backend.engines.remote.stream import InternalError
 from backend.errors import (
     CannotCompute,
@@ -83,7 +83,9 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         ]
         self._stream = stream
         self._asked_as: dict[str, str] = {}  # our serving name -> the server's
-        self._taken: dict[tuple[str, str], Taken] = {}  # address and model -> what it takes
+        self._taken: dict[
+            tuple[str, str], ServerParameters
+        ] = {}  # address and model -> what it takes
         self._refused: dict[tuple[str, str], int] = {}  # how many prompts in a row
         self._answered_as: dict[str, str] = {}  # the server's name -> what it answers as
         self._notes: dict[str, str] = {}
@@ -267,7 +269,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
 
         What has to be left out is remembered only when the server answers without it.
         """
-        taken = known = self._taken.get((server.url, asked), Taken())
+        taken = known = self._taken.get((server.url, asked), ServerParameters())
         seed = request_seed(params.seed, request.key)
         messages = [dict(message) for message in request.messages]
         while True:

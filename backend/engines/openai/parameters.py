@@ -41,7 +41,7 @@ _SEEDS = 2**31  # some servers keep a seed in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ServerParameters:
     """What a server takes for a model: the name of the limit, and what has to be left out."""
 
     limit: str = _LIMITS[0]
@@ -54,7 +54,7 @@ class Taken:
 
 
 def chat_parameters(
-    params: SamplingParams, taken: Taken, *, seed: int, stream: bool
+    params: SamplingParams, taken: ServerParameters, *, seed: int, stream: bool
 ) -> dict[str, Any]:
     """The parameters of a chat request, as this server takes them."""
     wished: dict[str, Any] = {
@@ -69,7 +69,9 @@ def chat_parameters(
     return {name: value for name, value in wished.items() if name not in taken.left_out}
 
 
-def without_refused(reply: ServerReply, payload: Mapping[str, Any], taken: Taken) -> Taken | None:
+def without_refused(
+    reply: ServerReply, payload: Mapping[str, Any], taken: ServerParameters
+) -> ServerParameters | None:
     """What to ask with instead, where a reply refuses a parameter; None where it does not.
 
     Raises:

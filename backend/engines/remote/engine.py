@@ -11,16 +11,16 @@ from typing import Generic, Self, TypeVar
 
 import aiohttp
 
-from backend.engines.remote.line import Prompted, in_cache_order
+from backend.engines.remote.line import PromptRequest, in_cache_order
 from backend.engines.remote.server import RemoteServer
-from backend.engines.remote.standing import Patience, Place, Service
+from backend.engines.remote.server_state import Patience, ServerPlace, Service
 from backend.engines.remote.stream import AnswerStream, LoopThread
 from backend.errors import EngineUnavailable
 
 _READ_AHEAD = 512
 
 Server = TypeVar("Server", bound=RemoteServer)
-Asked = TypeVar("Asked", bound=Prompted)
+Asked = TypeVar("Asked", bound=PromptRequest)
 Answered = TypeVar("Answered")
 
 
@@ -41,7 +41,9 @@ class RemoteEngine(Generic[Server]):
         self._session = self._thread.run(_open_session(connections))
         self._in_flight = in_flight
         self._patience = patience
-        self._places: list[Place[Server]] = []  # of those that hold, or may hold, what was loaded
+        self._places: list[
+            ServerPlace[Server]
+        ] = []  # of those that hold, or may hold, what was loaded
         self._turn = itertools.count()
         self._closed = False
 
@@ -83,9 +85,9 @@ class RemoteEngine(Generic[Server]):
         if gone and len(gone) == len(servers):
             raise next(iter(gone.values()))
         self._places = [
-            Place(server, Service.OUT, error=gone[server], looks=1)
+            ServerPlace(server, Service.OUT, error=gone[server], looks=1)
             if server in gone
-            else Place(server)
+            else ServerPlace(server)
             for server in servers
         ]
         for server in servers:

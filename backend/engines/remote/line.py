@@ -22,7 +22,7 @@ _LOOK_AHEAD = 64  # waiting requests among which a server finds what it knows
 _KNOWN = 64  # beginnings of which it is remembered which server got them last
 
 
-class Prompted(Protocol):
+class PromptRequest(Protocol):
     """A request with a prompt."""
 
     @property
@@ -35,7 +35,7 @@ class Prompted(Protocol):
 
 
 Asked = TypeVar("Asked")
-ByPrompt = TypeVar("ByPrompt", bound=Prompted)
+ByPrompt = TypeVar("ByPrompt", bound=PromptRequest)
 
 
 def in_cache_order(requests: Sequence[ByPrompt]) -> list[ByPrompt]:
@@ -59,7 +59,7 @@ def _sorted(requests: list[ByPrompt]) -> list[ByPrompt]:
     return sorted(requests, key=lambda request: [m["content"] for m in request.messages])
 
 
-def beginning(request: Prompted) -> Hashable:
+def beginning(request: PromptRequest) -> Hashable:
     """What two requests have in common when a server that answered one knows much of the other."""
     *before, last = request.messages or ({"content": ""},)
     return (

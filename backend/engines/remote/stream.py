@@ -23,11 +23,11 @@ from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from backend.engines.remote.line import Line, Prompted, Waiting, beginning, in_cache_order
+from backend.engines.remote.line import Line, PromptRequest, Waiting, beginning, in_cache_order
 from backend.engines.remote.server import RESUME_HINT
-from backend.engines.remote.standing import (
+from backend.engines.remote.server_state import (
     Patience,
-    Place,
+    ServerPlace,
     Service,
     by_load,
     is_slow,
@@ -36,7 +36,7 @@ from backend.engines.remote.standing import (
 )
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 
-Asked = TypeVar("Asked", bound=Prompted)
+Asked = TypeVar("Asked", bound=PromptRequest)
 Answered = TypeVar("Answered")
 Server = TypeVar("Server")
 Value = TypeVar("Value")
@@ -92,7 +92,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
 
     def __init__(
         self,
-        places: Sequence[Place[Server]],
+        places: Sequence[ServerPlace[Server]],
         ask: Callable[[Server, Asked], Awaitable[Answered]],
         *,
         look: Callable[[Server], Awaitable[None]],
@@ -378,7 +378,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
             self._ended.set_exception(error)
 
 
-def _named(place: Place[Any]) -> str:
+def _named(place: ServerPlace[Any]) -> str:
     return f"The server at {getattr(place.server, 'url', place.server)}"
 
 

@@ -33,7 +33,7 @@ from backend.engines.first_tokens import LARGEST_GAP, median_gap
 from backend.engines.prompts import PromptRefused, decode_prompt, encode_answer, load_tokenizer
 from backend.engines.remote.engine import RemoteEngine, available
 from backend.engines.remote.server import RESUME_HINT, TRIED_AGAIN, NoReply, Retries
-from backend.engines.remote.standing import Patience
+from backend.engines.remote.server_state import Patience
 from backend.engines.remote.stream import InternalError, LostModel
 from backend.engines.vllm.models import (
     Listed,

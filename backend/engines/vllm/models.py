@@ -29,7 +29,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedAdapter:
     """An adapter on a server: its name there, and what could not be proved about it."""
 
     name: str
@@ -80,7 +80,7 @@ def name_of_base(listed: Sequence[Listed], model: ServedModel, server: VllmServe
 
 async def load_adapter(
     server: VllmServer, listed: Sequence[Listed], model: ServedModel, digest: str
-) -> Loaded:
+) -> LoadedAdapter:
     """Have the server hold an adapter under the name of its digest.
 
     A server without runtime loading is taken at its word if it lists the adapter under our name;
@@ -93,11 +93,11 @@ async def load_adapter(
     require_served(model)
     name = digest_name(model.name, digest)
     if any(entry.name == name for entry in listed):
-        return Loaded(name)
+        return LoadedAdapter(name)
     path = str(model.adapter_path.resolve()) if model.adapter_path else ""
     reply = await _load_as(server, name, path)
     if reply.status == 200 or "already been loaded" in reply.error:
-        return Loaded(name)
+        return LoadedAdapter(name)
     if _has_no_loading(reply):
         return _static_adapter(server, listed, model)
     raise _refused(server, model, path, reply)
@@ -183,9 +183,11 @@ def _has_no_loading(reply: ServerReply) -> bool:
     return reply.status in {404, 405} and "adapter" not in reply.error.lower()
 
 
-def _static_adapter(server: VllmServer, listed: Sequence[Listed], model: ServedModel) -> Loaded:
+def _static_adapter(
+    server: VllmServer, listed: Sequence[Listed], model: ServedModel
+) -> LoadedAdapter:
     if any(entry.name == model.name and entry.parent is not None for entry in listed):
-        return Loaded(
+        return LoadedAdapter(
             model.name,
             f"The server at {server.url} loaded {model.name} when it started; "
             "which weights it holds cannot be proved.",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from backend.schemas.common import Shown
+from backend.schemas.common import ResponseBody
 
 
-class BenchFigure(Shown):
+class BenchFigure(ResponseBody):
     """A share with its interval and its recipe; simulated."""
 
     metric: str
@@ -23,7 +23,7 @@ class BenchFigure(Shown):
     note: str = ""
 
 
-class BenchKind(Shown):
+class BenchKind(ResponseBody):
     """What a check finds of one kind of planted error."""
 
     kind: str
@@ -32,7 +32,7 @@ class BenchKind(Shown):
     located: BenchFigure | None
 
 
-class BenchCheck(Shown):
+class BenchCheck(ResponseBody):
     """One check on a bench; `problem` says why there are no figures."""
 
     check: str
@@ -45,7 +45,7 @@ class BenchCheck(Shown):
     problem: str
 
 
-class BenchReportShown(Shown):
+class BenchReportOut(ResponseBody):
     """All figures of a bench."""
 
     n: int
@@ -57,7 +57,7 @@ class BenchReportShown(Shown):
     checks: list[BenchCheck]
 
 
-class CheckBenchShown(Shown):
+class CheckBenchOut(ResponseBody):
     """A bench with where its outputs come from."""
 
     id: int
@@ -67,5 +67,5 @@ class CheckBenchShown(Shown):
     sources: dict[str, Any]
     seed: int
     digest: str
-    report: BenchReportShown
+    report: BenchReportOut
     created_at: datetime

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from backend.schemas.common import Shown
+from backend.schemas.common import ResponseBody
 
 
-class CheckerFigure(Shown):
+class CheckerFigure(ResponseBody):
     """A figure on what was held out, with its interval; of planted errors, so simulated.
 
     `predictor` is check, or a check without a model that judged the same sentences or texts;
@@ -22,14 +22,14 @@ class CheckerFigure(Shown):
     n: int
 
 
-class CheckerKind(Shown):
+class CheckerKind(ResponseBody):
     """What a checker finds of one kind of error."""
 
     kind: str
     found: CheckerFigure
 
 
-class CheckerShown(Shown):
+class CheckerOut(ResponseBody):
     """A trained checker; figures are empty until it was measured.
 
     `metric` is the name by which runs are scored with it; `sentences` counts what it was taught

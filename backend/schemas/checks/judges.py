@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 from backend.schemas.review.reports import Measured
 
 
-class JudgeGiven(Given):
+class JudgeIn(RequestBody):
     """A new judge; `prompt` is its text, or `built-in`."""
 
     name: str = Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
@@ -23,7 +23,7 @@ class JudgeGiven(Given):
     max_tokens: int = Field(256, ge=1, le=4_096)
 
 
-class AskLicence(Given):
+class AskLicence(RequestBody):
     """Ask for a licence by a queue; `annotators` are experts, skilled or crowd."""
 
     queue: str = Field(min_length=1, max_length=120)
@@ -31,7 +31,7 @@ class AskLicence(Given):
     epsilon: float | None = Field(None, ge=0, lt=1)
 
 
-class LicenceShown(Shown):
+class LicenceOut(ResponseBody):
     """Where a judge stands on one criterion.
 
     `state` is licensed, refused or lapsed; `recorded` is false where later reviews refute the
@@ -54,7 +54,7 @@ class LicenceShown(Shown):
     created_at: datetime
 
 
-class JudgeShown(Shown):
+class JudgeOut(ResponseBody):
     """One version of a judge; `licences` holds the newest of each criterion."""
 
     id: int
@@ -67,11 +67,11 @@ class JudgeShown(Shown):
     prompt: str
     digest: str
     max_tokens: int
-    licences: list[LicenceShown]
+    licences: list[LicenceOut]
     created_at: datetime
 
 
-class JudgedRate(Shown):
+class JudgedRate(ResponseBody):
     """How often the judge prefers a model, a tie being half a win."""
 
     model: str
@@ -79,7 +79,7 @@ class JudgedRate(Shown):
     figure: Measured
 
 
-class JudgedPairs(Shown):
+class JudgedPairs(ResponseBody):
     """What a comparer said of the pairs of a run, by a judge and not by people.
 
     `biases` are shares: flipped, first_wins, longer_wins, and own_wins where the judge's own

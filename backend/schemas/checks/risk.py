@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 SplitName = Literal["train", "validation", "test"]
 
 
-class RiskGiven(Given):
+class RiskIn(RequestBody):
     """Fit a risk on the project's reviews.
 
     Attributes:
@@ -28,7 +28,7 @@ class RiskGiven(Given):
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
 
-class RiskFigureShown(Shown):
+class RiskFigureOut(ResponseBody):
     """One out-of-fold figure of the risk, or of a naive baseline; see `RiskFigure`."""
 
     predictor: str
@@ -40,7 +40,7 @@ class RiskFigureShown(Shown):
     note: str = ""
 
 
-class ReliabilityShown(Shown):
+class ReliabilityOut(ResponseBody):
     """Outputs of similar risk: the mean risk, and the share found wrong with its interval."""
 
     risk: float
@@ -50,7 +50,7 @@ class ReliabilityShown(Shown):
     n: int
 
 
-class RiskVersionShown(Shown):
+class RiskVersionOut(ResponseBody):
     """A version of the project's risk.
 
     Attributes:
@@ -76,8 +76,8 @@ class RiskVersionShown(Shown):
     n_effective: float
     kind: str
     features: list[str]
-    figures: list[RiskFigureShown]
-    reliability: list[ReliabilityShown]
+    figures: list[RiskFigureOut]
+    reliability: list[ReliabilityOut]
     left_out: dict[str, int]
     created_by_id: int | None
     created_at: datetime

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from backend.schemas.common import Shown
+from backend.schemas.common import ResponseBody
 
 State = Literal["watched", "withdrawn", "returned"]
 
 
-class AuditPoint(Shown):
+class AuditPoint(ResponseBody):
     """The audit after so many outputs; at least `low` of all that skipped are wrong."""
 
     n: int
@@ -21,7 +21,7 @@ class AuditPoint(Shown):
     at: datetime
 
 
-class RoutingShown(Shown):
+class RoutingOut(ResponseBody):
     """What of a queue skipped review, and how its guarantee stands.
 
     Attributes:

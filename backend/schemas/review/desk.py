@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from backend.rubrics import Rubric
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 from backend.schemas.runs import FlaggedSpan
 from backend.schemas.turns import TurnPlace
 
@@ -22,14 +22,14 @@ ShownWinner = Literal["left", "right", "tie", "both_bad", "cannot_judge"]
 Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 
 
-class ShownOutput(Shown):
+class OutputText(ResponseBody):
     """A text to judge, by whichever model."""
 
     text: str
     flagged: list[FlaggedSpan] = Field(default_factory=list)
 
 
-class ToldRisk(Shown):
+class RiskNotice(ResponseBody):
     """How likely an output is wrong, by the project's risk, why, and where to look."""
 
     metric: str
@@ -38,7 +38,7 @@ class ToldRisk(Shown):
     flagged: list[FlaggedSpan] = Field(default_factory=list)
 
 
-class ItemView(Shown):
+class ItemView(ResponseBody):
     """What an expert sees of an item: the source, and one output or a blind left and right.
 
     `turns` are those of a conversation, as stretches of the input. `risk` is told before the answer
@@ -49,10 +49,10 @@ class ItemView(Shown):
     input: str
     turns: list[TurnPlace] = Field(default_factory=list)
     context: str | None
-    output: ShownOutput | None = None
-    left: ShownOutput | None = None
-    right: ShownOutput | None = None
-    risk: ToldRisk | None = None
+    output: OutputText | None = None
+    left: OutputText | None = None
+    right: OutputText | None = None
+    risk: RiskNotice | None = None
     why: str | None = None
 
     @property
@@ -61,7 +61,7 @@ class ItemView(Shown):
         return "single" if self.left is None else "pair"
 
 
-class MarkedSpan(Given):
+class MarkedSpan(RequestBody):
     """An error that the expert marked in the output; code points, end exclusive."""
 
     start: int = Field(ge=0)
@@ -71,7 +71,7 @@ class MarkedSpan(Given):
     note: str | None = Field(None, max_length=2_000)
 
 
-class AnswerGiven(Given):
+class AnswerIn(RequestBody):
     """What an expert says of an item; a draft may leave anything out.
 
     `ratings` maps the names of criteria to answers; `winner` is for a pair, in terms of the sides;
@@ -90,14 +90,14 @@ class AnswerGiven(Given):
     seconds_by_criterion: dict[str, Seconds] = Field(default_factory=dict, max_length=100)
 
 
-class SourceStretch(Shown):
+class SourceStretch(ResponseBody):
     """A stretch of the source; code points, end exclusive."""
 
     start: int
     end: int
 
 
-class LinkShown(Shown):
+class LinkOut(ResponseBody):
     """A stretch of an output and where the source supports it; `reason` says how, or why not."""
 
     start: int
@@ -111,7 +111,7 @@ QueueKindName = Literal["single", "pair"]
 NothingReason = Literal["finished", "others_at_work", "share_reached", "paused", "closed"]
 
 
-class QueueProgress(Shown):
+class QueueProgress(ResponseBody):
     """Required reviews of a queue by state; `mine` are those that the asker submitted.
 
     Reviewers who were asked further count in the total, and slots that went out do not. Lapsed
@@ -133,14 +133,14 @@ class QueueProgress(Shown):
     skipping: str = ""
 
 
-class QueueWithWork(Shown):
+class QueueWithWork(ResponseBody):
     """A queue that has work for the asker, by the name that its reviewers see."""
 
     id: int
     name: str
 
 
-class ReviewQueueForMe(Shown):
+class ReviewQueueForMe(ResponseBody):
     """A queue as one of its reviewers sees it.
 
     `name` says nothing of models: that of a queue of blind pairs, or of one whose name may name a
@@ -157,21 +157,21 @@ class ReviewQueueForMe(Shown):
     left_for_me: int = 0
 
 
-class AnonymousAnswer(Shown):
+class AnonymousAnswer(ResponseBody):
     """What one of the item's reviewers said, under a name that says nothing: "Reviewer 1"."""
 
     label: str
-    answer: AnswerGiven
+    answer: AnswerIn
 
 
-class AdjudicationView(Shown):
+class AdjudicationView(ResponseBody):
     """The answers between which a verdict is asked for, shuffled, and where they differ."""
 
     answers: list[AnonymousAnswer]
     reason: str | None = None
 
 
-class ClaimShown(Shown):
+class ClaimOut(ResponseBody):
     """An item under lease. Send `slot_id` and `version` back with every draft and answer.
 
     A sign of life is due every `heartbeat_seconds`, half of the lease's life. `adjudication` is
@@ -186,13 +186,13 @@ class ClaimShown(Shown):
     resumed: bool
     kind: QueueKindName
     item: ItemView
-    draft: AnswerGiven | None = None
+    draft: AnswerIn | None = None
     progress: QueueProgress
     adjudication: AdjudicationView | None = None
     revising: bool = False
 
 
-class ClaimAnswer(Shown):
+class ClaimAnswer(ResponseBody):
     """The answer to a claim: an item, or none with the reason and a sentence for the person.
 
     Reasons: `finished`, every required review is done; `others_at_work`, what is left is with
@@ -201,20 +201,20 @@ class ClaimAnswer(Shown):
     `next_queue`, where there is no item: another queue that has work for the person now.
     """
 
-    claim: ClaimShown | None
+    claim: ClaimOut | None
     progress: QueueProgress
     reason: NothingReason | None = None
     message: str | None = None
     next_queue: QueueWithWork | None = None
 
 
-class HeartbeatGiven(Given):
+class HeartbeatIn(RequestBody):
     """A sign of life for the lease of this version."""
 
     version: int = Field(ge=1)
 
 
-class LeaseShown(Shown):
+class LeaseOut(ResponseBody):
     """The lease as it stands after a heartbeat or a saved draft."""
 
     slot_id: int
@@ -223,30 +223,30 @@ class LeaseShown(Shown):
     at: datetime
 
 
-class DraftGiven(HeartbeatGiven):
+class DraftIn(HeartbeatIn):
     """An unfinished answer, saved as the expert works."""
 
-    answer: AnswerGiven
+    answer: AnswerIn
 
 
-class SubmitGiven(HeartbeatGiven):
+class SubmitIn(HeartbeatIn):
     """A final answer; sent twice under one lease it is one answer.
 
     With `next` the receipt carries the answer to the claim of the next item.
     """
 
-    answer: AnswerGiven
+    answer: AnswerIn
     next: bool = False
 
 
-class SkipGiven(HeartbeatGiven):
+class SkipIn(HeartbeatIn):
     """Why the item is not answered; with `next` the receipt carries the next claim."""
 
     reason: str = Field(min_length=1, max_length=2_000)
     next: bool = False
 
 
-class GoldFeedback(Shown):
+class GoldFeedback(ResponseBody):
     """How an answer compares with the known one; `score` is the share of criteria that agree.
 
     `known.winner` is the side as it was shown. `resolution` is what a lead made of the person's
@@ -257,19 +257,19 @@ class GoldFeedback(Shown):
     passed: bool
     score: float
     explanation: str
-    known: AnswerGiven
+    known: AnswerIn
     may_contest: bool
     resolution: str | None = None
     resolution_reason: str | None = None
 
 
-class ContestGiven(Given):
+class ContestIn(RequestBody):
     """Why the person holds the known answer to be wrong."""
 
     reason: str = Field(min_length=1, max_length=2_000)
 
 
-class ReviewReceipt(Shown):
+class ReviewReceipt(ResponseBody):
     """What became of an answer.
 
     Attributes:
@@ -289,11 +289,11 @@ class ReviewReceipt(Shown):
     why: str | None = None
     stratum: str | None = None
     gold: GoldFeedback | None = None
-    risk: ToldRisk | None = None
+    risk: RiskNotice | None = None
     next: ClaimAnswer | None = None
 
 
-class OwnReview(Shown):
+class OwnReview(ResponseBody):
     """One of the asker's own finished reviews, with the item as it was shown.
 
     `slot_id` is the asked-for review that it answered. `extra`: it came after the item had been
@@ -311,4 +311,4 @@ class OwnReview(Shown):
     revisable_until: datetime | None = None
     why: str | None = None
     item: ItemView
-    answer: AnswerGiven
+    answer: AnswerIn

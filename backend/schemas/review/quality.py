@@ -11,12 +11,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backend.rubrics import Rubric
-from backend.schemas.common import Given, Shown
+from backend.schemas.common import RequestBody, ResponseBody
 
 Reason = Field(min_length=1, max_length=2_000)
 
 
-class GoldGiven(Given):
+class GoldIn(RequestBody):
     """A known answer to an output, named by its id or by example and model.
 
     `answer` is {"ratings": {criterion: answer}, "tolerance": {criterion: width}} for a single
@@ -33,19 +33,19 @@ class GoldGiven(Given):
     model_b: str | None = Field(None, max_length=300)
 
 
-class GoldListGiven(Given):
+class GoldListIn(RequestBody):
     """Known answers to add to a queue: all of them, or none when one is wrong."""
 
-    rows: list[GoldGiven] = Field(min_length=1, max_length=1_000)
+    rows: list[GoldIn] = Field(min_length=1, max_length=1_000)
 
 
-class AdjudicatedGiven(Given):
+class AdjudicatedIn(RequestBody):
     """Which decided adjudications become known answers; all of them when none is named."""
 
     adjudication_ids: list[int] = Field(default_factory=list, max_length=1_000)
 
 
-class GoldShown(Shown):
+class GoldOut(ResponseBody):
     """A known answer and how people did on it.
 
     Attributes:
@@ -67,14 +67,14 @@ class GoldShown(Shown):
     contested: int
 
 
-class GoldAdded(Shown):
+class GoldAdded(ResponseBody):
     """What was added to a queue."""
 
     queue_id: int
     ids: list[int]
 
 
-class GoldStandingShown(Shown):
+class GoldStandingOut(ResponseBody):
     """How a reviewer stands on the known answers of a queue, and whether they are paused.
 
     `value` is the share met with its 95% Wilson interval over n, withdrawn known answers left out;
@@ -95,7 +95,7 @@ class GoldStandingShown(Shown):
     pause_reason: str | None
 
 
-class ContestShown(Shown):
+class ContestOut(ResponseBody):
     """A person holds a known answer to be wrong; `said` is what they answered.
 
     `resolution` and its reason are what a lead made of it, None while it waits.
@@ -116,20 +116,20 @@ class ContestShown(Shown):
     resolved_at: datetime | None = None
 
 
-class ResolutionGiven(Given):
+class ResolutionIn(RequestBody):
     """What a lead makes of a contest; a withdrawal needs its reason. The expert reads it."""
 
     resolution: Literal["upheld", "withdrawn"]
     reason: str = Field("", max_length=2_000)
 
 
-class WithdrawalGiven(Given):
+class WithdrawalIn(RequestBody):
     """Why a known answer, or a review, is withdrawn."""
 
     reason: str = Reason
 
 
-class ResolutionShown(Shown):
+class ResolutionOut(ResponseBody):
     """What came of it: results that count no more, and people (pseudonyms) who may work on."""
 
     resolution: Literal["upheld", "withdrawn"]
@@ -138,20 +138,20 @@ class ResolutionShown(Shown):
     unpaused: list[str] = Field(default_factory=list)
 
 
-class PauseGiven(Given):
+class PauseIn(RequestBody):
     """Who is given nothing for now, by pseudonym, and why."""
 
     reviewer: str = Field(min_length=1, max_length=40)
     reason: str = Reason
 
 
-class LiftGiven(Given):
+class LiftIn(RequestBody):
     """Whose pause ends, by pseudonym."""
 
     reviewer: str = Field(min_length=1, max_length=40)
 
 
-class SaidShown(Shown):
+class SaidOut(ResponseBody):
     """What one person said of an item; `winner` in terms of the models."""
 
     review_id: int
@@ -163,7 +163,7 @@ class SaidShown(Shown):
     comment: str | None
 
 
-class AdjudicationShown(Shown):
+class AdjudicationOut(ResponseBody):
     """A disagreement, the answers that differ, and the verdict once there is one."""
 
     id: int
@@ -176,11 +176,11 @@ class AdjudicationShown(Shown):
     generation_ids: list[int]
     models: list[str]
     example: str
-    answers: list[SaidShown]
-    verdict: SaidShown | None
+    answers: list[SaidOut]
+    verdict: SaidOut | None
 
 
-class AdjudicationProgressShown(Shown):
+class AdjudicationProgressOut(ResponseBody):
     """Adjudications of a queue: opened, of them decided, and held by somebody now."""
 
     opened: int
@@ -188,13 +188,13 @@ class AdjudicationProgressShown(Shown):
     held: int
 
 
-class RubricGiven(Given):
+class RubricIn(RequestBody):
     """A rubric as YAML; its name says of which it is the next version."""
 
     source: str = Field(min_length=1, max_length=200_000)
 
 
-class RubricShown(Shown):
+class RubricOut(ResponseBody):
     """A version of a rubric; `source` is it as YAML. Those of the library have no id."""
 
     id: int | None
@@ -206,7 +206,7 @@ class RubricShown(Shown):
     source: str
 
 
-class StayingQueueShown(Shown):
+class StayingQueueOut(ResponseBody):
     """An open queue that stays on an earlier version, with its reviews that are still to come."""
 
     queue_id: int
@@ -215,11 +215,11 @@ class StayingQueueShown(Shown):
     n_open: int
 
 
-class RubricSaved(Shown):
+class RubricSaved(ResponseBody):
     """What came of saving a rubric, also as a sentence; `is_new` is false when it was there."""
 
-    rubric: RubricShown
+    rubric: RubricOut
     is_new: bool
     changes: list[str]
-    staying: list[StayingQueueShown]
+    staying: list[StayingQueueOut]
     sentence: str

@@ -11,15 +11,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from backend.rubrics import Rubric
-from backend.schemas.common import NAME_PATTERN, Given, Shown
-from backend.schemas.review.desk import MarkedSpan, QueueKindName, QueueProgress, ShownOutput
+from backend.schemas.common import NAME_PATTERN, RequestBody, ResponseBody
+from backend.schemas.review.desk import MarkedSpan, OutputText, QueueKindName, QueueProgress
 from backend.schemas.turns import TurnPlace
 
 DesignKind = Literal["random", "stratified", "active"]
 Share = Field(None, gt=0.0, le=1.0)
 
 
-class StratumGiven(Given):
+class StratumIn(RequestBody):
     """A targeted part of an active design, with a share of the budget or a number of items.
 
     `name`: high_risk, detectors_disagree, models_disagree, low_confidence, new_cluster, or
@@ -34,7 +34,7 @@ class StratumGiven(Given):
     top: float = Field(0.25, gt=0.0, lt=1.0)
 
 
-class DesignGiven(Given):
+class DesignIn(RequestBody):
     """How the items of a queue are chosen.
 
     `by` and `allocation` are for stratified designs, `anchor` and `strata` for active ones; an
@@ -47,12 +47,12 @@ class DesignGiven(Given):
     by: str | None = Field(None, min_length=1, max_length=80)
     allocation: Literal["proportional", "equal"] = "proportional"
     anchor: float | None = Share
-    strata: list[StratumGiven] = Field(default_factory=list, max_length=20)
+    strata: list[StratumIn] = Field(default_factory=list, max_length=20)
     minutes: float | None = Field(None, gt=0.0)
     minutes_per_review: float | None = Field(None, gt=0.0)
 
 
-class AssignmentGiven(Given):
+class AssignmentIn(RequestBody):
     """Who gets which items; what is not named here is for any reviewer of the queue.
 
     `groups` adds every member of these groups to the reviewers. `people` and `skills` map a slice
@@ -66,7 +66,7 @@ class AssignmentGiven(Given):
     deal: bool = False
 
 
-class StratumShown(Shown):
+class StratumOut(ResponseBody):
     """A part of a design: items that could be drawn, asked for, drawn, and lacking its measure."""
 
     name: str
@@ -77,7 +77,7 @@ class StratumShown(Shown):
     n_without: int = 0
 
 
-class DrawnExample(Shown):
+class DrawnExample(ResponseBody):
     """An item that would be drawn, as its reviewers would see it: one output, or a and b.
 
     `split` is that of its example, `why` what reviewers are told after they answered.
@@ -86,12 +86,12 @@ class DrawnExample(Shown):
     input: str
     turns: list[TurnPlace] = Field(default_factory=list)
     context: str | None
-    outputs: list[ShownOutput]
+    outputs: list[OutputText]
     split: str
     why: str | None = None
 
 
-class OpeningDefaults(Shown):
+class OpeningDefaults(ResponseBody):
     """What a new queue is where a request names nothing, as it fits the project now.
 
     `rubric_version` is the project's; None for one of the library. `reviewers` are the project's
@@ -107,7 +107,7 @@ class OpeningDefaults(Shown):
     notes: list[str] = Field(default_factory=list)
 
 
-class DesignShown(Shown):
+class DesignOut(ResponseBody):
     """What a design would draw, before a queue is opened by it. Nothing is stored.
 
     `warnings` are sentences that a lead has to know before opening, `examples` the first items
@@ -118,7 +118,7 @@ class DesignShown(Shown):
     n_candidates: int
     n_items: int
     n_slots: int
-    strata: list[StratumShown]
+    strata: list[StratumOut]
     minutes: float | None = None
     seconds_per_review: float | None = None
     seconds_from: str | None = None
@@ -128,7 +128,7 @@ class DesignShown(Shown):
     routing: dict[str, Any] | None = None
 
 
-class RoutingGiven(Given):
+class RoutingIn(RequestBody):
     """Which outputs of a queue may skip review.
 
     At most `epsilon` of those that skip are wrong, with confidence 1 - `delta`, certified on what
@@ -144,7 +144,7 @@ class RoutingGiven(Given):
     wrong_when: str | None = Field(None, min_length=1, max_length=500)
 
 
-class ReviewQueueGiven(Given):
+class ReviewQueueIn(RequestBody):
     """A new queue over the outputs of a run. Reviewers are named by user name.
 
     Without `rubric` it is the project's own, without `reviewers` and groups all of its experts: see
@@ -168,13 +168,13 @@ class ReviewQueueGiven(Given):
     overlap: int = Field(1, ge=1, le=20)
     score_run_id: int | None = None
     lease_seconds: int | None = Field(None, ge=5, le=86_400)
-    design: DesignGiven = Field(default_factory=DesignGiven)
-    assignment: AssignmentGiven = Field(default_factory=AssignmentGiven)
+    design: DesignIn = Field(default_factory=DesignIn)
+    assignment: AssignmentIn = Field(default_factory=AssignmentIn)
     rules: dict[str, Any] = Field(default_factory=dict, max_length=100)
-    skip: RoutingGiven | None = None
+    skip: RoutingIn | None = None
 
 
-class ReviewerProgress(Shown):
+class ReviewerProgress(ResponseBody):
     """What one reviewer of a queue has done.
 
     `submitted` and `skipped` are of the reviews that the queue asks for and that stand: known
@@ -189,14 +189,14 @@ class ReviewerProgress(Shown):
     active_seconds: float
 
 
-class WaitsFor(Shown):
+class WaitsFor(ResponseBody):
     """Open reviews that wait for the same person or skill; `sentence` says for whom."""
 
     n: int
     sentence: str
 
 
-class ReviewQueueShown(Shown):
+class ReviewQueueOut(ResponseBody):
     """A queue as engineers see it.
 
     `waits_for` says for whom the open reviews wait, with how many each, where one queue is shown;
@@ -220,7 +220,7 @@ class ReviewQueueShown(Shown):
     waits_for: list[WaitsFor] = Field(default_factory=list)
 
 
-class WinRateShown(Shown):
+class WinRateOut(ResponseBody):
     """Share of the decided votes that prefer a model, with its 95% interval.
 
     `failed` are votes that decide nothing: ties, both bad, cannot judge.
@@ -234,7 +234,7 @@ class WinRateShown(Shown):
     signature: str
 
 
-class PreferencesShown(Shown):
+class PreferencesOut(ResponseBody):
     """The votes on two models of a queue; `win_rate` is that of b, `error` why there is none.
 
     Attributes:
@@ -258,11 +258,11 @@ class PreferencesShown(Shown):
     n_votes: int
     n_identical: int
     n_simulated: int
-    win_rate: WinRateShown | None
+    win_rate: WinRateOut | None
     error: str | None
 
 
-class ReviewShown(Shown):
+class ReviewOut(ResponseBody):
     """A finished review as engineers see it: by pseudonym, with models named."""
 
     id: int

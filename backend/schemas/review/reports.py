@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from backend.schemas.common import Shown
+from backend.schemas.common import ResponseBody
 
 
-class Measured(Shown):
+class Measured(ResponseBody):
     """Value and interval with n and recipe, or in `error` the reason why there is none.
 
     `unit` is in words, empty for shares and scores. A value without bounds has a note that says
@@ -33,7 +33,7 @@ class Measured(Shown):
     error: str | None = None
 
 
-class DayShown(Shown):
+class DayOut(ResponseBody):
     """Reviews and active minutes of one day (UTC)."""
 
     day: date
@@ -41,7 +41,7 @@ class DayShown(Shown):
     minutes: float
 
 
-class ForecastShown(Shown):
+class ForecastOut(ResponseBody):
     """When the queue will be done at the pace so far; `error` says why this cannot be said yet.
 
     `per_active_day` are reviews on a day on which anybody reviewed; `earliest` and `latest` bound
@@ -60,14 +60,14 @@ class ForecastShown(Shown):
     error: str | None = None
 
 
-class CriterionTimeShown(Shown):
+class CriterionTimeOut(ResponseBody):
     """Active seconds that one question takes."""
 
     criterion: str
     seconds: Measured
 
 
-class TimeShown(Shown):
+class TimeOut(ResponseBody):
     """What reviews take. A verdict is an item with at least one counted review; all active time on
     it counts, that of skips, extra answers and adjudications too. Known answers are on top."""
 
@@ -78,10 +78,10 @@ class TimeShown(Shown):
     total_minutes: float
     gold_minutes: float
     budget_minutes: float | None = None
-    by_criterion: list[CriterionTimeShown]
+    by_criterion: list[CriterionTimeOut]
 
 
-class QueueReportShown(Shown):
+class QueueReportOut(ResponseBody):
     """How a queue stands, when it will be done, and what it costs."""
 
     queue_id: int
@@ -92,12 +92,12 @@ class QueueReportShown(Shown):
     n_reviews: int
     n_simulated: int
     finished_at: datetime | None
-    days: list[DayShown]
-    forecast: ForecastShown
-    time: TimeShown
+    days: list[DayOut]
+    forecast: ForecastOut
+    time: TimeOut
 
 
-class AgreementShown(Shown):
+class AgreementOut(ResponseBody):
     """One coefficient on one criterion; n counts items that several people had."""
 
     criterion: str
@@ -105,7 +105,7 @@ class AgreementShown(Shown):
     figure: Measured
 
 
-class RaterPairShown(Shown):
+class RaterPairOut(ResponseBody):
     """Two reviewers on the n items that both judged: share equal, and Cohen's kappa.
 
     `note` says why there is no kappa, `signature` names its weights.
@@ -123,7 +123,7 @@ class RaterPairShown(Shown):
     signature: str = ""
 
 
-class WorstItemShown(Shown):
+class WorstItemOut(ResponseBody):
     """An item on which reviewers disagree, with what differs in words.
 
     `disagreement` is 0 where all are alike and 1 where they are as far apart as can be.
@@ -137,23 +137,23 @@ class WorstItemShown(Shown):
     adjudicated: bool
 
 
-class AgreementNoteShown(Shown):
+class AgreementNoteOut(ResponseBody):
     """What has to be known beside a low alpha on one criterion: skewed answers, or votes."""
 
     criterion: str
     sentence: str
 
 
-class AgreementReportShown(Shown):
+class AgreementReportOut(ResponseBody):
     """How far reviewers agree: by criterion, two by two, and where least."""
 
-    coefficients: list[AgreementShown]
-    notes: list[AgreementNoteShown] = Field(default_factory=list)
-    raters: list[RaterPairShown]
-    worst: list[WorstItemShown]
+    coefficients: list[AgreementOut]
+    notes: list[AgreementNoteOut] = Field(default_factory=list)
+    raters: list[RaterPairOut]
+    worst: list[WorstItemOut]
 
 
-class EstimateShown(Shown):
+class EstimateOut(ResponseBody):
     """What a criterion says of all outputs of a model, from the reviewed ones.
 
     `figure` is the prediction-powered one where scores narrow it, else `plain`; `metric` names the
@@ -178,7 +178,7 @@ class EstimateShown(Shown):
     n_simulated: int
 
 
-class WatchPoint(Shown):
+class WatchPoint(ResponseBody):
     """The interval after so many votes; it may be read at any time."""
 
     votes: int
@@ -187,7 +187,7 @@ class WatchPoint(Shown):
     high: float
 
 
-class WatchShown(Shown):
+class WatchOut(ResponseBody):
     """An A/B that may be looked at and stopped at any time. The win rate is that of b, ties half.
 
     Attributes:
@@ -222,7 +222,7 @@ class WatchShown(Shown):
     series: list[WatchPoint]
 
 
-class EffectShown(Shown):
+class EffectOut(ResponseBody):
     """Something that ought not to sway a review, and whether it does.
 
     `name` is side, length, order or fatigue; `subject` what it was measured on. `p` is of no
@@ -236,7 +236,7 @@ class EffectShown(Shown):
     sentence: str
 
 
-class ReviewerQualityShown(Shown):
+class ReviewerQualityOut(ResponseBody):
     """One reviewer: work, time, agreement with others, known answers, and what is odd.
 
     `agreement` is the share of the others' answers to the same questions that are equal, by item;

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, Table, null, select
 from sqlalchemy.orm import make_transient_to_detached
 
 from backend.errors import NotAuthenticated
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.services.accounts.access import MEMBERS
 from backend.services.accounts.credentials import (
     SESSION_IS_GOOD,
@@ -28,7 +28,7 @@ from backend.tables.accounts import LoginSession, Token, User
 USERS: Table = User.__table__  # type: ignore[assignment]
 
 
-class Seat(NamedTuple):
+class AccessSubject(NamedTuple):
     """What a reviewer asks about: a key of `access.MEMBERS` and an id."""
 
     parameter: str
@@ -58,7 +58,7 @@ def caller_by_token(
     *,
     now: datetime,
     provider_days: int = 30,
-    seat: Seat | None = None,
+    seat: AccessSubject | None = None,
 ) -> Caller:
     """Who acts under this bearer token. Raises NotAuthenticated.
 
@@ -85,7 +85,7 @@ def caller_by_session(
     now: datetime,
     idle: timedelta,
     passwords: str = "on",
-    seat: Seat | None = None,
+    seat: AccessSubject | None = None,
 ) -> Caller:
     """Who is signed in under this cookie, and was there within `idle`. Raises NotAuthenticated.
 
@@ -104,20 +104,20 @@ def caller_by_session(
     return Caller(_person(row), None, row.reviews_in, row.seen_at)
 
 
-def _with(asked: dict[str, Any], seat: Seat | None) -> dict[str, Any]:
+def _with(asked: dict[str, Any], seat: AccessSubject | None) -> dict[str, Any]:
     return asked if seat is None else {**asked, "id": seat.id}
 
 
 @cache
-def _by_token(parameter: str | None) -> Prepared:
+def _by_token(parameter: str | None) -> PreparedStatement:
     query = _columns(parameter).add_columns(Token.id.label("token_id"))
-    return Prepared(query.join(Token, Token.user_id == User.id).where(*TOKEN_IS_GOOD))
+    return PreparedStatement(query.join(Token, Token.user_id == User.id).where(*TOKEN_IS_GOOD))
 
 
 @cache
-def _by_session(parameter: str | None) -> Prepared:
+def _by_session(parameter: str | None) -> PreparedStatement:
     query = _columns(parameter).add_columns(LoginSession.last_seen_at.label("seen_at"))
-    return Prepared(
+    return PreparedStatement(
         query.join(LoginSession, LoginSession.user_id == User.id).where(*SESSION_IS_GOOD)
     )
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import utc_now
 from backend.errors import UnknownName
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.services.audit import acts
 from backend.services.audit.actions import ACTIONS
 from backend.tables.audit import AuditEntry
@@ -46,7 +46,7 @@ class Actor:
     who: str = ""
 
 
-_ADD = Prepared(
+_ADD = PreparedStatement(
     insert(cast(Table, AuditEntry.__table__)).inline(),
     keys=(
         "action",

@@ -68,7 +68,7 @@ EMPTY = Head(0, GENESIS)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ChainFinding:
     """What is wrong with the log, and where."""
 
     seq: int | None
@@ -89,7 +89,7 @@ class Checked:
     begins: int
     head: Head
     unsealed: int
-    findings: tuple[Finding, ...]
+    findings: tuple[ChainFinding, ...]
 
     @property
     def holds(self) -> bool:
@@ -237,7 +237,7 @@ class Walk:
 
     def __init__(self, begins: int, previous: str | None) -> None:
         self.expected, self.previous = begins, previous
-        self.findings: list[Finding] = []
+        self.findings: list[ChainFinding] = []
 
     def step(self, seq: int, digest: str, content: Mapping[str, Any], *, what: str) -> None:
         """The next entry, named `what` in findings."""
@@ -253,21 +253,21 @@ class Walk:
     def find(self, seq: int, what: str) -> None:
         """Keep what is wrong; the first few are told."""
         if len(self.findings) < MOST_FINDINGS:
-            self.findings.append(Finding(seq, what))
+            self.findings.append(ChainFinding(seq, what))
 
 
-def missing_triggers(session: Session) -> list[Finding]:
+def missing_triggers(session: Session) -> list[ChainFinding]:
     """The triggers that keep the log and are not there, or are switched off."""
     wanted, query = TRIGGERS[session.connection().dialect.name]
     there = set(session.scalars(text(query)))
     return [
-        Finding(None, f"the trigger {name} is gone: entries could be changed unseen")
+        ChainFinding(None, f"the trigger {name} is gone: entries could be changed unseen")
         for name in sorted(f"guard_audit_entries_{part}" for part in wanted)
         if name not in there
     ]
 
 
-def check_head(session: Session, head: Head, *, noted: str) -> Finding | None:
+def check_head(session: Session, head: Head, *, noted: str) -> ChainFinding | None:
     """Whether the log still holds what this head stands for.
 
     Args:
@@ -277,5 +277,5 @@ def check_head(session: Session, head: Head, *, noted: str) -> Finding | None:
         return None
     if found is None:
         end = head_of(session).seq
-        return Finding(head.seq, f"the log ends at {end}, but {noted} has it at {head.seq}")
-    return Finding(head.seq, f"entry {head.seq} is another one than {noted} has")
+        return ChainFinding(head.seq, f"the log ends at {end}, but {noted} has it at {head.seq}")
+    return ChainFinding(head.seq, f"entry {head.seq} is another one than {noted} has")

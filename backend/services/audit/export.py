@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from backend.services.audit.chain import (
     ENTRIES,
     GENESIS,
-    Finding,
+    ChainFinding,
     Head,
     Walk,
     content_of,
@@ -71,7 +71,7 @@ class FileChecked:
     first: int
     entries: int
     head: Head | None
-    findings: tuple[Finding, ...]
+    findings: tuple[ChainFinding, ...]
 
 
 def check_lines(lines: Iterable[str]) -> FileChecked:
@@ -81,7 +81,7 @@ def check_lines(lines: Iterable[str]) -> FileChecked:
         try:
             seq, previous, digest, entry = _parts(line)
         except (ValueError, KeyError, TypeError):
-            broken = Finding(None, f"line {number} is no entry of an audit log")
+            broken = ChainFinding(None, f"line {number} is no entry of an audit log")
             found = () if walk is None else tuple(walk.findings)
             return FileChecked(first, n, head, (*found, broken))
         if walk is None:

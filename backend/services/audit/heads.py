@@ -27,7 +27,7 @@ from backend.errors import Conflict, InvalidInput
 from backend.private_files import make_folder
 from backend.schemas.audit import AuditStatus
 from backend.services.audit.actions import ACTIONS
-from backend.services.audit.chain import EMPTY, Finding, Head, check, check_head, head_of, seal
+from backend.services.audit.chain import EMPTY, ChainFinding, Head, check, check_head, head_of, seal
 from backend.tables.audit import AuditEntry
 
 FILE = "audit-heads.jsonl"
@@ -43,7 +43,7 @@ class Signs(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class HeadRecord:
     """A head, and when it was noted."""
 
     head: Head
@@ -88,7 +88,7 @@ def seal_and_note(
 def note_head(home: Path, head: Head, signs: Signs, *, now: datetime) -> None:
     """Write the head into the file, which is replaced whole: killed between, the old one stands."""
     make_folder(home)
-    new = Noted(head, now.isoformat(timespec="seconds")).line(signs)
+    new = HeadRecord(head, now.isoformat(timespec="seconds")).line(signs)
     handle, draft = tempfile.mkstemp(dir=home, prefix=f"{FILE}.")  # for its owner alone
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -122,40 +122,42 @@ def _kept(lines: list[str]) -> list[str]:
     return kept
 
 
-def _parse(line: str) -> tuple[Noted, str] | None:
+def _parse(line: str) -> tuple[HeadRecord, str] | None:
     """A line's head and its seal; None for what is no line of ours."""
     try:
         found = json.loads(line)
         head = Head(int(found["seq"]), str(found["digest"]))
-        return Noted(head, str(found["at"])), str(found["sealed"])
+        return HeadRecord(head, str(found["at"])), str(found["sealed"])
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def newest_noted(home: Path) -> Noted | None:
+def newest_head(home: Path) -> HeadRecord | None:
     """The head that was noted last."""
     found = [noted[0] for line in _lines(home) if (noted := _parse(line))]
     return found[-1] if found else None
 
 
-def check_noted(session: Session, home: Path, signs: Signs) -> Iterator[Finding]:
+def check_heads(session: Session, home: Path, signs: Signs) -> Iterator[ChainFinding]:
     """What of the noted heads the log no longer holds, and lines that were not written here."""
     lines = _lines(home)
     for number, line in enumerate(lines, start=1):
         parsed = _parse(line)
         if parsed is None or not parsed[0].is_signed(signs, parsed[1]):
-            yield Finding(None, f"line {number} of {FILE} was not written by this installation")
+            yield ChainFinding(
+                None, f"line {number} of {FILE} was not written by this installation"
+            )
         elif finding := check_head(session, parsed[0].head, noted=f"the head of {parsed[0].at}"):
             yield finding
     if not lines and head_of(session) != EMPTY:
-        yield Finding(None, f"no head is noted: {home / FILE} is not there")
+        yield ChainFinding(None, f"no head is noted: {home / FILE} is not there")
 
 
 def show_status(session: Session, home: Path, signs: Signs, *, last: int | None) -> AuditStatus:
     """How the chain stands, looked at over its last entries (None: all), and the noted heads."""
     found = check(session, last=last)
-    noted = newest_noted(home)
-    wrong = [*found.findings, *check_noted(session, home, signs)]
+    noted = newest_head(home)
+    wrong = [*found.findings, *check_heads(session, home, signs)]
     waiting = select(func.min(AuditEntry.created_at)).where(AuditEntry.seq.is_(None))
     return AuditStatus(
         holds=not wrong,

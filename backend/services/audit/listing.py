@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import UnknownName
-from backend.schemas.audit import AuditEntryShown
+from backend.schemas.audit import AuditEntryOut
 from backend.services.audit.actions import ACTIONS, Action
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.tables.accounts import Token, User
@@ -172,7 +172,7 @@ def _named(session: Session, key: Any, name: Any, ids: set[int]) -> dict[int, st
     return dict(session.execute(select(key, name).where(key.in_(known))).all())
 
 
-class _Told(dict[str, Any]):
+class _SentenceValues(dict[str, Any]):
     """The values of a sentence; what the entry does not hold is a dash."""
 
     def __missing__(self, key: str) -> str:
@@ -182,15 +182,15 @@ class _Told(dict[str, Any]):
 def sentence(entry: AuditEntry, names: Names) -> str:
     """What was done, after the name of who did it, and without a full stop."""
     action = ACTIONS.get(entry.action, UNTOLD)
-    return action.words.format_map(_Told(names.told(entry)))
+    return action.words.format_map(_SentenceValues(names.told(entry)))
 
 
-def show_entries(session: Session, entries: Iterable[AuditEntry]) -> list[AuditEntryShown]:
+def show_entries(session: Session, entries: Iterable[AuditEntry]) -> list[AuditEntryOut]:
     """Entries as they are shown, with the names that people have now."""
     rows = list(entries)
     names = names_in(session, rows)
     return [
-        AuditEntryShown(
+        AuditEntryOut(
             id=row.id,
             seq=row.seq,
             at=row.created_at,

@@ -16,20 +16,20 @@ from backend.engines.base import (
 from backend.errors import EngineError
 
 if TYPE_CHECKING:
-    from evaluators.checks.asked import Answer, Continuation, Likelihood, Prompt
+    from evaluators.checks.models.interface import Continuation, Likelihood, ModelAnswer, Prompt
 
 
 class EngineAsker:
-    """An `evaluators.checks.asked.Asker` on a model that an engine has loaded."""
+    """An `evaluators.checks.models.interface.Asker` on a model that an engine has loaded."""
 
     def __init__(self, engine: Engine, model: ServedModel) -> None:
         self._engine = engine
         self._model = model.name
         self.signature = f"{model.name}|adapter:{(model.adapter_sha256 or 'none')[:16]}"
 
-    def write(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Answer]:
+    def write(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[ModelAnswer]:
         """Greedy answers, in order; one that cannot be given says why."""
-        from evaluators.checks.asked import Answer
+        from evaluators.checks.models.interface import ModelAnswer
 
         requests = [
             GenerationRequest(str(i), self._model, messages) for i, messages in enumerate(prompts)
@@ -38,7 +38,7 @@ class EngineAsker:
         found = {one.key: one for one in self._engine.generate(requests, params)}
         _require_all(len(requests), len(found), self._engine.name)
         answers = [found[str(i)] for i in range(len(requests))]
-        return [Answer(one.text, one.error) for one in answers]
+        return [ModelAnswer(one.text, one.error) for one in answers]
 
     def read(self, asked: Sequence[Continuation]) -> list[Likelihood]:
         """How likely the model finds each text, in order.
@@ -46,7 +46,7 @@ class EngineAsker:
         Raises:
             EngineError: the engine does not tell how likely a given text is.
         """
-        from evaluators.checks.asked import Likelihood
+        from evaluators.checks.models.interface import Likelihood
 
         if not isinstance(self._engine, ReadingEngine):
             raise EngineError(
@@ -70,16 +70,16 @@ class Questions:
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
 
-    def write(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[Answer]:
+    def write(self, prompts: Sequence[Prompt], *, max_tokens: int) -> list[ModelAnswer]:
         """No answers."""
-        from evaluators.checks.asked import Answer
+        from evaluators.checks.models.interface import ModelAnswer
 
         self.prompts += prompts
-        return [Answer(None, "nobody was asked") for _ in prompts]
+        return [ModelAnswer(None, "nobody was asked") for _ in prompts]
 
     def read(self, asked: Sequence[Continuation]) -> list[Likelihood]:
         """No readings."""
-        from evaluators.checks.asked import Likelihood
+        from evaluators.checks.models.interface import Likelihood
 
         self.prompts += [one.messages for one in asked]
         return [Likelihood(error="nobody was asked") for _ in asked]

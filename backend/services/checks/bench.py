@@ -33,7 +33,7 @@ from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, Review
 from backend.tables.runs import Generation
 
 if TYPE_CHECKING:
-    from evaluators.checks.bench_figures import BenchReport
+    from evaluators.checks.planting.figures import BenchReport
     from evaluators.spread import Spread
     from evaluators.types import Sample
 
@@ -184,13 +184,13 @@ def measure_checks(
         InvalidInput: a check or a kind is unknown, a check asks a model, or no output can be used.
         Forbidden: a check that the project may not name.
     """
-    from evaluators.checks.bench import build_bench, refuse_asked, run_bench
-    from evaluators.checks.plant import KINDS
+    from evaluators.checks.planting.bench import build_bench, refuse_model_checks, run_bench
+    from evaluators.checks.planting.plant import KINDS
     from evaluators.errors import EvaluatorError
 
     metrics = allowed.resolve(plan.metrics)
     try:
-        refuse_asked([metric.name for metric in metrics])
+        refuse_model_checks([metric.name for metric in metrics])
         bench = build_bench(
             right.samples, kinds=plan.kinds or tuple(KINDS), seed=plan.seed, spread=spread
         )

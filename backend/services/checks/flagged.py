@@ -20,18 +20,18 @@ from backend.errors import InvalidInput
 from backend.rubrics.wrong import check_wrong, default_wrong, parse_wrong
 from backend.schemas.review.reports import Measured
 from backend.services import audit, review
-from backend.services.checks.wrong import Judged, wrong_outputs
+from backend.services.checks.wrong import ReviewedOutput, wrong_outputs
 from backend.services.datasets.health.kinds import KINDS, check_kinds
 from backend.services.datasets.health.reports import findings_of, finished_report
 from backend.services.metric_specs import AllowedMetrics
 from backend.services.review.counted import counts
 from backend.services.review.desk.item_view import TELLS_WHY
-from backend.services.review.opening.checks import default_reviewers, rubric_asked
+from backend.services.review.opening.checks import default_reviewers, requested_rubric
 from backend.services.review.opening.design import Drawn
 from backend.services.review.opening.plan import warnings_of
 from backend.services.review.reports.measured import share_of
-from backend.services.runs.imported import Imported, import_outputs, queue_scoring
-from backend.services.runs.output_rows import GivenOutput, GivenOutputs
+from backend.services.runs.importing.imported import Imported, import_outputs, queue_scoring
+from backend.services.runs.importing.output_rows import ImportedOutput, ImportedOutputs
 from backend.tables.datasets import Example, Split
 from backend.tables.health import HealthFinding, HealthQueue, HealthReport
 from backend.tables.review import QueueKind, Rating, Review, ReviewItem, ReviewQueue
@@ -51,7 +51,7 @@ MOST_WHY = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class SendAsked:
+class FindingsRequest:
     """Which findings experts are to look at.
 
     Attributes:
@@ -83,7 +83,7 @@ class Sent:
 
 
 def send_to_review(
-    session: Session, asked: SendAsked, *, allowed: AllowedMetrics, user_id: int | None = None
+    session: Session, asked: FindingsRequest, *, allowed: AllowedMetrics, user_id: int | None = None
 ) -> Sent:
     """Open a queue on the flagged examples of one split.
 
@@ -128,14 +128,14 @@ def send_to_review(
 def _import(
     session: Session,
     report: HealthReport,
-    asked: SendAsked,
+    asked: FindingsRequest,
     found: Sequence[tuple[HealthFinding, Example]],
     user_id: int | None,
 ) -> Imported:
     """The references of the flagged examples as outputs of their own."""
     examples = {example.id: example for _, example in found}
     rows = [
-        GivenOutput(
+        ImportedOutput(
             row=number,
             id=example.external_id,
             model=MODEL,
@@ -147,7 +147,7 @@ def _import(
     return import_outputs(
         session,
         report.project_id,
-        GivenOutputs(f"health report {report.id}", rows, masked=True),  # references of examples
+        ImportedOutputs(f"health report {report.id}", rows, masked=True),  # references of examples
         dataset=version.dataset.name,
         dataset_version=version.number,
         split=asked.split,
@@ -158,12 +158,12 @@ def _import(
 def _plan(
     session: Session,
     report: HealthReport,
-    asked: SendAsked,
+    asked: FindingsRequest,
     imported: Imported,
     kinds: Sequence[str],
     allowed: AllowedMetrics,
 ) -> QueuePlan:
-    rubric = rubric_asked(session, report.project_id, asked.rubric or RUBRIC, QueueKind.SINGLE)
+    rubric = requested_rubric(session, report.project_id, asked.rubric or RUBRIC, QueueKind.SINGLE)
     marking = [metric for kind, metric in MARKING.items() if kind in kinds and _has(report, kind)]
     jobs = queue_scoring(session, imported, marking, allowed=allowed) if marking else []
     return review.plan_queue(
@@ -224,13 +224,13 @@ def confirmed_shares(session: Session, project_id: int) -> dict[str, Measured]:
     Findings are drawn at random among those flagged, so that the share is that of all of them;
     groups are clusters. A finding of which nobody could tell is not counted.
     """
-    by_kind: dict[str, dict[int, Judged]] = defaultdict(dict)
+    by_kind: dict[str, dict[int, ReviewedOutput]] = defaultdict(dict)
     for kind, example_id, judged in _judged(session, project_id):
         by_kind[kind][example_id] = judged
     return {kind: _share(kind, list(by_kind[kind].values())) for kind in KINDS if kind in by_kind}
 
 
-def _share(kind: str, judged: Sequence[Judged]) -> Measured:
+def _share(kind: str, judged: Sequence[ReviewedOutput]) -> Measured:
     share = share_of(
         f"confirmed:{kind}", [one.wrong for one in judged], clusters=[one.group for one in judged]
     )
@@ -240,7 +240,7 @@ def _share(kind: str, judged: Sequence[Judged]) -> Measured:
     return share
 
 
-def _judged(session: Session, project_id: int) -> Iterator[tuple[str, int, Judged]]:
+def _judged(session: Session, project_id: int) -> Iterator[tuple[str, int, ReviewedOutput]]:
     """Kind, example and what was said of it, for every reviewed finding, queues oldest first."""
     query = (
         select(HealthQueue)

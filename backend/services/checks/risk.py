@@ -1,7 +1,7 @@
 """The risk of a project: fitted on its own reviews, kept in frozen versions, applied to a run.
 
 Features are the values of all checks that need no reference, as the score runs have them, plain and
-less their mean over the other answers to the same example (`evaluators.checks.relative`).
+less their mean over the other answers to the same example (`evaluators.checks.grounding.relative`).
 Reviews of the test split are left out unless they are asked for: a risk that has learned from them
 is then not scored on a test split, since a model that is judged by it would be judged by what was
 said of its own outputs.
@@ -25,7 +25,7 @@ from backend.rubrics.wrong import (
     default_wrong,
     parse_wrong,
 )
-from backend.services.checks.wrong import Judged, untaught, wrong_outputs
+from backend.services.checks.wrong import ReviewedOutput, untaught, wrong_outputs
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.projects import lock_project
 from backend.services.review.queues import rubric_of
@@ -36,8 +36,8 @@ from backend.tables.review import QueueKind, ReviewQueue
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 if TYPE_CHECKING:
-    from evaluators.checks.relative import Answered
-    from evaluators.checks.risk import Fitted
+    from evaluators.checks.grounding.relative import AnswerKey
+    from evaluators.checks.risk.risk import Fitted
     from evaluators.errors import EvaluatorError
     from evaluators.types import Score as Scored
 
@@ -51,18 +51,18 @@ REPORTED = (
 Row = dict[str, float | None]
 
 
-class Output(NamedTuple):
+class RiskOutput(NamedTuple):
     """An output of a run with what a risk looks at."""
 
     id: int
     group: str
     split: str
-    answered: Answered
+    answered: AnswerKey
     error: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class RiskMaterial:
     """What a risk is fitted on, read from the database.
 
     Attributes:
@@ -72,9 +72,9 @@ class Material:
         left_out: checks that not all runs have, reviewed outputs that do not count; how many.
     """
 
-    outputs: Sequence[Output]
+    outputs: Sequence[RiskOutput]
     rows: Sequence[Row]
-    labels: Mapping[int, Judged]
+    labels: Mapping[int, ReviewedOutput]
     wrong_when: str
     score_run_ids: Sequence[int]
     splits: Sequence[str]
@@ -85,7 +85,7 @@ class Material:
 class FittedRisk:
     """A fitted risk with its report, not kept yet."""
 
-    material: Material
+    material: RiskMaterial
     content: Mapping[str, Any]
     report: Mapping[str, Any]
     n: int
@@ -100,7 +100,7 @@ def read_material(
     score_run_ids: Sequence[int] = (),
     wrong_when: str | None = None,
     splits: Collection[str] = SPLITS,
-) -> Material:
+) -> RiskMaterial:
     """Features and labels of a project.
 
     Args:
@@ -116,7 +116,7 @@ def read_material(
     """
     runs = _score_runs(session, project_id, score_run_ids)
     names, left_out = _features_of(runs)
-    outputs: list[Output] = []
+    outputs: list[RiskOutput] = []
     rows: list[Row] = []
     for run in _by_generation_run(runs):
         found = read_outputs(session, run[0].generation_run)
@@ -128,7 +128,7 @@ def read_material(
     when = _wrong_when(session, run_ids, wrong_when)
     judged, taught = untaught(session, project_id, names, wrong_outputs(session, project_id, when))
     labels, others = _labels(judged, outputs, splits)
-    return Material(
+    return RiskMaterial(
         outputs,
         rows,
         labels,
@@ -161,8 +161,8 @@ def _wrong_when(session: Session, run_ids: Collection[int], text: str | None) ->
 
 
 def _labels(
-    judged: Mapping[int, Judged], outputs: Sequence[Output], splits: Collection[str]
-) -> tuple[dict[int, Judged], dict[str, int]]:
+    judged: Mapping[int, ReviewedOutput], outputs: Sequence[RiskOutput], splits: Collection[str]
+) -> tuple[dict[int, ReviewedOutput], dict[str, int]]:
     """What counts of the reviewed outputs, and how many of other splits do not."""
     split_of = {one.id: one.split for one in outputs}
     here = {i: one for i, one in judged.items() if i in split_of}
@@ -236,9 +236,9 @@ def _features_of(runs: Sequence[ScoreRun]) -> tuple[list[str], dict[str, int]]:
     return sorted(common), {f"runs without {name}": n for name, n in lacks.items()}
 
 
-def read_outputs(session: Session, run: GenerationRun) -> list[Output]:
+def read_outputs(session: Session, run: GenerationRun) -> list[RiskOutput]:
     """All outputs of a run, those that could not be written with the reason."""
-    from evaluators.checks.relative import Answered, digest_text
+    from evaluators.checks.grounding.relative import AnswerKey, digest_text
 
     query = (
         select(
@@ -254,11 +254,11 @@ def read_outputs(session: Session, run: GenerationRun) -> list[Output]:
         .order_by(Generation.id)
     )
     return [
-        Output(
+        RiskOutput(
             id_,
             cluster_name(group, example_id),
             split,
-            Answered(f"{run.id}:{example_id}", digest_text(text or "")),
+            AnswerKey(f"{run.id}:{example_id}", digest_text(text or "")),
             error,
         )
         for id_, text, error, example_id, group, split in session.execute(query)
@@ -282,14 +282,14 @@ def _values(
     }
 
 
-def fit_material(material: Material, *, seed: int = 0) -> FittedRisk:
+def fit_material(material: RiskMaterial, *, seed: int = 0) -> FittedRisk:
     """Fit a risk; touches no database.
 
     Raises:
         CannotCompute: too few labels; the hint says how many more.
     """
-    from evaluators.checks.relative import relative_rows
-    from evaluators.checks.risk import Frame, fit_risk
+    from evaluators.checks.grounding.relative import relative_rows
+    from evaluators.checks.risk.risk import RiskFrame, fit_risk
     from evaluators.errors import EvaluatorError
 
     rows = relative_rows(material.rows, [one.answered for one in material.outputs])
@@ -304,7 +304,7 @@ def fit_material(material: Material, *, seed: int = 0) -> FittedRisk:
             [groups[i] for i in at],
             seed=seed,
             weights=[1 / label.chance for label in labels],
-            frame=Frame(rows, groups),
+            frame=RiskFrame(rows, groups),
         )
     except EvaluatorError as error:
         raise _too_thin(error, material) from error
@@ -320,7 +320,7 @@ def fit_material(material: Material, *, seed: int = 0) -> FittedRisk:
     )
 
 
-def _too_thin(error: EvaluatorError, material: Material) -> CannotCompute:
+def _too_thin(error: EvaluatorError, material: RiskMaterial) -> CannotCompute:
     """The error with what was left out, since that is where labels may be."""
     told = ", ".join(f"{n} {what}" for what, n in material.left_out.items())
     more = f" Left out: {told}." if told else ""
@@ -331,13 +331,13 @@ def _too_thin(error: EvaluatorError, material: Material) -> CannotCompute:
 
 def _report(
     fitted: Fitted,
-    labels: Sequence[Judged],
+    labels: Sequence[ReviewedOutput],
     groups: Sequence[str],
     overlap: Sequence[float | None],
     seed: int,
 ) -> dict[str, Any]:
     """Out-of-fold figures beside the naive baselines, and the reliability."""
-    from evaluators.checks.risk_report import naive_risks, reliability_curve, risk_figures
+    from evaluators.checks.risk.report import naive_risks, reliability_curve, risk_figures
 
     bad = [label.wrong for label in labels]
     weights = [1 / label.chance for label in labels]
@@ -435,8 +435,8 @@ def score_run_risks(
     Raises:
         NotFound: the project has no such risk.
     """
-    from evaluators.checks.risk import RiskModel
-    from evaluators.checks.risk_scores import checks_of, risk_metric, score_risk
+    from evaluators.checks.risk.risk import RiskModel
+    from evaluators.checks.risk.scores import checks_of, risk_metric, score_risk
     from evaluators.types import Score as Scored
 
     run = get_score_run(session, score_run_id)

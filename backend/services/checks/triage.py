@@ -1,9 +1,9 @@
 """Certifying, from a project's own reviews, what of a run may skip review.
 
-The certificate (evaluators.checks.triage) needs outputs whose labels are known and that are like
-those that it is used on: both are drawn from one source of outputs, and the check scores them in
-the same way. What can be seen of that is tested: the version of the check, and whether scores have
-drifted (evaluators.checks.drift). What cannot be seen is said with the certificate.
+The certificate (evaluators.checks.risk.triage) needs outputs whose labels are known and that are
+like those that it is used on: both are drawn from one source of outputs, and the check scores them
+in the same way. What can be seen of that is tested: the version of the check, and whether scores
+have drifted (evaluators.checks.risk.drift). What cannot be seen is said with the certificate.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute, InvalidInput
 from backend.rubrics import Rubric
 from backend.rubrics.wrong import WrongWhen, check_wrong, default_wrong, parse_wrong
-from backend.services.checks.wrong import Judged, wrong_outputs
+from backend.services.checks.wrong import ReviewedOutput, wrong_outputs
 from backend.services.metric_specs import metric_specs
+from backend.services.review.desk.risk import before_the_answer
 from backend.services.review.opening.routing import Routing
-from backend.services.review.told_risk import before_the_answer
 from backend.services.runs.learned import reviewed_by, taught_outputs
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind, ReviewQueue
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
 
 if TYPE_CHECKING:
-    from evaluators.checks.drift import Grouped
-    from evaluators.checks.triage import Triage
+    from evaluators.checks.risk.drift import Grouped
+    from evaluators.checks.risk.triage import Triage
 
 RISK = "risk:"
 CHUNK = 500
@@ -45,7 +45,7 @@ ASSUMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class SkipAsked:
+class SkipRequest:
     """What may skip review, as it is asked for.
 
     Attributes:
@@ -86,7 +86,7 @@ def parse_skip_below(text: str) -> tuple[float, float]:
 def certify(
     session: Session,
     project_id: int,
-    asked: SkipAsked,
+    asked: SkipRequest,
     *,
     run_id: int,
     model_ids: Sequence[int],
@@ -133,7 +133,7 @@ def certify(
     )
 
 
-def _check_shares(asked: SkipAsked) -> None:
+def _check_shares(asked: SkipRequest) -> None:
     for name, share in (("epsilon", asked.epsilon), ("delta", asked.delta)):
         if not (math.isfinite(share) and 0 < share < 1):
             raise InvalidInput(
@@ -235,7 +235,7 @@ class Labels:
     """
 
     scored: Mapping[int, Scored]
-    judged: Mapping[int, Judged]
+    judged: Mapping[int, ReviewedOutput]
     kept: Sequence[int]
     n_unscored: int
     n_other: int
@@ -290,8 +290,8 @@ def _told_before(session: Session, project_id: int) -> list[int]:
 
 
 def _not_learned_from(
-    session: Session, project_id: int, metric: str, judged: Mapping[int, Judged]
-) -> dict[int, Judged]:
+    session: Session, project_id: int, metric: str, judged: Mapping[int, ReviewedOutput]
+) -> dict[int, ReviewedOutput]:
     """Labels that the metric cannot have learned from.
 
     Of a risk model those of outputs that nobody had reviewed before it first scored a run: it was
@@ -332,7 +332,10 @@ def _first_scored(session: Session, project_id: int, metric: str) -> datetime:
 
 
 def _newest_scores(
-    session: Session, metric: str, generation_ids: Sequence[int], judged: Mapping[int, Judged]
+    session: Session,
+    metric: str,
+    generation_ids: Sequence[int],
+    judged: Mapping[int, ReviewedOutput],
 ) -> dict[int, Scored]:
     """Of each labelled output its score by the newest score run that has one."""
     found: dict[int, Scored] = {}
@@ -348,7 +351,7 @@ def _newest_scores(
     return found
 
 
-def _even_out(judged: Mapping[int, Judged]) -> list[int]:
+def _even_out(judged: Mapping[int, ReviewedOutput]) -> list[int]:
     """A random part of the labels in which, within each queue, all have had the same chance.
 
     The exact test knows no weights. An output is kept with the smallest chance of its queue over
@@ -363,7 +366,7 @@ def _even_out(judged: Mapping[int, Judged]) -> list[int]:
 
 
 def _refuse_drift(metric: str, labelled: Mapping[int, Scored], new: Mapping[int, Scored]) -> None:
-    from evaluators.checks.drift import find_shifts
+    from evaluators.checks.risk.drift import find_shifts
 
     shifts = find_shifts([metric], _grouped(labelled), _grouped(new))
     if shifts:
@@ -378,15 +381,15 @@ def _refuse_drift(metric: str, labelled: Mapping[int, Scored], new: Mapping[int,
 def _grouped(scores: Mapping[int, Scored]) -> Grouped:
     import numpy as np
 
-    from evaluators.checks.drift import Grouped
+    from evaluators.checks.risk.drift import Grouped
     from evaluators.statistics.clusters import number_clusters
 
     values = np.array([[one.score] for one in scores.values()], dtype=np.float64)
     return Grouped(values, number_clusters([one.group for one in scores.values()]))
 
 
-def _triage(labels: Labels, asked: SkipAsked, *, lower_is_better: bool) -> Triage:
-    from evaluators.checks.triage import triage
+def _triage(labels: Labels, asked: SkipRequest, *, lower_is_better: bool) -> Triage:
+    from evaluators.checks.risk.triage import triage
 
     sign = 1.0 if lower_is_better else -1.0
     return triage(
@@ -399,12 +402,14 @@ def _triage(labels: Labels, asked: SkipAsked, *, lower_is_better: bool) -> Triag
     )
 
 
-def _threshold(found: Triage, labels: Labels, asked: SkipAsked, *, lower_is_better: bool) -> float:
+def _threshold(
+    found: Triage, labels: Labels, asked: SkipRequest, *, lower_is_better: bool
+) -> float:
     """The certified threshold on the metric's own scale. Raises CannotCompute where there is none.
 
     The certificate is about an output of a new group; one output a group is what is counted on.
     """
-    from evaluators.checks.triage import count_words, labels_missing
+    from evaluators.checks.risk.triage import count_words, labels_missing
 
     sign = 1.0 if lower_is_better else -1.0
     if found.threshold is not None:

@@ -26,7 +26,7 @@ from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, Review
 from backend.tables.runs import Generation
 
 
-class Judged(NamedTuple):
+class ReviewedOutput(NamedTuple):
     """What the reviews of an output say of it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Judged(NamedTuple):
     at: datetime
 
 
-class _Read(NamedTuple):
+class _OutputReviews(NamedTuple):
     id: int
     simulated: bool
     at: datetime | None
@@ -64,7 +64,7 @@ def wrong_outputs(
     when: WrongWhen,
     *,
     but_queues: Collection[int] = (),
-) -> dict[int, Judged]:
+) -> dict[int, ReviewedOutput]:
     """Of each output of the project that was reviewed alone, whether it is wrong; by its id.
 
     Reviews that stand and were asked for by a queue's design count; where an adjudication decided,
@@ -77,7 +77,7 @@ def wrong_outputs(
     """
     reviews = _reviews(session, project_id, but_queues)
     said = judge_reviews(session, [review.id for review in reviews], when)
-    by_item: dict[tuple[int, int], list[_Read]] = defaultdict(list)
+    by_item: dict[tuple[int, int], list[_OutputReviews]] = defaultdict(list)
     for review in reviews:
         if review.id in said:
             by_item[review.generation_id, review.queue_id].append(review)
@@ -87,7 +87,9 @@ def wrong_outputs(
     }
 
 
-def _reviews(session: Session, project_id: int, but_queues: Collection[int]) -> list[_Read]:
+def _reviews(
+    session: Session, project_id: int, but_queues: Collection[int]
+) -> list[_OutputReviews]:
     verdict = and_(Review.purpose == Purpose.ADJUDICATION, Review.extra.is_(False), *stands())
     query = (
         select(
@@ -113,10 +115,10 @@ def _reviews(session: Session, project_id: int, but_queues: Collection[int]) -> 
         )
         .order_by(Review.id)
     )
-    return _with_chances(session, [_Read(*row) for row in session.execute(query)])
+    return _with_chances(session, [_OutputReviews(*row) for row in session.execute(query)])
 
 
-def _with_chances(session: Session, reviews: Sequence[_Read]) -> list[_Read]:
+def _with_chances(session: Session, reviews: Sequence[_OutputReviews]) -> list[_OutputReviews]:
     """With the chances that hold once what skipped review is up for it (`chances_of`).
 
     An audited output has then no smaller chance than the others that had skipped.
@@ -134,9 +136,9 @@ def _with_chances(session: Session, reviews: Sequence[_Read]) -> list[_Read]:
     ]
 
 
-def _together(rows: Sequence[_Read], said: Sequence[bool]) -> Judged:
+def _together(rows: Sequence[_OutputReviews], said: Sequence[bool]) -> ReviewedOutput:
     last = rows[-1]
-    return Judged(
+    return ReviewedOutput(
         wrong=2 * sum(said) >= len(said),
         group=cluster_name(last.group, last.example_id),
         chance=last.chance,
@@ -148,8 +150,8 @@ def _together(rows: Sequence[_Read], said: Sequence[bool]) -> Judged:
 
 
 def untaught(
-    session: Session, project_id: int, names: Sequence[str], judged: Mapping[int, Judged]
-) -> tuple[dict[int, Judged], dict[str, int]]:
+    session: Session, project_id: int, names: Sequence[str], judged: Mapping[int, ReviewedOutput]
+) -> tuple[dict[int, ReviewedOutput], dict[str, int]]:
     """Labels of outputs that taught none of the checks, and how many taught one.
 
     A checker says of what it was taught with what people said of it: a risk that learns from that

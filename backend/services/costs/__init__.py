@@ -14,16 +14,16 @@ has stated: `price` of the bar, STROP_PRICE_PER_HOUR, `cost_per_hour` of a queue
 from backend.services.costs.people import ReviewCost, review_costs
 from backend.services.costs.report import CostReport, Prices, project_costs
 from backend.services.costs.rounds import RoundCost, round_costs
-from backend.services.costs.spent import Spent
+from backend.services.costs.totals import CostTotal
 from backend.services.costs.work import RunCost, TrainingCost, run_costs, training_costs
 
 __all__ = [
     "CostReport",
+    "CostTotal",
     "Prices",
     "ReviewCost",
     "RoundCost",
     "RunCost",
-    "Spent",
     "TrainingCost",
     "project_costs",
     "review_costs",

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from backend.schemas.review.reports import Measured
-from backend.services.costs.spent import MINUTES, Spent, at_price, counted
+from backend.services.costs.totals import MINUTES, CostTotal, at_price, counted
 from backend.services.review.reports.effects import finished_rows
 from backend.services.review.reports.progress import review_time
 from backend.services.review.rules import QueueRules, rules_from
@@ -34,8 +34,8 @@ class ReviewCost:
     kind: str
     reviews: int
     n_simulated: int
-    minutes: Spent
-    money: Spent
+    minutes: CostTotal
+    money: CostTotal
     minutes_per_item: Measured
     money_per_item: Measured
 
@@ -70,8 +70,8 @@ def _review_cost(session: Session, queue: ReviewQueue) -> ReviewCost:
 class MinutesOfQueue:
     """Active minutes of some reviews of one queue, with their money."""
 
-    minutes: Spent
-    money: Spent
+    minutes: CostTotal
+    money: CostTotal
     n_simulated: int
 
 
@@ -101,7 +101,7 @@ def minutes_by_queue(session: Session, *where: ColumnElement[bool]) -> list[Minu
     return found
 
 
-def _money(minutes: Spent, rules: QueueRules) -> Spent:
+def _money(minutes: CostTotal, rules: QueueRules) -> CostTotal:
     hour = rules.cost_per_hour
     each = None if hour is None else hour / 60
     return at_price(minutes, each, rules.currency or "", lacking=NO_EXPERT_PRICE)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from backend.schemas.projects import Price
 from backend.services.costs.people import MinutesOfQueue, minutes_by_queue
-from backend.services.costs.spent import MINUTES, SECONDS, TOKENS, Spent, total
+from backend.services.costs.totals import MINUTES, SECONDS, TOKENS, CostTotal, total
 from backend.services.costs.work import RunCost, TrainingCost, run_costs, training_costs
 from backend.services.review import stands
 from backend.services.rounds.figures import replay_runs
@@ -45,13 +45,13 @@ class RoundCost:
     adapter: str
     runs: int
     n_simulated: int
-    clock: Spent
-    processor: Spent
-    gpu: Spent
-    tokens: Spent
-    trained_tokens: Spent
-    minutes: Spent
-    money: tuple[Spent, ...]
+    clock: CostTotal
+    processor: CostTotal
+    gpu: CostTotal
+    tokens: CostTotal
+    trained_tokens: CostTotal
+    minutes: CostTotal
+    money: tuple[CostTotal, ...]
     unpriced: tuple[str, ...]
 
 
@@ -92,13 +92,13 @@ def _round_cost(session: Session, row: Round, price: Price | None) -> RoundCost:
     )
 
 
-def _clocks(runs: Sequence[RunCost], trainings: Sequence[TrainingCost]) -> list[Spent]:
+def _clocks(runs: Sequence[RunCost], trainings: Sequence[TrainingCost]) -> list[CostTotal]:
     """The clocks of what there is; a run that was not scored has none of scoring."""
     of_runs = [clock for run in runs for clock in (run.generating, run.scoring) if clock.n_all]
     return [*of_runs, *(one.clock for one in trainings)]
 
 
-def _tokens(run: RunCost) -> Spent:
+def _tokens(run: RunCost) -> CostTotal:
     """Tokens read and written; `n` is of the answers of which both are known."""
     both = (run.prompt_tokens, run.completion_tokens)
     n = min(spent.n for spent in both)
@@ -119,9 +119,9 @@ def _reviews(session: Session, row: Round) -> list[MinutesOfQueue]:
     return minutes_by_queue(session, Review.id.in_(union(taught, votes)))
 
 
-def _by_currency(parts: Sequence[Spent]) -> tuple[tuple[Spent, ...], tuple[str, ...]]:
+def _by_currency(parts: Sequence[CostTotal]) -> tuple[tuple[CostTotal, ...], tuple[str, ...]]:
     """A sum for each currency, and why what has no figure of money has none."""
-    known: dict[str, list[Spent]] = defaultdict(list)
+    known: dict[str, list[CostTotal]] = defaultdict(list)
     for part in parts:
         if part.value is not None:
             known[part.unit].append(part)

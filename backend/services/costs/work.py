@@ -16,7 +16,7 @@ from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session, joinedload, load_only, selectinload
 
 from backend.schemas.projects import Price
-from backend.services.costs.spent import SECONDS, TOKENS, Spent, counted, total, unknown
+from backend.services.costs.totals import SECONDS, TOKENS, CostTotal, counted, total, unknown
 from backend.services.queue import UNFINISHED, JobKind
 from backend.tables.datasets import DatasetVersion
 from backend.tables.models import ModelKind, ModelVersion
@@ -51,13 +51,13 @@ class RunCost:
     models: tuple[str, ...]
     answers: int
     failed: int
-    prompt_tokens: Spent
-    completion_tokens: Spent
-    generating: Spent
-    scoring: Spent
-    processor: Spent
-    gpu: Spent
-    money: Spent
+    prompt_tokens: CostTotal
+    completion_tokens: CostTotal
+    generating: CostTotal
+    scoring: CostTotal
+    processor: CostTotal
+    gpu: CostTotal
+    money: CostTotal
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ class TrainingCost:
     training_run_id: int
     adapter: str
     starts: int | None
-    clock: Spent
-    processor: Spent
-    gpu: Spent
-    tokens: Spent
-    money: Spent
+    clock: CostTotal
+    processor: CostTotal
+    gpu: CostTotal
+    tokens: CostTotal
+    money: CostTotal
 
 
 class _Answers(NamedTuple):
@@ -152,7 +152,7 @@ def _run_cost(
     )
 
 
-def _token_money(found: _Answers, price: Price | None) -> Spent:
+def _token_money(found: _Answers, price: Price | None) -> CostTotal:
     if price is None:
         return unknown("", NO_TOKEN_PRICE, of=found.answers)
     paid = found.prompt_of_both * price.prompt + found.completion_of_both * price.completion
@@ -221,20 +221,20 @@ def _jobs_of(session: Session, kind: JobKind, subject_ids: Sequence[int]) -> dic
     return {job.subject_id: job for job in session.scalars(query)}
 
 
-def _seconds(jobs: _Jobs, column: str, lacking: str) -> Spent:
+def _seconds(jobs: _Jobs, column: str, lacking: str) -> CostTotal:
     """Seconds of all jobs of a run together, as far as they are on their rows."""
 
-    def of(job: Job | None) -> Spent:
+    def of(job: Job | None) -> CostTotal:
         if job is None or getattr(job, column) is None:
             return unknown(SECONDS, NO_JOB if job is None else lacking)
         going = job.state in UNFINISHED
         note = f"Its job has not ended: it is {job.state}." if going else ""
-        return Spent(getattr(job, column), SECONDS, 1, 1, at_least=going, note=note)
+        return CostTotal(getattr(job, column), SECONDS, 1, 1, at_least=going, note=note)
 
     return total([of(job) for job in (jobs.generating, *jobs.scoring)], SECONDS, nothing=NO_JOB)
 
 
-def _clock(job: Job | None) -> Spent:
+def _clock(job: Job | None) -> CostTotal:
     if job is None:
         return unknown(SECONDS, NO_JOB)
     if job.state in UNFINISHED or job.finished_at is None:
@@ -272,7 +272,9 @@ def training_costs(session: Session, run_ids: Sequence[int]) -> list[TrainingCos
 def _training_cost(
     run_id: int, adapter: str, finished_at: Any, ledger: Any, state: str | None
 ) -> TrainingCost:
-    told = _Ledger(ledger if isinstance(ledger, Mapping) else {}, _why_none(finished_at, state))
+    told = _TrainingLedger(
+        ledger if isinstance(ledger, Mapping) else {}, _why_none(finished_at, state)
+    )
     starts = told.ledger.get("starts")
     return TrainingCost(
         training_run_id=run_id,
@@ -295,14 +297,16 @@ def _why_none(finished_at: Any, state: str | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ledger:
+class _TrainingLedger:
     """The ledger of a training; `why_none` says why it is empty."""
 
     ledger: Mapping[str, Any] = field(default_factory=dict)
     why_none: str = ""
 
-    def spent(self, name: str, unit: str, *, otherwise: str = "Its result does not say.") -> Spent:
+    def spent(
+        self, name: str, unit: str, *, otherwise: str = "Its result does not say."
+    ) -> CostTotal:
         value = self.ledger.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return Spent(float(value), unit, 1, 1)
+            return CostTotal(float(value), unit, 1, 1)
         return unknown(unit, otherwise if self.ledger else self.why_none)

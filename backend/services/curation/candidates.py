@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.services.curation.formats import DPO, KTO, SFT
-from backend.services.curation.recipes import Recipe, Replay, Rule
+from backend.services.curation.recipes import Recipe, ReplayPart, Rule
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind, Review, Winner
 from backend.tables.runs import Generation
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateRow:
     """A row that is proposed for a set, with all that it rests on.
 
     Attributes:
@@ -61,7 +61,7 @@ def latest_reviews(reviews: Iterable[Review]) -> list[Review]:
     return sorted(newest.values(), key=_age)
 
 
-def propose_rows(recipe: Recipe, reviews: Sequence[Review]) -> list[Candidate]:
+def propose_rows(recipe: Recipe, reviews: Sequence[Review]) -> list[CandidateRow]:
     """The rows that reviews give, SFT before DPO before KTO, in the order of the outputs."""
     outputs, pairs = reviewed_outputs(reviews), _reviewed_pairs(reviews)
     rows = [*_sft(recipe, outputs)]
@@ -93,8 +93,8 @@ def _reviewed_pairs(reviews: Iterable[Review]) -> list[list[Review]]:
 
 
 def propose_references(
-    replay: Replay, examples: Sequence[Example], *, n_reviewed: int, seed: int
-) -> list[Candidate]:
+    replay: ReplayPart, examples: Sequence[Example], *, n_reviewed: int, seed: int
+) -> list[CandidateRow]:
     """References to train on, in the order of the examples.
 
     Args:
@@ -110,12 +110,12 @@ def propose_references(
     return [reference_row(example) for example in sorted(chosen, key=lambda e: e.id)]
 
 
-def reference_row(example: Example) -> Candidate:
+def reference_row(example: Example) -> CandidateRow:
     """The SFT row of an example's first reference."""
-    return Candidate(SFT, "reference", example, str(example.references[0]))
+    return CandidateRow(SFT, "reference", example, str(example.references[0]))
 
 
-def without_repeats(rows: Iterable[Candidate]) -> list[Candidate]:
+def without_repeats(rows: Iterable[CandidateRow]) -> list[CandidateRow]:
     """The rows without those that say the same of the same prompt."""
     seen = set()
     kept = []
@@ -143,7 +143,7 @@ def newest_first(reviews: Sequence[Review]) -> tuple[Review, ...]:
     return tuple(sorted(reviews, key=_age, reverse=True))
 
 
-def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]:
+def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[CandidateRow]:
     for reviews in outputs:
         output = reviews[0].item.generation_a
         approving = [
@@ -153,7 +153,7 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
         ]
         corrected = newest_first([review for review in reviews if review.corrections])
         if 2 * len(approving) > len(reviews):
-            yield Candidate(
+            yield CandidateRow(
                 SFT,
                 "approved",
                 output.example,
@@ -163,7 +163,7 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
                 agreement=len(approving) / len(reviews),
             )
         elif recipe.corrected and corrected:
-            yield Candidate(
+            yield CandidateRow(
                 SFT,
                 "corrected",
                 output.example,
@@ -174,12 +174,12 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[Candidate]
             )
 
 
-def _dpo_from_correction(reviews: Sequence[Review]) -> Candidate | None:
+def _dpo_from_correction(reviews: Sequence[Review]) -> CandidateRow | None:
     corrected = newest_first([review for review in reviews if review.corrections])
     if not corrected:
         return None
     output = reviews[0].item.generation_a
-    return Candidate(
+    return CandidateRow(
         DPO,
         "corrected",
         output.example,
@@ -201,7 +201,7 @@ def _winner(review: Review) -> int | None:
     return by_side.get(review.preferences[0].winner)
 
 
-def _dpo_from_votes(reviews: Sequence[Review]) -> Candidate | None:
+def _dpo_from_votes(reviews: Sequence[Review]) -> CandidateRow | None:
     """More than half of all votes, ties and abstentions included, have to name the winner."""
     votes = Counter(winner for review in reviews if (winner := _winner(review)) is not None)
     if not votes:
@@ -212,7 +212,7 @@ def _dpo_from_votes(reviews: Sequence[Review]) -> Candidate | None:
     item = reviews[0].item
     both = [output for output in (item.generation_a, item.generation_b) if output is not None]
     preferred, other = sorted(both, key=lambda output: output.id != winner_id)
-    return Candidate(
+    return CandidateRow(
         DPO,
         "vote",
         preferred.example,
@@ -223,7 +223,7 @@ def _dpo_from_votes(reviews: Sequence[Review]) -> Candidate | None:
     )
 
 
-def _kto(rule: Rule, reviews: Sequence[Review]) -> Candidate | None:
+def _kto(rule: Rule, reviews: Sequence[Review]) -> CandidateRow | None:
     """The label that more than half of those who answered give; no row when they are even."""
     answers = [(review, met) for review in reviews if (met := meets(rule, review)) is not None]
     good = [review for review, met in answers if met]
@@ -231,7 +231,7 @@ def _kto(rule: Rule, reviews: Sequence[Review]) -> Candidate | None:
     if len(good) == len(bad):
         return None
     output = reviews[0].item.generation_a
-    return Candidate(
+    return CandidateRow(
         KTO,
         "rating",
         output.example,

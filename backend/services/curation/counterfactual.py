@@ -15,14 +15,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from backend.services.curation.candidates import Candidate
+from backend.services.curation.candidates import CandidateRow
 from backend.services.curation.counterfactual_recipe import Counterfactuals
 from backend.services.curation.recipes import Recipe
 from backend.services.datasets.conversations import content_text
-from backend.services.datasets.leaks import Side, find_leaks, held_out_sides
+from backend.services.datasets.leaks import LeakSide, find_leaks, held_out_sides
 from evaluators.fairness.gendered_en import Unsafe
 from evaluators.fairness.lexicon import LANGUAGES, shipped_lexicon, tell_language
-from evaluators.fairness.swap import Asked, make_exchange
+from evaluators.fairness.swap import RowTexts, make_exchange
 
 SOURCE = "counterfactual"
 DRAFTED = "a model drafted the row, and no expert has read it exchanged"
@@ -37,7 +37,7 @@ class _Made:
 
     of: int
     kind: str
-    row: Candidate
+    row: CandidateRow
     content: str
 
 
@@ -45,9 +45,9 @@ def add_counterfactuals(
     session: Session,
     project_id: int,
     recipe: Recipe,
-    rows: Sequence[Candidate],
-    messages: Callable[[Candidate], Turns],
-) -> tuple[list[Candidate], dict[str, Any]]:
+    rows: Sequence[CandidateRow],
+    messages: Callable[[CandidateRow], Turns],
+) -> tuple[list[CandidateRow], dict[str, Any]]:
     """The rows, each followed by its counterfactuals, and what to write of it on the set.
 
     Args:
@@ -61,7 +61,7 @@ def add_counterfactuals(
     near = _near(session, project_id, made)
     skipped[NEAR] += len(near)
     kept = [one for place, one in enumerate(made) if place not in near]
-    by_row: dict[int, list[Candidate]] = {}
+    by_row: dict[int, list[CandidateRow]] = {}
     for one in kept:
         by_row.setdefault(one.of, []).append(one.row)
     result = [r for place, row in enumerate(rows) for r in (row, *by_row.get(place, ()))]
@@ -77,8 +77,8 @@ def add_counterfactuals(
 def _make(
     asked: Counterfactuals,
     seed: int,
-    rows: Sequence[Candidate],
-    messages: Callable[[Candidate], Turns],
+    rows: Sequence[CandidateRow],
+    messages: Callable[[CandidateRow], Turns],
     skipped: Counter[str],
 ) -> Iterator[_Made]:
     drawn = random.Random(seed)
@@ -96,14 +96,14 @@ def _make(
 
 
 def _exchange(
-    asked: Counterfactuals, seed: int, place: int, kind: str, row: Candidate, turns: Turns
+    asked: Counterfactuals, seed: int, place: int, kind: str, row: CandidateRow, turns: Turns
 ) -> _Made:
     said = [turn["content"] for turn in turns if turn["role"] != "system"]
     language = asked.language or tell_language("\n".join(said))
     if language is None:
         raise Unsafe("its language cannot be told")
     prompt = (*said, content_text(row.example))
-    texts = Asked(row.example.external_id, prompt, row.answers)
+    texts = RowTexts(row.example.external_id, prompt, row.answers)
     found = make_exchange(texts, kind, shipped_lexicon(language), seed=seed)
     exchanged, answers = iter(found.prompt), iter(found.answers)
     now = tuple(
@@ -123,7 +123,7 @@ def _near(session: Session, project_id: int, made: Sequence[_Made]) -> set[int]:
     """Places of what nearly repeats a held-out prompt or answer."""
     sides = []
     for place, one in enumerate(made):
-        side = Side(str(place), "train", one.content, f"made:{place}", owner=f"made:{place}")
+        side = LeakSide(str(place), "train", one.content, f"made:{place}", owner=f"made:{place}")
         sides += [side, *map(side.answer, one.row.answers)]
     leaks = find_leaks(sides, held_out_sides(session, project_id))
     return {int(leak.train.example) for leak in leaks}

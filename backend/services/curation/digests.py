@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.services.curation.candidates import Candidate
+from backend.services.curation.candidates import CandidateRow
 from backend.services.curation.recipes import Order
 from backend.services.datasets.conversations import chat_messages
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
@@ -21,8 +21,8 @@ Rendered = Mapping[int, list[dict[str, str]]]
 
 
 def rows_digest(
-    rows: Sequence[Candidate],
-    held_back: Sequence[Candidate] = (),
+    rows: Sequence[CandidateRow],
+    held_back: Sequence[CandidateRow] = (),
     order: Order = Order.SHUFFLED,
     *,
     rendered: Rendered | None = None,
@@ -75,7 +75,7 @@ def _stored_parts(session: Session, training_set_id: int) -> dict[str, Parts]:
 
 
 def _parts(
-    row: Candidate | TrainingSetRow, prompt: list[dict[str, str]], example: Example
+    row: CandidateRow | TrainingSetRow, prompt: list[dict[str, str]], example: Example
 ) -> Parts:
     parts: Parts = [
         row.kind,
@@ -89,7 +89,7 @@ def _parts(
     return parts if row.weight is None else [*parts, row.weight]
 
 
-def _held_parts(row: Candidate | HeldBackRow, example: Example) -> Parts:
+def _held_parts(row: CandidateRow | HeldBackRow, example: Example) -> Parts:
     return ["held back", row.completion, row.source, example.external_id]
 
 
@@ -106,7 +106,7 @@ def _digest(lines: Iterable[Iterable[Parts]]) -> str:
     return digest.hexdigest()
 
 
-def messages_of(row: Candidate, rendered: Rendered | None) -> list[dict[str, str]]:
+def messages_of(row: CandidateRow, rendered: Rendered | None) -> list[dict[str, str]]:
     """What a row asks: rendered with the prompt of its set, else the example's own turns."""
     if row.asked is not None:
         return [dict(message) for message in row.asked]

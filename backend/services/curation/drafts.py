@@ -22,14 +22,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.services.curation.candidates import (
-    Candidate,
+    CandidateRow,
     meets,
     newest_first,
     reviewed_outputs,
 )
 from backend.services.curation.formats import DPO, SFT
 from backend.services.curation.recipes import Recipe, Rule
-from backend.services.datasets.conversations import asked_text, content_digest
+from backend.services.datasets.conversations import content_digest, question_text
 from backend.services.datasets.near_duplicates import find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
 from backend.tables.datasets import Example, Origin
@@ -51,7 +51,7 @@ def answer_digest(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class DraftIdentity:
     """A draft as it is known again.
 
     Attributes:
@@ -83,9 +83,9 @@ class Drafts:
     """
 
     rules: Mapping[int, Rule] = field(default_factory=dict)
-    known: tuple[Known, ...] = ()
-    prompts: Mapping[str, Known] = field(default_factory=dict, repr=False)
-    answers: Mapping[tuple[str, str], Known] = field(default_factory=dict, repr=False)
+    known: tuple[DraftIdentity, ...] = ()
+    prompts: Mapping[str, DraftIdentity] = field(default_factory=dict, repr=False)
+    answers: Mapping[tuple[str, str], DraftIdentity] = field(default_factory=dict, repr=False)
 
     def is_drafted(self, example: Example, texts: Iterable[str] = ()) -> bool:
         """Whether a model drafted the example, or one of these answers to it."""
@@ -105,7 +105,7 @@ class Drafts:
         """Whether the review was given in a queue of drafts."""
         return review.item.queue_id in self.rules
 
-    def refusal(self, row: Candidate) -> str | None:
+    def refusal(self, row: CandidateRow) -> str | None:
         """Why the row may not enter a set; None where it may, or no model drafted it."""
         if row.example.origin == Origin.BRIEF:
             return A_BRIEF
@@ -133,7 +133,7 @@ class Drafts:
         asked = [known for known in own if known.own_input and known.input]
         written = [known for known in own if known.text]
         pairs = find_near_duplicates(
-            [*map(asked_text, suspects), *(text for _, text in told)],
+            [*map(question_text, suspects), *(text for _, text in told)],
             [*(known.input for known in asked), *(known.text for known in written)],
             train_answers=len(told),
             held_out_answers=len(written),
@@ -147,7 +147,7 @@ class Drafts:
             if known.may_be(example)
         }
 
-    def _is_let_in(self, row: Candidate) -> bool:
+    def _is_let_in(self, row: CandidateRow) -> bool:
         """Approved as it was drafted, or corrected to what the row says, by those who say yes."""
         if row.label is False or row.source not in ("approved", "corrected"):
             return False
@@ -175,7 +175,7 @@ def drafts_of(session: Session, project_id: int) -> Drafts:
         .order_by(Draft.id)
     )
     known = tuple(
-        Known(
+        DraftIdentity(
             draft.id,
             after,
             draft.own_input,
@@ -207,14 +207,14 @@ def drafts_of(session: Session, project_id: int) -> Drafts:
     )
 
 
-def propose_drafts(recipe: Recipe, drafts: Drafts, reviews: Sequence[Review]) -> list[Candidate]:
+def propose_drafts(recipe: Recipe, drafts: Drafts, reviews: Sequence[Review]) -> list[CandidateRow]:
     """The rows of drafts that experts let in, SFT before DPO, in the order of the drafts.
 
     A draft is let in when more than half of its reviewers say yes; the newest correction among
     them is taken, where there is one, in place of the draft.
     """
-    rows: list[Candidate] = []
-    pairs: list[Candidate] = []
+    rows: list[CandidateRow] = []
+    pairs: list[CandidateRow] = []
     for group in reviewed_outputs(reviews):
         row = _let_in(drafts, group)
         if row is None:
@@ -226,7 +226,7 @@ def propose_drafts(recipe: Recipe, drafts: Drafts, reviews: Sequence[Review]) ->
     return [*rows, *pairs]
 
 
-def _let_in(drafts: Drafts, reviews: Sequence[Review]) -> Candidate | None:
+def _let_in(drafts: Drafts, reviews: Sequence[Review]) -> CandidateRow | None:
     output = reviews[0].item.generation_a
     saying_yes = newest_first(
         [one for one in reviews if meets(drafts.rules[one.item.queue_id], one)]
@@ -237,14 +237,16 @@ def _let_in(drafts: Drafts, reviews: Sequence[Review]) -> Candidate | None:
     corrected = [review for review in saying_yes if review.corrections]
     if corrected:
         fix = corrected[0].corrections[0].text
-        return Candidate(
+        return CandidateRow(
             SFT, "corrected", output.example, fix, None, None, output, (corrected[0],), share
         )
     text = output.text or ""
-    return Candidate(SFT, "approved", output.example, text, None, None, output, saying_yes, share)
+    return CandidateRow(
+        SFT, "approved", output.example, text, None, None, output, saying_yes, share
+    )
 
 
-def cap_share(rows: Sequence[Candidate], most: float | None, *, seed: int) -> list[Candidate]:
+def cap_share(rows: Sequence[CandidateRow], most: float | None, *, seed: int) -> list[CandidateRow]:
     """The rows with so many synthetic ones that they are at most this share, drawn by the seed."""
     if most is None:
         return list(rows)
@@ -257,7 +259,7 @@ def cap_share(rows: Sequence[Candidate], most: float | None, *, seed: int) -> li
     return [row for row in rows if row.example.origin != Origin.SYNTHETIC or id(row) in kept]
 
 
-def synthetic_facts(rows: Sequence[Candidate], *, left_out: int) -> dict[str, Any]:
+def synthetic_facts(rows: Sequence[CandidateRow], *, left_out: int) -> dict[str, Any]:
     """What to write on a set of its synthetic rows; empty where it has none and left none out.
 
     Args:

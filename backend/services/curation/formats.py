@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import InvalidInput, UnknownName
 from backend.services.datasets.conversations import chat_messages, prompt_text
-from backend.services.datasets.shapes import PlainRow
+from backend.services.datasets.importing.shapes import PlainRow
 from training.config import Method
 
 if TYPE_CHECKING:

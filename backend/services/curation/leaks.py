@@ -18,13 +18,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import LeakRefused, NotFound
-from backend.services.curation.candidates import Candidate
+from backend.services.curation.candidates import CandidateRow
 from backend.services.curation.drafts import Drafts, drafts_of
 from backend.services.curation.recipes import Recipe
 from backend.services.datasets.conversations import content_digest
 from backend.services.datasets.leaks import (
     Acceptance,
-    Side,
+    LeakSide,
     find_leaks,
     held_out_sides,
     settle_leaks,
@@ -94,11 +94,11 @@ def guard_project(session: Session, project_id: int) -> LeakGuard:
 def drop_near_leaks(
     session: Session,
     project_id: int,
-    rows: Sequence[Candidate],
+    rows: Sequence[CandidateRow],
     recipe: Recipe,
     *,
     accept: Acceptance | None,
-) -> tuple[list[Candidate], dict[str, Any]]:
+) -> tuple[list[CandidateRow], dict[str, Any]]:
     """The rows that may be trained on, and what was left out, for the set's record.
 
     Raises:
@@ -129,7 +129,7 @@ def drop_near_leaks(
     return kept, {"dropped_as_leaks": [leak.as_dict() for leak in leaks]}
 
 
-def _answers(rows: Sequence[Candidate], prompts: Sequence[Side]) -> list[Side]:
+def _answers(rows: Sequence[CandidateRow], prompts: Sequence[LeakSide]) -> list[LeakSide]:
     """Completions, corrections, winners and losers, each once for its prompt."""
     by_digest = {side.digest: side for side in prompts}
     told = dict.fromkeys((row.example.content_digest, text) for row in rows for text in row.answers)

@@ -45,11 +45,11 @@ EQUAL = "equal"
 MIX_HINT = "Write task:intent=0.5,reply=0.5, or dataset:NAME=0.3,OTHER=0.7."
 
 
-class _Part(BaseModel):
+class _RecipePart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rule(_Part):
+class Rule(_RecipePart):
     """When a review approves an output: its rating is at least a number, or is a given answer."""
 
     criterion: str = Field(min_length=1)
@@ -74,14 +74,14 @@ class Rule(_Part):
         return f"{self.criterion}>={self.at_least:g}"
 
 
-class Replay(_Part):
+class ReplayPart(_RecipePart):
     """References of the train split: all, a number of them, or a share of the finished SFT rows."""
 
     count: int | None = Field(None, ge=1)
     share: float | None = Field(None, gt=0, lt=1)
 
     @model_validator(mode="after")
-    def _not_both(self) -> Replay:
+    def _not_both(self) -> ReplayPart:
         if self.count is not None and self.share is not None:
             raise ValueError("give either count or share")
         return self
@@ -102,7 +102,7 @@ class Order(StrEnum):
     EASY_TO_HARD = "easy_to_hard"
 
 
-class Mix(_Part):
+class Mix(_RecipePart):
     """Tasks mixed by share: `by` is a key of the examples' slices, or `dataset`."""
 
     by: str = Field(min_length=1)
@@ -118,7 +118,7 @@ class Mix(_Part):
         return f"{self.by}:" + ",".join(f"{name}={part:g}" for name, part in self.shares.items())
 
 
-class FixedRule(_Part):
+class FixedRule(_RecipePart):
     """When a replayed answer counts as right: it equals what the expert wrote, or a metric says so.
 
     `equal` compares after Unicode's NFKC, with case, runs of white space and a last full stop left
@@ -142,7 +142,7 @@ class FixedRule(_Part):
         return self.metric if self.at_most is None else f"{self.metric}<={self.at_most:g}"
 
 
-class Recipe(_Part):
+class Recipe(_RecipePart):
     """What a training set is made of.
 
     An output with several reviews counts once: it is approved when more than half of its reviewers
@@ -165,7 +165,7 @@ class Recipe(_Part):
     dataset_number: int | None = Field(None, description="Its version; the newest by default.")
     approved: Rule | None = Field(None, description="SFT rows of outputs that meet this rule.")
     corrected: bool = Field(True, description="SFT rows of corrections.")
-    references: Replay | None = Field(None, description="SFT rows of references (replay).")
+    references: ReplayPart | None = Field(None, description="SFT rows of references (replay).")
     dpo_corrections: bool = Field(False, description="DPO rows: correction over output.")
     dpo_votes: bool = Field(False, description="DPO rows: winner over loser of a pair.")
     kto: Rule | None = Field(None, description="KTO rows: the rule decides the label.")
@@ -295,14 +295,14 @@ def parse_rule(text: str) -> Rule:
         raise InvalidInput(f"{value!r} in {text!r} is no number.", hint=RULE_HINT) from error
 
 
-def parse_replay(text: str) -> Replay:
+def parse_replay(text: str) -> ReplayPart:
     """Read `all`, a number of references such as `200`, or a share such as `30%`."""
     if text == "all":
-        return Replay()
+        return ReplayPart()
     try:
         if text.endswith("%"):
-            return Replay(share=float(text[:-1]) / 100)
-        return Replay(count=int(text))
+            return ReplayPart(share=float(text[:-1]) / 100)
+        return ReplayPart(count=int(text))
     except ValueError as error:
         raise InvalidInput(
             f"{text!r} is no amount of references.", hint="Write all, 200 or 30%."
@@ -396,7 +396,7 @@ def _sources(recipe: Recipe) -> Iterator[str]:
         yield f"Replayed: {_amount(recipe.references)} of the train split{where}."
 
 
-def _amount(replay: Replay) -> str:
+def _amount(replay: ReplayPart) -> str:
     if replay.count is not None:
         return f"{replay.count} references"
     if replay.share is not None:

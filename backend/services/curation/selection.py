@@ -25,7 +25,7 @@ from typing import Any
 
 from backend.errors import InvalidInput
 from backend.services.curation.candidates import (
-    Candidate,
+    CandidateRow,
     meets,
     newest_first,
     reviewed_outputs,
@@ -54,8 +54,8 @@ def draw(seed: int, *parts: object) -> str:
 
 
 def above_minimum(
-    rule: Rule | None, rows: Sequence[Candidate], reviews: Iterable[Review]
-) -> list[Candidate]:
+    rule: Rule | None, rows: Sequence[CandidateRow], reviews: Iterable[Review]
+) -> list[CandidateRow]:
     """The rows without outputs taken as written whose mean rating is too low, or unknown."""
     if rule is None or rule.at_least is None:
         return list(rows)
@@ -69,7 +69,7 @@ def above_minimum(
     ]
 
 
-def _as_written(row: Candidate) -> bool:
+def _as_written(row: CandidateRow) -> bool:
     return row.source in ("approved", "vote") or (row.source == "rating" and row.label is True)
 
 
@@ -87,7 +87,7 @@ def _mean_ratings(criterion: str, reviews: Iterable[Review]) -> dict[int, float]
     return means
 
 
-def cap_groups(rows: Sequence[Candidate], most: int | None, *, seed: int) -> list[Candidate]:
+def cap_groups(rows: Sequence[CandidateRow], most: int | None, *, seed: int) -> list[CandidateRow]:
     """At most so many rows of each kind from one group, in the order in which they came."""
     if most is None:
         return list(rows)
@@ -100,14 +100,14 @@ def cap_groups(rows: Sequence[Candidate], most: int | None, *, seed: int) -> lis
     return [rows[index] for index in sorted(kept)]
 
 
-def _rank(row: Candidate, seed: int) -> tuple[int, str]:
+def _rank(row: CandidateRow, seed: int) -> tuple[int, str]:
     digest = row.example.content_digest
     drawn = draw(seed, row.kind, digest, row.completion, row.rejected, row.label)
     return PRIORITY.index(row.source), drawn
 
 
 def room_in_groups(
-    pool: Sequence[Example], taken: Iterable[Candidate], most: int | None, *, seed: int
+    pool: Sequence[Example], taken: Iterable[CandidateRow], most: int | None, *, seed: int
 ) -> list[Example]:
     """Examples of which references may still be drawn, in the order in which they came."""
     if most is None:
@@ -121,7 +121,7 @@ def room_in_groups(
     return [example for example in pool if example.id in kept]
 
 
-def mix_tasks(rows: Sequence[Candidate], mix: Mix | None, *, seed: int) -> list[Candidate]:
+def mix_tasks(rows: Sequence[CandidateRow], mix: Mix | None, *, seed: int) -> list[CandidateRow]:
     """The most rows of each kind whose tasks stand in these shares, to the nearest row below.
 
     Raises:
@@ -140,7 +140,7 @@ def mix_tasks(rows: Sequence[Candidate], mix: Mix | None, *, seed: int) -> list[
 
 
 def _by_share(
-    rows: Sequence[Candidate],
+    rows: Sequence[CandidateRow],
     kind: str,
     by_task: dict[str, list[int]],
     mix: Mix,
@@ -167,14 +167,14 @@ def task_of(example: Example, mix: Mix) -> str:
     return str(example.slices.get(mix.by, ""))
 
 
-def weigh(rows: Iterable[Candidate], weight: Weight) -> list[Candidate]:
+def weigh(rows: Iterable[CandidateRow], weight: Weight) -> list[CandidateRow]:
     """The rows, those of SFT with the weight that the recipe asks for."""
     if weight is Weight.EQUAL:
         return list(rows)
     return [replace(row, weight=row.agreement) if row.is_answer else row for row in rows]
 
 
-def put_in_order(rows: Sequence[Candidate], order: Order) -> list[Candidate]:
+def put_in_order(rows: Sequence[CandidateRow], order: Order) -> list[CandidateRow]:
     """Rows of SFT from short to long where that is asked for; the others keep their places."""
     if order is not Order.SHORT_TO_LONG:
         return list(rows)
@@ -182,13 +182,13 @@ def put_in_order(rows: Sequence[Candidate], order: Order) -> list[Candidate]:
     return [*answers, *(row for row in rows if not row.is_answer)]
 
 
-def _characters(row: Candidate) -> int:
+def _characters(row: CandidateRow) -> int:
     return len(row.completion) + sum(len(m["content"]) for m in chat_messages(row.example))
 
 
 def add_negatives(
-    recipe: Recipe, reviews: Sequence[Review], rows: Sequence[Candidate]
-) -> list[Candidate]:
+    recipe: Recipe, reviews: Sequence[Review], rows: Sequence[CandidateRow]
+) -> list[CandidateRow]:
     """The rows with those of failed outputs, and without what praises a failed output.
 
     Args:
@@ -204,7 +204,7 @@ def add_negatives(
     }
     kept = [row for row in rows if not _praises(row, failed)]
     better = _better_answers(kept, outputs)
-    found: list[Candidate] = []
+    found: list[CandidateRow] = []
     for failing in failed.values():
         found += _rows_of(failing, better)
     # Of a pair that a correction gave as well, the row that says so stays.
@@ -220,12 +220,14 @@ def _failing(rule: Rule, reviews: Sequence[Review]) -> tuple[Review, ...]:
     return newest_first(failing) if 2 * len(failing) > len(answers) else ()
 
 
-def _praises(row: Candidate, failed: Iterable[int]) -> bool:
+def _praises(row: CandidateRow, failed: Iterable[int]) -> bool:
     as_written = row.source == "approved" or row.label
     return bool(as_written and row.generation is not None and row.generation.id in failed)
 
 
-def _better_answers(rows: Sequence[Candidate], outputs: Iterable[list[Review]]) -> dict[int, str]:
+def _better_answers(
+    rows: Sequence[CandidateRow], outputs: Iterable[list[Review]]
+) -> dict[int, str]:
     """For each example the best known answer: a correction, else an approved output."""
     best: dict[int, str] = {}
     for reviews in outputs:
@@ -245,13 +247,13 @@ def _better(example: Example, best: dict[int, str]) -> str | None:
     return str(example.references[0]) if example.references else None
 
 
-def _rows_of(failing: tuple[Review, ...], best: dict[int, str]) -> Iterable[Candidate]:
+def _rows_of(failing: tuple[Review, ...], best: dict[int, str]) -> Iterable[CandidateRow]:
     output = failing[0].item.generation_a
     if not output.text:
         return
     chosen = _own_correction(failing) or _better(output.example, best)
     if chosen is not None and chosen != output.text:
-        yield Candidate(
+        yield CandidateRow(
             DPO,
             "negative",
             output.example,
@@ -260,7 +262,7 @@ def _rows_of(failing: tuple[Review, ...], best: dict[int, str]) -> Iterable[Cand
             generation=output,
             reviews=failing,
         )
-    yield Candidate(
+    yield CandidateRow(
         KTO,
         "negative",
         output.example,
@@ -287,7 +289,7 @@ class HeldBack:
         n_corrections: corrections before anything was held back.
     """
 
-    rows: tuple[Candidate, ...] = ()
+    rows: tuple[CandidateRow, ...] = ()
     groups: frozenset[str] = frozenset()
     digests: frozenset[str] = frozenset()
     n_corrections: int = 0
@@ -299,7 +301,7 @@ class HeldBack:
         """Whether the example is of a group, or has a prompt, that is held back."""
         return group_of(example) in self.groups or example.content_digest in self.digests
 
-    def release(self, rows: Sequence[Candidate]) -> tuple[list[Candidate], list[str]]:
+    def release(self, rows: Sequence[CandidateRow]) -> tuple[list[CandidateRow], list[str]]:
         """The rows that may be trained on, and the ids of examples whose prompt or answer nearly
         repeats what is held back, whose rows may not."""
         apart = [row for row in rows if not self.holds(row.example)]
@@ -339,7 +341,7 @@ class HeldBack:
 NOTHING = HeldBack()
 
 
-def hold_back(recipe: Recipe, rows: Sequence[Candidate]) -> HeldBack:
+def hold_back(recipe: Recipe, rows: Sequence[CandidateRow]) -> HeldBack:
     """Draw what the recipe holds back from these rows, all of which rest on reviews.
 
     Raises:
@@ -364,19 +366,19 @@ def hold_back(recipe: Recipe, rows: Sequence[Candidate]) -> HeldBack:
     )
 
 
-def _told_once(rows: Sequence[Candidate]) -> tuple[str, ...]:
+def _told_once(rows: Sequence[CandidateRow]) -> tuple[str, ...]:
     """The answers that are held back, without those that several of their prompts have."""
     asked = Counter({(plain_text(row.completion), row.example.content_digest) for row in rows})
     prompts = Counter(answer for answer, _ in asked)
     return tuple({row.completion: 0 for row in rows if prompts[plain_text(row.completion)] == 1})
 
 
-def _once_a_review(rows: Sequence[Candidate]) -> list[Candidate]:
+def _once_a_review(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
     """A correction may give a row of SFT and one of DPO."""
     return list({row.reviews[0].id: row for row in reversed(rows)}.values())[::-1]
 
 
-def _draw_groups(corrections: Sequence[Candidate], share: float, seed: int) -> frozenset[str]:
+def _draw_groups(corrections: Sequence[CandidateRow], share: float, seed: int) -> frozenset[str]:
     sizes = Counter(group_of(row.example) for row in corrections)
     if len(sizes) < 2:
         raise InvalidInput(

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeakRefused, NotFound
 from backend.services.curation.candidates import (
-    Candidate,
+    CandidateRow,
     propose_references,
     propose_rows,
     reference_row,
@@ -47,8 +47,12 @@ from backend.services.curation.selection import (
 from backend.services.curation.sources import Sources, gather_sources
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.masking.stored import refuse_unmasked_examples
-from backend.services.datasets.prompts import find_prompt, prompt_spec, refuse_told_by
-from backend.services.datasets.shots import render_all
+from backend.services.datasets.prompts.prompts import (
+    find_prompt,
+    prompt_spec,
+    refuse_leaking_wording,
+)
+from backend.services.datasets.prompts.shots import render_all
 from backend.services.projects import lock_project
 from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
@@ -67,7 +71,7 @@ class _Chosen:
     `n_drafts` are the rows of drafts that experts let in, taken or not.
     """
 
-    rows: list[Candidate]
+    rows: list[CandidateRow]
     held: HeldBack
     facts: dict[str, Any]
     n_drafts: int = 0
@@ -140,7 +144,7 @@ def _fill(
     guard: LeakGuard,
     frozen: TrainingSet,
     held: HeldBack,
-    rows: Sequence[Candidate],
+    rows: Sequence[CandidateRow],
     rendered: Rendered | None,
 ) -> None:
     """Store the set with what it holds back, and then its rows."""
@@ -158,14 +162,14 @@ def _render(
     session: Session,
     project_id: int,
     recipe: Recipe,
-    rows: Sequence[Candidate],
+    rows: Sequence[CandidateRow],
     encoders: Path | None,
 ) -> tuple[Rendered | None, dict[str, Any]]:
     """The messages of the rows with the recipe's prompt, and what to write of it on the set."""
     if recipe.prompt is None:
         return None, {}
     prompt = find_prompt(session, project_id, recipe.prompt)
-    refuse_told_by(session, project_id, {prompt.label: prompt_spec(prompt)})
+    refuse_leaking_wording(session, project_id, {prompt.label: prompt_spec(prompt)})
     shows_shots = prompt_spec(prompt).shots is not None
     if shows_shots and not recipe.prompt_shots:
         raise InvalidInput(
@@ -205,7 +209,7 @@ def add_row(
     session: Session,
     guard: LeakGuard,
     frozen: TrainingSet,
-    row: Candidate,
+    row: CandidateRow,
     *,
     position: int,
     rendered: Rendered | None = None,
@@ -286,9 +290,9 @@ def _drafted(
     recipe: Recipe,
     sources: Sources,
     drafts: Drafts,
-    rows: Sequence[Candidate],
+    rows: Sequence[CandidateRow],
     held: HeldBack,
-) -> tuple[list[Candidate], int]:
+) -> tuple[list[CandidateRow], int]:
     """The rows of drafts that experts let in and the recipe takes, and how many were let in.
 
     They take the place of no other row: those are the same with and without them.
@@ -306,13 +310,13 @@ def _drafted(
     return [row for row in released if row.example.id in ids], len(let_in)
 
 
-def _count_drafted(rows: Iterable[Candidate]) -> int:
+def _count_drafted(rows: Iterable[CandidateRow]) -> int:
     return sum(row.example.origin == Origin.SYNTHETIC for row in rows)
 
 
 def _with_references(
-    recipe: Recipe, sources: Sources, rows: Sequence[Candidate], held: HeldBack
-) -> list[Candidate]:
+    recipe: Recipe, sources: Sources, rows: Sequence[CandidateRow], held: HeldBack
+) -> list[CandidateRow]:
     """SFT rows of reviews, then references, then preferences."""
     sft = [row for row in rows if row.is_answer and row.source != "reference"]
     references = [row for row in rows if row.source == "reference"]
@@ -335,7 +339,7 @@ def _with_references(
     return without_repeats([*sft, *references, *preferences])
 
 
-def _outcome(rows: Sequence[Candidate], sources: Sources) -> dict[str, Any]:
+def _outcome(rows: Sequence[CandidateRow], sources: Sources) -> dict[str, Any]:
     return {
         "rows_by_kind": dict(Counter(row.kind for row in rows)),
         "rows_by_source": dict(Counter(row.source for row in rows)),

@@ -69,7 +69,7 @@ def prompt_text(text: str, context: str | None) -> str:
     return "\n\n".join(part for part in (text, context) if part)
 
 
-def asked_text(example: Prompted) -> str:
+def question_text(example: Prompted) -> str:
     """What an example asks, by which it is known again: its input, its conversation.
 
     System messages are left out: they are often the same for all, and would make all alike.
@@ -81,12 +81,12 @@ def asked_text(example: Prompted) -> str:
 
 def content_text(example: Prompted) -> str:
     """What two examples are held against each other by: what is asked, and the source below it."""
-    return prompt_text(asked_text(example), example.context)
+    return prompt_text(question_text(example), example.context)
 
 
 def content_digest(example: Prompted) -> str:
     """SHA-256 of what is asked and of the source, as `plain_text` shows them."""
-    return digest_text(asked_text(example), example.context)
+    return digest_text(question_text(example), example.context)
 
 
 def digest_text(text: str, context: str | None) -> str:

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, LeakRefused
 from backend.services.datasets.conversations import content_text, digest_text
-from backend.services.datasets.near_duplicates import Kind, find_near_duplicates
+from backend.services.datasets.near_duplicates import DuplicateKind, find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
 from backend.tables.checks.judges import GradingNote
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
@@ -37,7 +37,7 @@ CANNED = 5  # prompts with the same answer, from which on it is no one's own
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class LeakSide:
     """A prompt or an answer: its example's id, where it stands, and the text.
 
     Attributes:
@@ -52,19 +52,19 @@ class Side:
     is_answer: bool = False
     owner: str = ""
 
-    def answer(self, text: str) -> Side:
+    def answer(self, text: str) -> LeakSide:
         """An answer to this prompt."""
         where = f"answer in {self.where}"
-        return Side(self.example, where, text, digest_text(text, None), True, self.digest)
+        return LeakSide(self.example, where, text, digest_text(text, None), True, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
 class Leak:
     """A text to train on beside the held-out one that it repeats."""
 
-    train: Side
-    held_out: Side
-    kind: Kind
+    train: LeakSide
+    held_out: LeakSide
+    kind: DuplicateKind
     similarity: float
 
     @property
@@ -101,7 +101,7 @@ def acceptance(reason: str | None, user_id: int, now: datetime) -> Acceptance | 
 
 
 def find_leaks(
-    train: Sequence[Side], held_out: Sequence[Side], *, spread: Spread = map
+    train: Sequence[LeakSide], held_out: Sequence[LeakSide], *, spread: Spread = map
 ) -> list[Leak]:
     """The near-duplicates among these, one for each text to train on."""
     canned = canned_answers(train, held_out)
@@ -121,11 +121,11 @@ def find_leaks(
     ]
 
 
-def _is_answer(side: Side) -> bool:
+def _is_answer(side: LeakSide) -> bool:
     return side.is_answer
 
 
-def canned_answers(train: Sequence[Side], held_out: Sequence[Side]) -> set[str]:
+def canned_answers(train: Sequence[LeakSide], held_out: Sequence[LeakSide]) -> set[str]:
     """Digests of answers that several prompts have: they tell none of them."""
     asked: dict[str, set[str]] = defaultdict(set)
     tested: dict[str, set[str]] = defaultdict(set)
@@ -139,13 +139,13 @@ def canned_answers(train: Sequence[Side], held_out: Sequence[Side]) -> set[str]:
     return often | {digest for digest, prompts in tested.items() if len(prompts) > 1}
 
 
-def held_out_sides(session: Session, project_id: int) -> list[Side]:
+def held_out_sides(session: Session, project_id: int) -> list[LeakSide]:
     """Every held-out prompt of a project, each once, their references and grading notes."""
     held_out = (Dataset.project_id == project_id, Example.split != Split.TRAIN)
     return [*_sides(session, *held_out, answers=True), *_notes(session, *held_out)]
 
 
-def _notes(session: Session, *conditions: Any) -> list[Side]:
+def _notes(session: Session, *conditions: Any) -> list[LeakSide]:
     """What experts wrote that a right answer contains, in every version, as answers."""
     query = (
         select(Example.external_id, Example.content_digest, Example.split, GradingNote.note)
@@ -163,14 +163,14 @@ def _notes(session: Session, *conditions: Any) -> list[Side]:
         .order_by(Example.external_id, GradingNote.note)
     )
     return [
-        Side(name, f"grading note on {split}", note, digest_text(note, None), True, digest)
+        LeakSide(name, f"grading note on {split}", note, digest_text(note, None), True, digest)
         for name, digest, split, note in session.execute(query)
     ]
 
 
 def sides_of(
     session: Session, example_ids: Collection[int], *, answers: bool = False
-) -> list[Side]:
+) -> list[LeakSide]:
     """The prompts of these examples, each once; their references too if asked."""
     ids = sorted(example_ids)
     chunks = [ids[start : start + 500] for start in range(0, len(ids), 500)]
@@ -179,7 +179,7 @@ def sides_of(
     ]
 
 
-def refuse_told(session: Session, project_id: int, texts: Mapping[str, str]) -> None:
+def refuse_leaking_texts(session: Session, project_id: int, texts: Mapping[str, str]) -> None:
     """Refuse texts that go before every question and hold what is held out, word for word.
 
     Looked for are prompts, and answers that one prompt alone has, of SHORTEST_TOLD characters or
@@ -208,7 +208,7 @@ def refuse_told(session: Session, project_id: int, texts: Mapping[str, str]) -> 
             )
 
 
-def _sides(session: Session, *conditions: Any, answers: bool) -> list[Side]:
+def _sides(session: Session, *conditions: Any, answers: bool) -> list[LeakSide]:
     query = (
         select(Example, Dataset.name, DatasetVersion.number)
         .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
@@ -216,12 +216,12 @@ def _sides(session: Session, *conditions: Any, answers: bool) -> list[Side]:
         .where(*conditions, Example.erasure_id.is_(None))
         .order_by(Example.id)
     )
-    once: dict[tuple[str, str], Side] = {}
+    once: dict[tuple[str, str], LeakSide] = {}
     for example, name, number in session.execute(query):
         where = f"{example.split} of {name} version {number}"
         text = content_text(example)
         digest = example.content_digest
-        side = Side(example.external_id, where, text, digest, owner=digest)
+        side = LeakSide(example.external_id, where, text, digest, owner=digest)
         once.setdefault((digest, ""), side)
         for reference in map(str, example.references if answers else ()):
             once.setdefault((digest, reference), side.answer(reference))

@@ -67,7 +67,7 @@ WORD = re.compile(r"\w+")
 FIGURE = re.compile(r"\d")
 
 
-class Kind(StrEnum):
+class DuplicateKind(StrEnum):
     """How alike two texts are, the strictest first."""
 
     EXACT = "exact"
@@ -88,7 +88,7 @@ class NearDuplicate:
 
     train: int
     held_out: int
-    kind: Kind
+    kind: DuplicateKind
     similarity: float
 
 
@@ -144,14 +144,14 @@ def find_near_duplicates(
         alike = [i for i in folded.get(text.folded, ()) if _may_be_equal(text, theirs[i])]
         same = next((i for i in alike if held_out[i] == raw), alike[0] if alike else None)
         if same is not None:
-            kind = Kind.EXACT if raw == held_out[same] else Kind.FOLDED
+            kind = DuplicateKind.EXACT if raw == held_out[same] else DuplicateKind.FOLDED
             found.append(NearDuplicate(index, same, kind, 1.0))
             continue
         reworded, parts = passages.all(text)
         if (best := _best([*near.all(text), *reworded])) is not None:
-            found.append(NearDuplicate(index, best[0], Kind.NEAR, best[1]))
+            found.append(NearDuplicate(index, best[0], DuplicateKind.NEAR, best[1]))
         elif (best := _best(parts)) is not None:
-            found.append(NearDuplicate(index, best[0], Kind.PASSAGE, best[1]))
+            found.append(NearDuplicate(index, best[0], DuplicateKind.PASSAGE, best[1]))
     return found
 
 
@@ -213,7 +213,7 @@ def _places_of(texts: Sequence[_Text]) -> dict[str, list[int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _HashedText:
     """A text as its words, and the hashes of its runs as a template would have them, packed."""
 
     folded: str
@@ -232,13 +232,13 @@ def _prepare(raw: Sequence[str], answers: Sequence[bool], spread: Spread) -> lis
     return list(chain.from_iterable(spread(partial(_texts, template), cut(asked, BLOCK))))
 
 
-def _read(raw: Sequence[str]) -> list[_Read]:
+def _read(raw: Sequence[str]) -> list[_HashedText]:
     found = []
     for text in raw:
         plain = plain_text(text)
         words = WORD.findall(plain)
         runs = array("Q", _runs(words, TEMPLATE_WORDS))
-        found.append(_Read(" ".join(words) or plain, words, runs))
+        found.append(_HashedText(" ".join(words) or plain, words, runs))
     return found
 
 

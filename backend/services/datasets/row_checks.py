@@ -9,10 +9,10 @@ from backend.errors import InvalidInput
 from backend.tables.datasets import Split
 
 if TYPE_CHECKING:
-    from backend.services.datasets.versions import Row
+    from backend.services.datasets.versions import ExampleRow
 
 
-def check_rows(rows: Sequence[Row], source_name: str) -> None:
+def check_rows(rows: Sequence[ExampleRow], source_name: str) -> None:
     """Raise InvalidInput for no rows, an id twice, or splits that cannot be."""
     if not rows:
         raise InvalidInput(f"{source_name}: there is no example in it.", hint="Give it rows.")
@@ -39,7 +39,7 @@ def check_rows(rows: Sequence[Row], source_name: str) -> None:
             )
 
 
-def _check_origins(rows: Sequence[Row], source_name: str) -> None:
+def _check_origins(rows: Sequence[ExampleRow], source_name: str) -> None:
     """A figure measured on what a model drafted says nothing of the real task."""
     for row in rows:
         if row.origin is not None and row.split not in (None, Split.TRAIN):

@@ -25,7 +25,7 @@ from backend.services.datasets.erased import gone_from
 from backend.services.datasets.leaks import (
     Acceptance,
     Leak,
-    Side,
+    LeakSide,
     canned_answers,
     find_leaks,
     settle_leaks,
@@ -48,7 +48,7 @@ REMEDY = "Leave them out with --drop-leaks"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ExampleRow:
     """One example as it comes in. `split` is None when the platform is to choose it.
 
     `messages` is a conversation of more than one message, and `input` then its transcript.
@@ -81,7 +81,7 @@ class PreparedImport:
         leaks: near-duplicates across a given split, which somebody has to accept.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[ExampleRow]
     source_name: str
     recipe: Mapping[str, Any]
     leaks: Sequence[Leak]
@@ -89,7 +89,7 @@ class PreparedImport:
 
 
 def prepare_import(
-    rows: Sequence[Row],
+    rows: Sequence[ExampleRow],
     *,
     source_name: str,
     seed: int = 7,
@@ -190,7 +190,7 @@ def import_dataset(
     session: Session,
     project_id: int,
     name: str,
-    rows: Sequence[Row],
+    rows: Sequence[ExampleRow],
     *,
     source_name: str,
     seed: int = 7,
@@ -206,8 +206,8 @@ def import_dataset(
 
 
 def _split(
-    rows: Sequence[Row], *, seed: int, fractions: Shares, spread: Spread
-) -> tuple[list[Row], dict[str, Any]]:
+    rows: Sequence[ExampleRow], *, seed: int, fractions: Shares, spread: Spread
+) -> tuple[list[ExampleRow], dict[str, Any]]:
     pairs = _linked(rows, spread)
     keys = [(row.group, row.content_digest) for row in rows]
     splits = assign_splits(keys, seed=seed, fractions=fractions, linked=pairs)
@@ -220,7 +220,7 @@ def _split(
     return [replace(row, split=split) for row, split in zip(rows, splits, strict=True)], recipe
 
 
-def _linked(rows: Sequence[Row], spread: Spread) -> list[tuple[int, int]]:
+def _linked(rows: Sequence[ExampleRow], spread: Spread) -> list[tuple[int, int]]:
     """Rows of which a prompt or an answer repeats one of the other, as `_leaks` would find them."""
     sides = [_sides(row) for row in rows]
     canned = canned_answers([side for row in sides for side in row], [])
@@ -240,7 +240,7 @@ def _linked(rows: Sequence[Row], spread: Spread) -> list[tuple[int, int]]:
     return sorted((one, other) for one, other in linked if one != other)
 
 
-def groups_on_both_sides(rows: Sequence[Row]) -> int:
+def groups_on_both_sides(rows: Sequence[ExampleRow]) -> int:
     """Groups that a given split has both in training and held out."""
     sides: dict[bool, set[str]] = {True: set(), False: set()}
     for row in rows:
@@ -259,17 +259,17 @@ def warn_of_groups(shared: int) -> str | None:
     )
 
 
-def _leaks(rows: Sequence[Row], spread: Spread = map) -> list[Leak]:
-    sides: dict[bool, list[Side]] = {True: [], False: []}
+def _leaks(rows: Sequence[ExampleRow], spread: Spread = map) -> list[Leak]:
+    sides: dict[bool, list[LeakSide]] = {True: [], False: []}
     for row in rows:
         sides[row.split == Split.TRAIN] += _sides(row)
     return find_leaks(sides[True], sides[False], spread=spread)
 
 
-def _sides(row: Row) -> list[Side]:
+def _sides(row: ExampleRow) -> list[LeakSide]:
     """The prompt of a row and its references."""
     text, digest = content_text(row), row.content_digest
-    side = Side(row.external_id, str(row.split), text, digest, owner=digest)
+    side = LeakSide(row.external_id, str(row.split), text, digest, owner=digest)
     return [side, *map(side.answer, dict.fromkeys(row.references))]
 
 
@@ -297,7 +297,7 @@ def _store_version(
     return version
 
 
-def _example_values(version_id: int, row: Row) -> dict[str, Any]:
+def _example_values(version_id: int, row: ExampleRow) -> dict[str, Any]:
     return {
         "dataset_version_id": version_id,
         "external_id": row.external_id,
@@ -314,17 +314,17 @@ def _example_values(version_id: int, row: Row) -> dict[str, Any]:
     }
 
 
-def rows_digest(rows: Sequence[Row]) -> str:
+def rows_digest(rows: Sequence[ExampleRow]) -> str:
     """SHA-256 over every example with its split, whatever their order."""
     return hashlib.sha256("\n".join(row_lines(rows)).encode()).hexdigest()
 
 
-def row_lines(rows: Sequence[Row]) -> list[str]:
+def row_lines(rows: Sequence[ExampleRow]) -> list[str]:
     """What the digest of a version covers: a line for each example, sorted."""
     return sorted(map(row_line, rows))
 
 
-def row_line(row: Row) -> str:
+def row_line(row: ExampleRow) -> str:
     """What one example counts as in the digest of its version."""
     parts = [row.external_id, row.input, row.context, row.references, row.group, dict(row.slices)]
     turns = [] if row.messages is None else [[dict(turn) for turn in row.messages]]
@@ -445,21 +445,21 @@ def list_examples(
     return list(session.scalars(query.order_by(Example.id)))
 
 
-def unsplit_rows(session: Session, dataset_version_id: int) -> list[Row]:
+def unsplit_rows(session: Session, dataset_version_id: int) -> list[ExampleRow]:
     """The examples of a version as rows whose split is to be chosen anew; no erased ones."""
     examples = list_examples(session, dataset_version_id)
     rows = ((example.id, replace(row_of(example), split=None)) for example in examples)
     return with_masks(session, rows)
 
 
-def stored_rows(session: Session, dataset_version_id: int) -> list[Row]:
+def stored_rows(session: Session, dataset_version_id: int) -> list[ExampleRow]:
     """The examples of a version as the rows that they came from, erased ones as they stand."""
     return [row_of(e) for e in list_examples(session, dataset_version_id, erased=True)]
 
 
-def row_of(example: Example) -> Row:
+def row_of(example: Example) -> ExampleRow:
     """A stored example as the row that it came from."""
-    return Row(
+    return ExampleRow(
         external_id=example.external_id,
         input=example.input,
         context=example.context,

@@ -23,7 +23,7 @@ LONGEST = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DossierQuestion:
     """What the team has to write: under which headings it stands, and what is asked."""
 
     nist: str
@@ -31,29 +31,45 @@ class Question:
     asks: str
 
 
-QUESTIONS: dict[str, Question] = {
-    "purpose": Question(MAP, 1, "What is it for, and what is it not for?"),
-    "provider": Question(MAP, 1, "Who provides it, under which name and version, and who answers?"),
-    "users": Question(MAP, 1, "Who will use it, where, with what training?"),
-    "affected": Question(MAP, 1, "Whom does an answer touch, and what does a wrong one cost them?"),
-    "surroundings": Question(MAP, 1, "With which other software and hardware does it work?"),
-    "instructions": Question(MAP, 1, "Where are the instructions for its users?"),
-    "origin_of_data": Question(MAP, 2, "Where does the data come from, on what legal ground?"),
-    "choices": Question(MAP, 2, "Which choices of design were made, and what was given up?"),
-    "security": Question(MANAGE, 2, "What protects it against attack and misuse?"),
-    "oversight": Question(GOVERN, 3, "Which person can see, refuse and stop an answer, and how?"),
-    "misuse": Question(MAP, 3, "Which foreseeable misuse and which limits are known?"),
-    "measures": Question(GOVERN, 4, "Why do the lines of the bar fit this purpose?"),
-    "risks": Question(MANAGE, 5, "Which risks were found, and what is done about each?"),
-    "changes": Question(MANAGE, 6, "Which changes are foreseen, and which ask for a new dossier?"),
-    "standards": Question(GOVERN, 7, "Which harmonised or other standards are applied, in full?"),
-    "declaration": Question(GOVERN, 8, "Where is the declaration of conformity, if one is due?"),
-    "watching": Question(MANAGE, 9, "How is it watched in use, and who is told of an incident?"),
+QUESTIONS: dict[str, DossierQuestion] = {
+    "purpose": DossierQuestion(MAP, 1, "What is it for, and what is it not for?"),
+    "provider": DossierQuestion(
+        MAP, 1, "Who provides it, under which name and version, and who answers?"
+    ),
+    "users": DossierQuestion(MAP, 1, "Who will use it, where, with what training?"),
+    "affected": DossierQuestion(
+        MAP, 1, "Whom does an answer touch, and what does a wrong one cost them?"
+    ),
+    "surroundings": DossierQuestion(MAP, 1, "With which other software and hardware does it work?"),
+    "instructions": DossierQuestion(MAP, 1, "Where are the instructions for its users?"),
+    "origin_of_data": DossierQuestion(
+        MAP, 2, "Where does the data come from, on what legal ground?"
+    ),
+    "choices": DossierQuestion(MAP, 2, "Which choices of design were made, and what was given up?"),
+    "security": DossierQuestion(MANAGE, 2, "What protects it against attack and misuse?"),
+    "oversight": DossierQuestion(
+        GOVERN, 3, "Which person can see, refuse and stop an answer, and how?"
+    ),
+    "misuse": DossierQuestion(MAP, 3, "Which foreseeable misuse and which limits are known?"),
+    "measures": DossierQuestion(GOVERN, 4, "Why do the lines of the bar fit this purpose?"),
+    "risks": DossierQuestion(MANAGE, 5, "Which risks were found, and what is done about each?"),
+    "changes": DossierQuestion(
+        MANAGE, 6, "Which changes are foreseen, and which ask for a new dossier?"
+    ),
+    "standards": DossierQuestion(
+        GOVERN, 7, "Which harmonised or other standards are applied, in full?"
+    ),
+    "declaration": DossierQuestion(
+        GOVERN, 8, "Where is the declaration of conformity, if one is due?"
+    ),
+    "watching": DossierQuestion(
+        MANAGE, 9, "How is it watched in use, and who is told of an incident?"
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class NewestAnswer:
     """The newest answer to a question, and how many were given before it."""
 
     text: str
@@ -61,14 +77,14 @@ class Answered:
     before: int
 
 
-def read_answers(session: Session, project_id: int) -> dict[str, Answered]:
+def read_answers(session: Session, project_id: int) -> dict[str, NewestAnswer]:
     """The answers that count, by question."""
     query = select(DossierAnswer).where(DossierAnswer.project_id == project_id)
-    found: dict[str, Answered] = {}
+    found: dict[str, NewestAnswer] = {}
     for row in session.scalars(query.order_by(DossierAnswer.id)):
         before = found[row.question].before + 1 if row.question in found else 0
         when = f"{row.created_at:%Y-%m-%d %H:%M} UTC"
-        found[row.question] = Answered(row.text, when, before)
+        found[row.question] = NewestAnswer(row.text, when, before)
     return found
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from backend.errors import Conflict
 from backend.schemas.projects import WIN_RATE
 from backend.services.dossier import check_dossier
-from backend.services.dossier.subject import Subject
+from backend.services.dossier.subject import DossierSubject
 from backend.services.metric_specs import MetricSpec, find_maximum, metric_specs
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.ab import PairVotes, votes_by_pair
@@ -69,7 +69,7 @@ class Inputs:
         return self._files[name]
 
 
-def collect_inputs(subject: Subject) -> Inputs:
+def collect_inputs(subject: DossierSubject) -> Inputs:
     """All figures: those of the lines, of the models, differences, slices, usage, agreement.
 
     Raises:
@@ -91,7 +91,7 @@ def collect_inputs(subject: Subject) -> Inputs:
     return found
 
 
-def places_of(subject: Subject, slices: Sequence[PairedFigure]) -> dict[str, list[Any]]:
+def places_of(subject: DossierSubject, slices: Sequence[PairedFigure]) -> dict[str, list[Any]]:
     """Code of each tested example -> code of its group, and those of its slices that figures use.
 
     Other slices stay away: they may name people.
@@ -109,14 +109,14 @@ def places_of(subject: Subject, slices: Sequence[PairedFigure]) -> dict[str, lis
     }
 
 
-def _keys_used(subject: Subject, slices: Sequence[PairedFigure]) -> set[str]:
+def _keys_used(subject: DossierSubject, slices: Sequence[PairedFigure]) -> set[str]:
     asked = [dict(spec.slice) for spec in metric_specs(subject.score_run)]
     named = [dict(line.slice) for line in subject.bar.lines]
     shown = [dict(one.spec.slice) for one in slices]
     return {key for where in [*asked, *named, *shown] for key in where}
 
 
-def _slices(subject: Subject) -> list[PairedFigure]:
+def _slices(subject: DossierSubject) -> list[PairedFigure]:
     row = subject.comparison
     pair = (row.baseline_id, row.candidate_id)
     found = sliced_figures(subject.session, row.score_run_id, *pair, bar=subject.bar)
@@ -126,7 +126,7 @@ def _slices(subject: Subject) -> list[PairedFigure]:
 # -- figures of scores
 
 
-def _add_lines(subject: Subject, found: Inputs) -> None:
+def _add_lines(subject: DossierSubject, found: Inputs) -> None:
     for at, line in enumerate(subject.comparison.lines):
         if line["evidence"] is None:
             continue
@@ -136,7 +136,7 @@ def _add_lines(subject: Subject, found: Inputs) -> None:
         found.figures.append(entry)
 
 
-def _line_entry(subject: Subject, found: Inputs, line: Mapping[str, Any]) -> Entry:
+def _line_entry(subject: DossierSubject, found: Inputs, line: Mapping[str, Any]) -> Entry:
     spec = MetricSpec(line["metric"], line["slice"])
     level = 1 - subject.bar.alpha
     if line["metric"] == WIN_RATE:
@@ -147,7 +147,7 @@ def _line_entry(subject: Subject, found: Inputs, line: Mapping[str, Any]) -> Ent
     return _entry(subject, found, spec, models, line["evidence"], level=level)
 
 
-def _both(subject: Subject) -> list[ModelVersion]:
+def _both(subject: DossierSubject) -> list[ModelVersion]:
     return [subject.baseline, subject.candidate]
 
 
@@ -158,7 +158,7 @@ def _said(figure: Mapping[str, Any]) -> Entry:
 
 
 def _entry(
-    subject: Subject,
+    subject: DossierSubject,
     found: Inputs,
     spec: MetricSpec,
     models: Sequence[ModelVersion],
@@ -208,7 +208,7 @@ def summary_of(metric: Metric) -> str | None:
     return "mean" if metric.summary.is_mean else known.get(metric.summary.figure)
 
 
-def _score_rows(subject: Subject, metric: Metric, summary: str) -> list[Row]:
+def _score_rows(subject: DossierSubject, metric: Metric, summary: str) -> list[Row]:
     reads = read_scores(subject.session, subject.score_run, {metric.name}).all_of(metric.name)
     names = {model.id: model.label for model in subject.score_run.generation_run.models}
     told = [(names[read.model_id], read.example_id, read.sample, read.score) for read in reads]
@@ -239,14 +239,14 @@ def _statistics(metric: Metric, summary: str, scores: Sequence[Score]) -> list[R
     return [[codes[str(name)] for name in score.stats[:2]] for score in scores]
 
 
-def _add_figure(subject: Subject, found: Inputs, one: ModelFigure) -> None:
+def _add_figure(subject: DossierSubject, found: Inputs, one: ModelFigure) -> None:
     name = f"{one.spec.label} of {one.model}"
     model = subject.session.get_one(ModelVersion, one.model_version_id)
     figure = None if one.figure is None else one.figure.as_dict()
     _add(subject, found, name, one.spec, [model], figure, one.error)
 
 
-def _add_difference(subject: Subject, found: Inputs, one: PairedFigure, kind: str) -> None:
+def _add_difference(subject: DossierSubject, found: Inputs, one: PairedFigure, kind: str) -> None:
     pair = [subject.session.get_one(ModelVersion, i) for i in (one.baseline_id, one.candidate_id)]
     name = f"{kind}: {one.spec.label} of {pair[1].label} less {pair[0].label}"
     figure = None if one.difference is None else one.difference.as_dict()
@@ -254,7 +254,7 @@ def _add_difference(subject: Subject, found: Inputs, one: PairedFigure, kind: st
 
 
 def _add(
-    subject: Subject,
+    subject: DossierSubject,
     found: Inputs,
     name: str,
     spec: MetricSpec,
@@ -279,7 +279,7 @@ def _without(name: str, error: str | None) -> Entry:
     return {"id": name, "said": said, "signature": None, "why_not": f"there is no figure: {error}"}
 
 
-def _add_usage(subject: Subject, found: Inputs, one: PairedFigure) -> None:
+def _add_usage(subject: DossierSubject, found: Inputs, one: PairedFigure) -> None:
     pair = [subject.session.get_one(ModelVersion, i) for i in (one.baseline_id, one.candidate_id)]
     name = f"usage: {one.spec.metric} of {pair[1].label} less {pair[0].label}"
     if one.difference is None:
@@ -317,7 +317,7 @@ def _add_usage(subject: Subject, found: Inputs, one: PairedFigure) -> None:
 # -- figures of people
 
 
-def _votes_entry(subject: Subject, line: Mapping[str, Any], level: float) -> Entry:
+def _votes_entry(subject: DossierSubject, line: Mapping[str, Any], level: float) -> Entry:
     from evaluators.statistics.sequential import batch_sizes
 
     queue_id = subject.comparison.review_queue_id
@@ -344,7 +344,7 @@ def _votes_entry(subject: Subject, line: Mapping[str, Any], level: float) -> Ent
     }
 
 
-def _as_of(pair: PairVotes, subject: Subject) -> PairVotes:
+def _as_of(pair: PairVotes, subject: DossierSubject) -> PairVotes:
     """The votes that were there when it was judged."""
     then = subject.comparison.created_at
     cast, standing = (
@@ -354,7 +354,7 @@ def _as_of(pair: PairVotes, subject: Subject) -> PairVotes:
     return PairVotes(pair.models, cast, standing, pair.plan)
 
 
-def _require_same(subject: Subject, found: Inputs, entry: Entry) -> None:
+def _require_same(subject: DossierSubject, found: Inputs, entry: Entry) -> None:
     """Hold a figure of the verdict against what the checker makes of it.
 
     Raises:
@@ -380,7 +380,7 @@ def _require_same(subject: Subject, found: Inputs, entry: Entry) -> None:
     )
 
 
-def _add_agreement(subject: Subject, found: Inputs) -> None:
+def _add_agreement(subject: DossierSubject, found: Inputs) -> None:
     queue_id = subject.comparison.review_queue_id
     if queue_id is None:
         return

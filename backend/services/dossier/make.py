@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, NotFound
 from backend.services.dossier import check_dossier
 from backend.services.dossier.answers import read_answers
+from backend.services.dossier.content import SectionContent, as_json
 from backend.services.dossier.inputs import Inputs, collect_inputs
 from backend.services.dossier.pages import Index, index_files
 from backend.services.dossier.sections import SECTIONS
@@ -19,8 +20,7 @@ from backend.services.dossier.sections.bar import bar_digests, bar_record
 from backend.services.dossier.sections.data import data_digests, leak_record
 from backend.services.dossier.sections.results import figures_table
 from backend.services.dossier.signing import public_key, sign_files
-from backend.services.dossier.subject import Subject, subject_of
-from backend.services.dossier.told import Told, as_json
+from backend.services.dossier.subject import DossierSubject, subject_of
 from backend.tables.models import ModelVersion
 from backend.tables.verdicts import Comparison
 
@@ -113,13 +113,13 @@ def checker_source() -> bytes:
     return files("backend.services.dossier").joinpath(CHECKER).read_bytes()
 
 
-def _tell(subject: Subject, inputs: Inputs) -> dict[str, Told]:
+def _tell(subject: DossierSubject, inputs: Inputs) -> dict[str, SectionContent]:
     told = {name: section.tell(subject) for name, section in SECTIONS.items()}
     told["results"].tables.append(figures_table(inputs.figures))
     return told
 
 
-def _first(subject: Subject) -> str:
+def _first(subject: DossierSubject) -> str:
     row = subject.comparison
     simulated = f", {row.n_simulated} votes simulated" if row.n_simulated else ""
     return (
@@ -128,7 +128,7 @@ def _first(subject: Subject) -> str:
     )
 
 
-def _facts(subject: Subject, key: Ed25519PrivateKey) -> dict[str, str]:
+def _facts(subject: DossierSubject, key: Ed25519PrivateKey) -> dict[str, str]:
     row = subject.comparison
     return {
         "project": subject.project.name,
@@ -140,7 +140,7 @@ def _facts(subject: Subject, key: Ed25519PrivateKey) -> dict[str, str]:
     }
 
 
-def _records(subject: Subject, inputs: Inputs) -> dict[str, bytes]:
+def _records(subject: DossierSubject, inputs: Inputs) -> dict[str, bytes]:
     records: dict[str, Any] = {
         "bar.json": bar_record(subject, inputs),
         "digests.json": [*bar_digests(subject), *data_digests(subject)],

@@ -13,9 +13,9 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from backend.services.dossier.answers import QUESTIONS, Answered
+from backend.services.dossier.answers import QUESTIONS, NewestAnswer
+from backend.services.dossier.content import SectionContent, as_json
 from backend.services.dossier.sections import ANNEX_IV, NIST, SECTIONS
-from backend.services.dossier.told import Told, as_json
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -42,8 +42,8 @@ class Index:
 
     first: str
     facts: Mapping[str, str]
-    told: Mapping[str, Told]
-    answers: Mapping[str, Answered]
+    told: Mapping[str, SectionContent]
+    answers: Mapping[str, NewestAnswer]
 
     @property
     def open_questions(self) -> list[str]:
@@ -137,7 +137,7 @@ def _markdown(index: Index) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _section(told: Told) -> list[str]:
+def _section(told: SectionContent) -> list[str]:
     lines = [f"{_md(sentence)}\n" for sentence in told.sentences]
     for table in told.tables:
         lines += [_row(table.columns), _row(["---"] * len(table.columns), raw=True)]

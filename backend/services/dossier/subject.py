@@ -38,7 +38,7 @@ class Codes:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class DossierSubject:
     """A comparison, the rows that it rests on, and the codes of this dossier.
 
     Attributes:
@@ -69,14 +69,16 @@ class Subject:
             self.examples.of(example_id)
 
 
-def subject_of(session: Session, comparison: Comparison, *, with_texts: bool = False) -> Subject:
+def subject_of(
+    session: Session, comparison: Comparison, *, with_texts: bool = False
+) -> DossierSubject:
     """Everything that a dossier on this comparison is made from."""
     candidate = session.get_one(ModelVersion, comparison.candidate_id)
     training_id = candidate.without_prompt.training_run_id
     training = None if training_id is None else session.get_one(TrainingRun, training_id)
     score_run = get_score_run(session, comparison.score_run_id)
     bar_row = session.get_one(SuccessManifest, comparison.manifest_id)
-    found = Subject(
+    found = DossierSubject(
         session=session,
         comparison=comparison,
         project=session.get_one(Project, comparison.project_id),

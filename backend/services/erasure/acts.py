@@ -28,19 +28,19 @@ from backend.services.curation import digests
 from backend.services.datasets import versions
 from backend.services.datasets.erased import erased_digest, said_of, seal_rows
 from backend.services.erasure import under_way
-from backend.services.erasure.asked import (
-    Found,
-    Wanted,
-    chunks,
-    exports_with,
-    learned_from,
-    sets_with,
-)
 from backend.services.erasure.columns import COMMON, Notice
 from backend.services.erasure.files import black_out_logs, clean_files, clear_leftovers
 from backend.services.erasure.kept_answers import clear_answers
 from backend.services.erasure.passages import Passages
 from backend.services.erasure.people import erase_person, name_of
+from backend.services.erasure.requests import (
+    ErasureRequest,
+    ErasureScope,
+    chunks,
+    exports_with,
+    learned_from,
+    sets_with,
+)
 from backend.services.erasure.rows import (
     FROZEN,
     HANGS,
@@ -72,7 +72,7 @@ PARTS: dict[str, tuple[type[TrainingSetRow] | type[HeldBackRow], str]] = {
 def ask_erasure(
     session: Session,
     project_id: int,
-    wanted: Wanted,
+    wanted: ErasureRequest,
     *,
     reason: str,
     by_id: int | None,
@@ -274,13 +274,13 @@ def _is_named(session: Session, kind: ErasureKind, person_id: int | None) -> boo
 
 def _erase_examples(
     session: Session, erasure: Erasure, settings: Settings, *, now: datetime
-) -> tuple[Found, list[ErasedRow]]:
+) -> tuple[ErasureScope, list[ErasedRow]]:
     assert erasure.project_id is not None
     project_id, ids = erasure.project_id, [int(id_) for id_ in erasure.example_ids]
     lock_project(session, project_id)
     said = said_of(now, erasure.reason)
     sets = sets_with(session, ids)
-    found = Found(copies=int(erasure.found.get("copies") or 0))
+    found = ErasureScope(copies=int(erasure.found.get("copies") or 0))
     found.trainings = under_way.cancel_trainings(session, [one.id for one in sets], erasure, now)
     came_in, written = texts_of(session, ids)
     passages = Passages(came_in, shared_text(session, ids))
@@ -342,7 +342,9 @@ def _search(
     return dict(counts)
 
 
-def _clean_files(roots: Sequence[Path], home: Path, both: Sequence[Passages], found: Found) -> None:
+def _clean_files(
+    roots: Sequence[Path], home: Path, both: Sequence[Passages], found: ErasureScope
+) -> None:
     clear_leftovers(roots)
     for passages in both:
         cleaned = clean_files(roots, passages)

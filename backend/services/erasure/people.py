@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
-from backend.services.erasure.asked import Found
+from backend.services.erasure.requests import ErasureScope
 from backend.tables.accounts import IdempotencyKey, LoginSession, Membership, Role, Token, User
 from backend.tables.erasure import Erasure, ErasureKind
 from backend.tables.queue import Job
@@ -85,12 +85,12 @@ def name_of(user_id: int) -> str:
     return f"{NAMELESS} {user_id}"
 
 
-def erase_person(session: Session, erasure: Erasure, *, now: datetime) -> Found:
+def erase_person(session: Session, erasure: Erasure, *, now: datetime) -> ErasureScope:
     """Erase a person in this transaction."""
     if erasure.person_id is None:
         raise InvalidInput("No person is named.")
     user = session.get_one(User, erasure.person_id)
-    found = Found()
+    found = ErasureScope()
     old = user.name
     found.rows["users"] = 1
     _leave(session, user, now, found)
@@ -102,7 +102,7 @@ def erase_person(session: Session, erasure: Erasure, *, now: datetime) -> Found:
     return found
 
 
-def _leave(session: Session, user: User, now: datetime, found: Found) -> None:
+def _leave(session: Session, user: User, now: datetime, found: ErasureScope) -> None:
     identities = select(Identity.id).where(Identity.user_id == user.id)
     own = ProviderSession.identity_id.in_(identities)
     _count(found, "provider_sessions", session.execute(delete(ProviderSession).where(own)))
@@ -120,7 +120,7 @@ def _leave(session: Session, user: User, now: datetime, found: Found) -> None:
     _count(found, "tokens", session.execute(revoked))
 
 
-def _forget_texts(session: Session, user_id: int, found: Found) -> None:
+def _forget_texts(session: Session, user_id: int, found: ErasureScope) -> None:
     own = Review.reviewer_id == user_id
     blank: dict[str, Any] = {"comment": None, "draft": {}}
     _count(found, "reviews", session.execute(update(Review).where(own).values(**blank)))
@@ -177,6 +177,6 @@ def _unname(session: Session, old: str, new: str) -> dict[str, int]:
     return counts
 
 
-def _count(found: Found, table: str, result: Any) -> None:
+def _count(found: ErasureScope, table: str, result: Any) -> None:
     if result.rowcount:
         found.rows[table] = result.rowcount

@@ -37,7 +37,7 @@ Outlived = Callable[[int, datetime], Select[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class RetentionKind:
     """One kind of thing that is kept for a while.
 
     Attributes:
@@ -133,30 +133,30 @@ def _blank(table: Any, **values: Any) -> Callable[[Session, list[int]], None]:
     return clear
 
 
-KINDS: Mapping[str, Kind] = {
-    "drafts": Kind(
+KINDS: Mapping[str, RetentionKind] = {
+    "drafts": RetentionKind(
         "unfinished and skipped answers of the desk; the text goes, the review stays",
         None,
         _drafts,
         _blank(Review, draft={}),
     ),
-    "deliveries": Kind(
+    "deliveries": RetentionKind(
         "what webhooks were told; pending ones stay", 30, _deliveries, _delete_from(WebhookDelivery)
     ),
-    "job-errors": Kind(
+    "job-errors": RetentionKind(
         "why jobs failed or were cancelled, in words; the job stays",
         None,
         _jobs,
         _blank(Job, error=None),
     ),
-    "answers": Kind(
+    "answers": RetentionKind(
         "answers kept for requests that are sent again",
         7,
         _answers,
         _delete_from(IdempotencyKey),
         of_project=False,
     ),
-    "sessions": Kind(
+    "sessions": RetentionKind(
         "sign-ins that nobody used since",
         None,
         _sessions,
@@ -168,7 +168,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RetentionPeriod:
     """How long one kind is kept, by whose word; `days` None is for good."""
 
     kind: str
@@ -177,19 +177,19 @@ class Standing:
     is_default: bool
 
 
-def standing_rules(session: Session, project_id: int) -> list[Standing]:
+def retention_periods(session: Session, project_id: int) -> list[RetentionPeriod]:
     """Every kind with its days in a project."""
     query = select(RetentionRule).where(RetentionRule.project_id == project_id)
     rules = {rule.kind: rule.days for rule in session.scalars(query)}
     return [
-        Standing(name, kind.words, rules.get(name, kind.days), name not in rules)
+        RetentionPeriod(name, kind.words, rules.get(name, kind.days), name not in rules)
         for name, kind in KINDS.items()
     ]
 
 
 def set_rule(
     session: Session, project_id: int, name: str, days: int, *, by_id: int | None, now: datetime
-) -> Standing:
+) -> RetentionPeriod:
     """Say for how many days a project keeps a kind.
 
     Raises:
@@ -217,7 +217,7 @@ def set_rule(
         project_id=project_id,
         detail={"days": days, "before": before},
     )
-    return Standing(name, KINDS[name].words, days, False)
+    return RetentionPeriod(name, KINDS[name].words, days, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ def _due(session: Session, project_id: int | None) -> list[tuple[int | None, str
     due: list[tuple[int | None, str, int]] = []
     shared: dict[str, int] = {}
     for owner in sorted(projects):
-        for one in standing_rules(session, owner):
+        for one in retention_periods(session, owner):
             if one.days is None:
                 continue
             if KINDS[one.kind].of_project:

@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from backend.db import Base
-from backend.services.erasure.asked import chunks
 from backend.services.erasure.columns import DELETED, EXAMPLES, Blank, Notice, Searched
 from backend.services.erasure.passages import Passages
+from backend.services.erasure.requests import chunks
 from backend.services.ledger import recount
 from backend.tables.packed import is_json, is_packed
 from backend.tables.runs import Generation, GenerationRun

@@ -11,7 +11,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.services import queue
-from backend.services.erasure.asked import chunks
+from backend.services.erasure.requests import chunks
 from backend.services.ledger import add_to_run
 from backend.services.review.desk.claim import finish_if_done
 from backend.services.review.lease import note_slots

@@ -18,7 +18,7 @@ from backend.errors import InvalidInput
 from backend.rubrics import Control, Criterion, Rubric
 from backend.services.exchange.label_studio import error_labels, severities
 from backend.services.exchange.text_offsets import Offsets, span_of, to_utf16
-from backend.services.review.answer import Answer, Choice, SpanMark, to_choice
+from backend.services.review.answer import Answer, SideChoice, SpanMark, to_choice
 from backend.services.review.reports.contents import QueueFacts, QueueItem
 from backend.tables.review import QueueKind, Review
 
@@ -56,7 +56,7 @@ def settings_of(rubric: Rubric, *, pair: bool) -> dict[str, Any]:
     outputs = SIDES if pair else (OUTPUT,)
     questions = [_question(criterion) for criterion in rubric.criteria]
     if pair:
-        questions.insert(0, _label(WINNER, "Which is better?", [c.value for c in Choice]))
+        questions.insert(0, _label(WINNER, "Which is better?", [c.value for c in SideChoice]))
     else:
         questions += [_errors(rubric), _text(CORRECTION), _text(CORRECTION_REASON)]
     return {

@@ -1,6 +1,6 @@
 """Files of other annotation tools, read answer by answer.
 
-Pure: rows of JSON go in, `GivenAnswer` comes out; a row that cannot be read comes out with why.
+Pure: rows of JSON go in, `ImportedAnswer` comes out; a row that cannot be read comes out with why.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Place = tuple[str | None, str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class GivenAnswer:
+class ImportedAnswer:
     """One person's answer to one item, as the file has it.
 
     Attributes:
@@ -50,7 +50,7 @@ class GivenAnswer:
     whole: bool = False
 
 
-def label_studio_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
+def label_studio_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[ImportedAnswer]:
     for number, task in enumerate(rows, start=1):
         data = task.get("data") if isinstance(task, Mapping) else None
         if not isinstance(data, Mapping):
@@ -64,7 +64,7 @@ def label_studio_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[Give
             yield _annotation(number, data, annotation, offsets)
 
 
-def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets) -> GivenAnswer:
+def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets) -> ImportedAnswer:
     if not isinstance(given, Mapping) or not isinstance(given.get("result"), list):
         return unread(row, "the annotation has no list of results")
     unique = str(given.get("unique_id") or given.get("id") or "")
@@ -83,7 +83,7 @@ def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets)
             facts.rubric, output, results, seconds=float(seconds), offsets=offsets
         )
 
-    return GivenAnswer(
+    return ImportedAnswer(
         row=row,
         id=unique,
         item_id=_whole(data.get("strop_item")),
@@ -109,7 +109,7 @@ def _names(completed_by: Any) -> Iterator[str]:
         yield full
 
 
-def argilla_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
+def argilla_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[ImportedAnswer]:
     for number, record in enumerate(rows, start=1):
         responses = record.get("responses") if isinstance(record, Mapping) else None
         if not isinstance(responses, Mapping):
@@ -123,7 +123,7 @@ def argilla_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnsw
                 by_person.setdefault(person, {})[str(question)] = response.get("value")
         item_id = str(record.get("id") or "").removeprefix(argilla.ITEM_PREFIX)
         for person, said in by_person.items():
-            yield GivenAnswer(
+            yield ImportedAnswer(
                 row=number,
                 id=f"{record.get('id')}:{person}",
                 item_id=_whole(item_id),
@@ -140,9 +140,9 @@ def _argilla_reader(
     return lambda _, output: argilla.answer_of(output, said, offsets=offsets)
 
 
-def unread(row: int, reason: str) -> GivenAnswer:
+def unread(row: int, reason: str) -> ImportedAnswer:
     """A row that cannot be read, and why."""
-    return GivenAnswer(row, "", None, None, (), lambda *_: Answer(), refusal=reason)
+    return ImportedAnswer(row, "", None, None, (), lambda *_: Answer(), refusal=reason)
 
 
 def _whole(value: Any) -> int | None:

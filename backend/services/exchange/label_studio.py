@@ -355,7 +355,7 @@ def _rating_out(control: Control, value: str, number: float | None) -> tuple[str
 
 
 @dataclass(slots=True)
-class _Read:
+class _AnnotationReading:
     """What was read of an annotation so far."""
 
     ratings: dict[str, object] = field(default_factory=dict)
@@ -383,7 +383,7 @@ def answer_of(
     Raises:
         InvalidInput: a result that the configuration does not ask for, or that cannot be read.
     """
-    read, criteria = _Read(), {control_of(c.name): c for c in rubric.criteria}
+    read, criteria = _AnnotationReading(), {control_of(c.name): c for c in rubric.criteria}
     for result in results:
         control, value = str(result.get("from_name")), result.get("value")
         if control == FLAGGED:  # what a check had flagged is not the person's
@@ -452,7 +452,11 @@ def _once(read: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _read_errors(
-    read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], output: str, offsets: Offsets
+    read: _AnnotationReading,
+    result: Mapping[str, Any],
+    value: Mapping[str, Any],
+    output: str,
+    offsets: Offsets,
 ) -> None:
     start, end, quoted = value.get("start"), value.get("end"), value.get("text")
     labels = value.get("labels")
@@ -466,7 +470,7 @@ def _read_errors(
 
 def _read_choice(into: str) -> Callable[..., None]:
     def read_choice(
-        read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
+        read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
     ) -> None:
         chosen = _choices_in(value)
         if len(chosen) != 1:
@@ -480,17 +484,21 @@ def _read_choice(into: str) -> Callable[..., None]:
 
 
 def _read_comparison(
-    read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
+    read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
 ) -> None:
     if (selected := value.get("selected")) not in (None, "none"):
         read.winners.append(str(selected))
 
 
-def _read_note(read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any) -> None:
+def _read_note(
+    read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
+) -> None:
     _once(read.noted, str(result.get("id")), _text_in(value))
 
 
-def _read_text(read: _Read, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any) -> None:
+def _read_text(
+    read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
+) -> None:
     _once(read.texts, str(result.get("from_name")), _text_in(value))
 
 

@@ -1,9 +1,10 @@
 """Training rows from a plain file, without a database.
 
-The shapes are those of `backend.services.datasets.shapes`, told apart row by row. `output` is what
-a model wrote and `correction` what an expert made of it: the correction is the answer to learn, and
-the output it replaced is the rejected one. A row that cannot give what the format needs (no
-rejected answer, no label, an empty correction) is left out and counted, with the reason.
+The shapes are those of `backend.services.datasets.importing.shapes`, told apart row by row.
+`output` is what a model wrote and `correction` what an expert made of it: the correction is the
+answer to learn, and the output it replaced is the rejected one. A row that cannot give what the
+format needs (no rejected answer, no label, an empty correction) is left out and counted, with the
+reason.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any
 
 from backend.errors import InvalidInput
 from backend.services.curation.formats import BY_LOSS, METHOD_ROWS, NO_ANSWER, SFT, TrainingRow
-from backend.services.datasets.shapes import CannotCarry, RowValues, parse_row, renamed
+from backend.services.datasets.importing.shapes import CannotCarry, RowValues, parse_row, renamed
 from evaluators.files.fields import bind_columns
-from evaluators.files.mapping import ColumnNames, Notes, Shape, name_unused
+from evaluators.files.mapping import ColumnNames, Notes, RowShape, name_unused
 from evaluators.files.readers import read_table
 
-ROW = Shape(
+ROW = RowShape(
     (
         *("input", "context", "instruction", "system", "history", "prompt", "messages"),
         *("conversations", "output", "correction", "completion", "chosen", "rejected", "label"),

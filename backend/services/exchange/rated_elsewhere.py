@@ -16,14 +16,14 @@ from typing import Any
 
 from backend.errors import InvalidInput
 from backend.rubrics import Category, Rubric, YesNo
-from backend.services.exchange.given_answers import GivenAnswer, Place, unread
+from backend.services.exchange.given_answers import ImportedAnswer, Place, unread
 from backend.services.exchange.text_offsets import Offsets
 from backend.services.review.answer import Answer, SpanMark
 from backend.services.review.reports.contents import QueueFacts
 from evaluators.errors import UnreadableRecord
 from evaluators.files.fields import parse_number
-from evaluators.files.opening import file_name, open_bytes, open_text
-from evaluators.files.readers import MAX_ROW_BYTES, Record, Table, read_table
+from evaluators.files.formats.opening import file_name, open_bytes, open_text
+from evaluators.files.readers import MAX_ROW_BYTES, FileTable, Record, read_table
 
 MQM, RATINGS = "mqm", "ratings"
 DEFAULT_CRITERION = "rating"
@@ -32,7 +32,7 @@ _MARKED = re.compile(r"<v>(.*?)</v>", re.DOTALL)
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
-def read_rated(path: str, source: str, *, max_row_bytes: int = MAX_ROW_BYTES) -> Table:
+def read_rated(path: str, source: str, *, max_row_bytes: int = MAX_ROW_BYTES) -> FileTable:
     """The rows of a file; quotes in the TSV of MQM are signs like any other.
 
     Raises:
@@ -53,7 +53,7 @@ def read_rated(path: str, source: str, *, max_row_bytes: int = MAX_ROW_BYTES) ->
         records.append(Record(number, dict(zip(header, cells, strict=True))))
     if not records:
         raise UnreadableRecord(f"{name}: there is no record in it.", hint="Give it rows.")
-    return Table(name, records, tuple(header), tuple(said), spelled=True)
+    return FileTable(name, records, tuple(header), tuple(said), spelled=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def said(values: Mapping[str, Any], *names: str) -> str:
     return next((text for text in found if text), "")
 
 
-def judged_rows(source: str, rows: Sequence[Any]) -> Iterator[JudgedRow | GivenAnswer]:
+def judged_rows(source: str, rows: Sequence[Any]) -> Iterator[JudgedRow | ImportedAnswer]:
     """Each row read, or why it cannot be."""
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, Mapping):
@@ -97,20 +97,20 @@ def judged_rows(source: str, rows: Sequence[Any]) -> Iterator[JudgedRow | GivenA
         yield JudgedRow(number, (model, item, int(sample[:9])), rater, row)
 
 
-def _answers(source: str, rows: Sequence[Any]) -> Iterator[list[JudgedRow] | GivenAnswer]:
+def _answers(source: str, rows: Sequence[Any]) -> Iterator[list[JudgedRow] | ImportedAnswer]:
     grouped: dict[tuple[Place, str], list[JudgedRow]] = {}
     for row in judged_rows(source, rows):
-        if isinstance(row, GivenAnswer):
+        if isinstance(row, ImportedAnswer):
             yield row
         else:
             grouped.setdefault(row.answer, []).append(row)
     yield from grouped.values()
 
 
-def _given(found: list[JudgedRow], read: Any, digest: str | None) -> GivenAnswer:
+def _given(found: list[JudgedRow], read: Any, digest: str | None) -> ImportedAnswer:
     first = found[0]
     model, item, sample = first.place
-    return GivenAnswer(
+    return ImportedAnswer(
         row=first.number,
         id=f"{model or ''}:{item}:{sample}:{first.rater}",
         item_id=None,
@@ -122,10 +122,10 @@ def _given(found: list[JudgedRow], read: Any, digest: str | None) -> GivenAnswer
     )
 
 
-def mqm_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
+def mqm_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[ImportedAnswer]:
     """The marks of one rater on one output as one answer; a row without an error marks nothing."""
     for found in _answers(MQM, rows):
-        if isinstance(found, GivenAnswer):
+        if isinstance(found, ImportedAnswer):
             yield found
             continue
         targets = {_TAG.sub("", str(row.values["target"])).strip() for row in found}
@@ -178,10 +178,10 @@ def _kind(rubric: Rubric, row: JudgedRow) -> str:
     return next((name for name in names if name in rubric.span_kinds), slug(category))
 
 
-def rating_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[GivenAnswer]:
+def rating_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[ImportedAnswer]:
     """The ratings of one rater on one output as one answer."""
     for found in _answers(RATINGS, rows):
-        if isinstance(found, GivenAnswer):
+        if isinstance(found, ImportedAnswer):
             yield found
             continue
 

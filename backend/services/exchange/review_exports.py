@@ -22,7 +22,7 @@ from backend.services.review.reports.contents import (
     OpenSession,
     QueueFacts,
     QueueItem,
-    WantedReviews,
+    ReviewFilter,
     each_item,
     queue_facts,
 )
@@ -68,7 +68,7 @@ class QueueFormat:
 
     rows: Callable[[QueueFacts, QueueItem, ExportAsk], Iterable[Row]]
     item_of: Callable[[Row], int]
-    wanted: WantedReviews
+    wanted: ReviewFilter
     files: tuple[FileKind, ...]
     description: str
     columns: tuple[str, ...] = ()
@@ -253,7 +253,7 @@ FORMATS: dict[str, QueueFormat] = {
     "ratings": QueueFormat(
         _ratings,
         lambda row: int(row["item"]),
-        WantedReviews(),
+        ReviewFilter(),
         TABLE,
         "one row per response and criterion; `strop agreement` reads it",
         RATING_COLUMNS,
@@ -261,7 +261,7 @@ FORMATS: dict[str, QueueFormat] = {
     "votes": QueueFormat(
         _votes,
         lambda row: int(row["item"]),
-        WantedReviews(),
+        ReviewFilter(),
         TABLE,
         "one row per vote on a blind pair; `strop preferences` reads it",
         VOTE_COLUMNS,
@@ -269,14 +269,14 @@ FORMATS: dict[str, QueueFormat] = {
     "label-studio": QueueFormat(
         _tasks,
         lambda row: int(row["data"]["strop_item"]),
-        WantedReviews(skipped=True, checks=True),
+        ReviewFilter(skipped=True, checks=True),
         DOCUMENT,
         "tasks of Label Studio with predictions of the checks and annotations",
     ),
     "argilla": QueueFormat(
         _records,
         lambda row: int(row["metadata"]["item"]),
-        WantedReviews(checks=True),
+        ReviewFilter(checks=True),
         DOCUMENT,
         "records of Argilla 2 with suggestions and responses",
     ),

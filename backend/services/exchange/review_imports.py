@@ -24,19 +24,19 @@ from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound, UnknownName
-from backend.schemas.exchange import ImportShown, RefusedShown
+from backend.schemas.exchange import ImportOut, RefusedOut
 from backend.services import audit
 from backend.services.datasets.erased import erased_outputs
 from backend.services.exchange import argilla, label_studio
 from backend.services.exchange.given_answers import (
-    GivenAnswer,
+    ImportedAnswer,
     Place,
     argilla_answers,
     label_studio_answers,
 )
 from backend.services.exchange.rated_elsewhere import MQM, RATINGS, mqm_answers, rating_answers
 from backend.services.exchange.text_offsets import Offsets
-from backend.services.review.answer import Answer, CheckedReview, Subject, check_answer
+from backend.services.review.answer import Answer, CheckedReview, SlotSubject, check_answer
 from backend.services.review.blind import BLOCK, said_by, unmask_text
 from backend.services.review.counted import counts
 from backend.services.review.desk.context import count_answer, read_slot
@@ -45,7 +45,7 @@ from backend.services.review.queues import add_reviewers
 from backend.services.review.reports.contents import (
     QueueFacts,
     QueueItem,
-    WantedReviews,
+    ReviewFilter,
     item_page,
     queue_facts,
 )
@@ -68,7 +68,7 @@ from backend.tables.review import (
 from backend.tables.runs import Generation
 from backend.tables.synthetic import SyntheticQueue
 
-SOURCES: dict[str, Callable[[Sequence[Any], Offsets], Iterator[GivenAnswer]]] = {
+SOURCES: dict[str, Callable[[Sequence[Any], Offsets], Iterator[ImportedAnswer]]] = {
     "label-studio": label_studio_answers,
     "argilla": argilla_answers,
     MQM: mqm_answers,
@@ -89,7 +89,7 @@ def import_reviews(
     people: Mapping[str, str] | None = None,
     offsets: Offsets = Offsets.CODE_POINTS,
     now: datetime,
-) -> ImportShown:
+) -> ImportOut:
     """Take the answers of an export of another tool; safe to repeat.
 
     Args:
@@ -114,12 +114,12 @@ def import_reviews(
         )
     desk = _Desk.of(session, facts, people or {}, source)
     taken = repeated = 0
-    refused: list[RefusedShown] = []
+    refused: list[RefusedOut] = []
     for given in SOURCES[source](rows, offsets):
         try:
             new = _take(session, desk, given, now)
         except InvalidInput as error:
-            refused.append(RefusedShown(row=given.row, id=given.id, reason=error.message))
+            refused.append(RefusedOut(row=given.row, id=given.id, reason=error.message))
             continue
         taken += new
         repeated += not new
@@ -131,7 +131,7 @@ def import_reviews(
         detail={"source": source, "taken": taken, "repeated": repeated, "refused": len(refused)},
     )
     reasons = Counter(one.reason for one in refused)
-    return ImportShown(
+    return ImportOut(
         taken=taken, repeated=repeated, reasons=dict(reasons.most_common()), refused=refused
     )
 
@@ -198,7 +198,7 @@ def people_by_name(session: Session, project_id: int, given: Mapping[str, str]) 
     return known | {theirs: known[ours] for theirs, ours in given.items()}
 
 
-def _take(session: Session, desk: _Desk, given: GivenAnswer, now: datetime) -> bool:
+def _take(session: Session, desk: _Desk, given: ImportedAnswer, now: datetime) -> bool:
     """Store one answer; False when it is there already. Raises InvalidInput."""
     if given.refusal is not None:
         raise InvalidInput(given.refusal)
@@ -209,7 +209,7 @@ def _take(session: Session, desk: _Desk, given: GivenAnswer, now: datetime) -> b
     shown = item if given.whole else item.masked(desk.facts.masks)
     answer = _unmasked(session, item, person, given.read(desk.facts, shown.outputs[0]), shown.masks)
     kind, rubric = desk.facts.kind, desk.facts.rubric
-    subject = Subject(item.id, 0, item.outputs[0], item.a_is_left, kind, rubric)
+    subject = SlotSubject(item.id, 0, item.outputs[0], item.a_is_left, kind, rubric)
     checked = check_answer(subject, answer)
     if given.id in desk.before:
         if desk.before[given.id] != checked.digest:
@@ -249,8 +249,8 @@ def _is_own(
     session: Session,
     item: QueueItem,
     person: User,
-    given: GivenAnswer,
-    subject: Subject,
+    given: ImportedAnswer,
+    subject: SlotSubject,
     checked: CheckedReview,
 ) -> bool:
     """Whether it is what stands of this person, but for notes that the other tool cannot keep."""
@@ -265,7 +265,7 @@ def _is_own(
     return check_answer(subject, bare).digest == checked.digest
 
 
-def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> QueueItem:
+def _item(session: Session, facts: QueueFacts, given: ImportedAnswer) -> QueueItem:
     item_id = given.item_id if given.place is None else _item_at(session, facts.id, given.place)
     if item_id is None:
         raise InvalidInput("it does not say which item it answers (strop_item)")
@@ -274,7 +274,7 @@ def _item(session: Session, facts: QueueFacts, given: GivenAnswer) -> QueueItem:
     )
     if position is None:
         raise InvalidInput(f"this queue has no item {item_id}")
-    wanted = WantedReviews(reviews=False, all_purposes=True)
+    wanted = ReviewFilter(reviews=False, all_purposes=True)
     (item,) = item_page(session, facts, wanted, after_position=position - 1, limit=1)
     if item.purpose != Purpose.REVIEW:
         raise InvalidInput("it answers an item that is not for review")
@@ -316,7 +316,7 @@ def _store(
     desk: _Desk,
     item: QueueItem,
     person: User,
-    given: GivenAnswer,
+    given: ImportedAnswer,
     answer: Answer,
     checked: CheckedReview,
     now: datetime,

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.schemas.fairness import (
-    ContrastShown,
+    ContrastOut,
     CounterfactualExample,
-    CounterfactualReportShown,
-    ShiftShown,
+    CounterfactualReportOut,
+    ShiftOut,
 )
 from backend.services.fairness.pairs import (
     CONTROL,
@@ -44,7 +44,7 @@ SHOWN_ROWS = 10
 
 def counterfactual_report(
     session: Session, run_id: int, *, model_id: int | None = None, level: float = 0.95
-) -> list[CounterfactualReportShown]:
+) -> list[CounterfactualReportOut]:
     """Of each model of a run over pairs, or of one; metrics are those of its newest score run.
 
     Raises:
@@ -63,14 +63,14 @@ def counterfactual_report(
         rows = read_sides(session, run, model.id, list(scales))
         found = contrasts_of(rows, scales, level=level, seed=_seed(run))
         reports.append(
-            CounterfactualReportShown(
+            CounterfactualReportOut(
                 model_version_id=model.id,
                 model=model.label,
                 run_id=run.id,
                 samples=run.samples,
                 pairs=run.dataset_version.split_recipe["pairs"],
                 skipped=run.dataset_version.split_recipe["skipped"],
-                contrasts=[ContrastShown(**one.as_dict()) for one in found],
+                contrasts=[ContrastOut(**one.as_dict()) for one in found],
                 shifts=_shifts(rows, scales, level, _seed(run)),
                 examples=_changed_most(rows),
             )
@@ -114,11 +114,11 @@ def contrasts_of(
 
 def _shifts(
     rows: Sequence[Sides], scales: Mapping[str, float | None], level: float, seed: int
-) -> list[ShiftShown]:
+) -> list[ShiftOut]:
     from evaluators.fairness.contrast import shifts
 
     found = shifts(rows, metrics=scales, level=level, seed=seed)
-    return [ShiftShown(**one.as_dict()) for one in found]
+    return [ShiftOut(**one.as_dict()) for one in found]
 
 
 def read_sides(

@@ -23,8 +23,8 @@ from backend.schemas.turns import transcript
 from backend.services import audit
 from backend.services.datasets.masking.files import RowMask
 from backend.services.datasets.versions import (
+    ExampleRow,
     PreparedImport,
-    Row,
     find_version,
     list_dataset_versions,
     list_examples,
@@ -35,7 +35,7 @@ from backend.services.datasets.versions import (
 from backend.tables.datasets import DatasetVersion, Example, Split
 from evaluators.fairness.gendered_en import Unsafe
 from evaluators.fairness.lexicon import LANGUAGES, Lexicon, load_lexicon, tell_language
-from evaluators.fairness.swap import KINDS, Asked, Exchange, make_pair
+from evaluators.fairness.swap import KINDS, RowTexts, SwappedRow, make_pair
 
 METHOD = "counterfactual"
 """The method in the split recipe of a version of pairs."""
@@ -75,7 +75,7 @@ class PairsPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class MadePairs:
+class PairsVersion:
     """The version of pairs, how many rows each kind has, and why others have none."""
 
     version: DatasetVersion
@@ -94,7 +94,7 @@ class DraftPairs:
     skipped: Mapping[str, Mapping[str, int]]
 
 
-def make_pairs(session: Session, project_id: int, plan: PairsPlan) -> MadePairs:
+def make_pairs(session: Session, project_id: int, plan: PairsPlan) -> PairsVersion:
     """`draft_pairs` and `store_pairs` in one, where nobody waits for the database."""
     return store_pairs(session, project_id, draft_pairs(session, project_id, plan))
 
@@ -136,7 +136,7 @@ def draft_pairs(session: Session, project_id: int, plan: PairsPlan) -> DraftPair
     return DraftPairs(name, version.id, prepared, counts, reasons)
 
 
-def store_pairs(session: Session, project_id: int, draft: DraftPairs) -> MadePairs:
+def store_pairs(session: Session, project_id: int, draft: DraftPairs) -> PairsVersion:
     """Store pairs as the next version of their dataset; the same again is the version that stands.
 
     Raises:
@@ -151,7 +151,7 @@ def store_pairs(session: Session, project_id: int, draft: DraftPairs) -> MadePai
         project_id=project_id,
         detail={"of": draft.of, "pairs": sum(draft.pairs.values())},
     )
-    return MadePairs(result, draft.pairs, draft.skipped)
+    return PairsVersion(result, draft.pairs, draft.skipped)
 
 
 def list_pairs(session: Session, project_id: int) -> list[DatasetVersion]:
@@ -200,22 +200,22 @@ def _lexicon(language: str, lists: Sequence[Path]) -> Lexicon:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    row: Row
+class _ExamplePair:
+    row: ExampleRow
     language: str
-    swapped: Exchange
-    control: Exchange
+    swapped: SwappedRow
+    control: SwappedRow
 
 
 def _pairs_of(
     kind: str,
-    rows: Sequence[Row],
+    rows: Sequence[ExampleRow],
     plan: PairsPlan,
     lexicons: Mapping[str, Lexicon],
     skipped: Counter[str],
-) -> Iterator[_Pair]:
+) -> Iterator[_ExamplePair]:
     for row in rows:
-        asked = asked_of(row)
+        asked = texts_of_row(row)
         language = plan.language or tell_language("\n".join(asked.prompt))
         if language is None:
             skipped["its language cannot be told"] += 1
@@ -225,18 +225,18 @@ def _pairs_of(
         except Unsafe as reason:
             skipped[str(reason)] += 1
         else:
-            yield _Pair(row, language, swapped, control)
+            yield _ExamplePair(row, language, swapped, control)
 
 
-def asked_of(row: Row) -> Asked:
+def texts_of_row(row: ExampleRow) -> RowTexts:
     """The texts of a row; a conversation's are those of its messages."""
     turns = [turn["content"] for turn in row.messages] if row.messages else [row.input]
     context = [row.context] if row.context is not None else []
-    return Asked(row.external_id, (*turns, *context), row.references)
+    return RowTexts(row.external_id, (*turns, *context), row.references)
 
 
 def _draw(
-    made: dict[str, list[_Pair]], plan: PairsPlan, skipped: Mapping[str, Counter[str]]
+    made: dict[str, list[_ExamplePair]], plan: PairsPlan, skipped: Mapping[str, Counter[str]]
 ) -> None:
     for kind, found in made.items():
         if plan.most is not None and len(found) > plan.most:
@@ -245,9 +245,9 @@ def _draw(
             made[kind] = [found[place] for place in chosen]
 
 
-def _rows(made: Mapping[str, Sequence[_Pair]]) -> list[Row]:
+def _rows(made: Mapping[str, Sequence[_ExamplePair]]) -> list[ExampleRow]:
     """Rows of the new version; what was exchanged stands on each, and is erased with it."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, ExampleRow] = {}
     for kind, found in made.items():
         for pair in found:
             source = pair.row
@@ -271,7 +271,7 @@ def _short(external_id: str) -> str:
     return f"{external_id[: MOST_ID - 13]}#{digest[:12]}"
 
 
-def _exchanged(row: Row, exchange: Exchange) -> Row:
+def _exchanged(row: ExampleRow, exchange: SwappedRow) -> ExampleRow:
     texts = list(exchange.prompt)
     context = texts.pop() if row.context is not None else None
     references = exchange.answers
@@ -285,8 +285,8 @@ def _exchanged(row: Row, exchange: Exchange) -> Row:
 
 
 def _marked(
-    row: Row, name: str, side: str, kind: str, direction: str, of: str | None = None
-) -> Row:
+    row: ExampleRow, name: str, side: str, kind: str, direction: str, of: str | None = None
+) -> ExampleRow:
     marks = {OF: of or row.external_id, SIDE: side, KIND: kind, DIRECTION: direction}
     slices = {**row.slices, **{key: value for key, value in marks.items() if value}}
     if row.mask is not None:  # the original is kept with the row itself, and nowhere twice

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
-from backend.schemas.fairness import OddsShown, ParityReportShown, ParityShown, SliceKeyShown
+from backend.schemas.fairness import OddsOut, ParityOut, ParityReportOut, SliceKeyOut
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.estimates import Population, read_populations
@@ -60,7 +60,7 @@ class ParityPlan:
 
 def run_parity(
     session: Session, score_run_id: int, plan: ParityPlan, *, model_id: int | None = None
-) -> list[ParityReportShown]:
+) -> list[ParityReportOut]:
     """Of each model of a score run, or of one.
 
     Raises:
@@ -94,7 +94,7 @@ def _metrics(run: ScoreRun, plan: ParityPlan) -> list[str]:
 
 def _of_model(
     run: ScoreRun, reads: ScoreReads, names: Sequence[str], model: ModelVersion, plan: ParityPlan
-) -> ParityReportShown:
+) -> ParityReportOut:
     from evaluators.fairness.measures import ScoredMeasure
 
     batches: dict[tuple[tuple[int, int], ...], dict[str, _Reads]] = {}
@@ -115,7 +115,7 @@ def _of_model(
         ]
         found += compare(measures, keys, plan, seed=run.seed)
     rates, odds = _rates(batches, plan, run.seed)
-    return ParityReportShown(
+    return ParityReportOut(
         model_version_id=model.id,
         model=model.label,
         of=f"score run {run.id}",
@@ -172,7 +172,7 @@ def _group(value: object) -> str | None:
     return text or None
 
 
-def slice_keys(session: Session, generation_run_id: int) -> list[SliceKeyShown]:
+def slice_keys(session: Session, generation_run_id: int) -> list[SliceKeyOut]:
     """Keys of all examples of a run that part them into two to MOST_GROUPS groups, by name."""
     from evaluators.fairness.parity import MOST_GROUPS
 
@@ -182,7 +182,7 @@ def slice_keys(session: Session, generation_run_id: int) -> list[SliceKeyShown]:
             if (named := _group(value)) is not None:
                 groups.setdefault(key, set()).add(named)
     return [
-        SliceKeyShown(key=key, groups=len(found))
+        SliceKeyOut(key=key, groups=len(found))
         for key, found in sorted(groups.items())
         if 2 <= len(found) <= MOST_GROUPS
     ]
@@ -196,8 +196,7 @@ def compare(
     seed: int,
 ) -> list[Parity]:
     """As `compare_groups`, whose errors become ours."""
-    from evaluators.errors import CannotCompute as Nothing
-    from evaluators.errors import EvaluatorError
+    from evaluators.errors import EvaluatorError, UndefinedFigure
     from evaluators.fairness.parity import compare_groups
 
     try:
@@ -209,7 +208,7 @@ def compare(
             across_metrics=plan.across_metrics,
             seed=seed,
         )
-    except Nothing as error:
+    except UndefinedFigure as error:
         raise CannotCompute(error.message, hint=error.hint) from error
     except EvaluatorError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
@@ -217,7 +216,7 @@ def compare(
 
 def _rates(
     batches: Mapping[tuple[tuple[int, int], ...], Mapping[str, _Reads]], plan: ParityPlan, seed: int
-) -> tuple[list[Parity], list[OddsShown]]:
+) -> tuple[list[Parity], list[OddsOut]]:
     """Rates of labels, from the first metric that keeps pairs of labels."""
     if not plan.rates:
         return [], []
@@ -253,27 +252,27 @@ def rates_and_odds(
     plan: ParityPlan,
     *,
     seed: int,
-) -> tuple[list[Parity], list[OddsShown]]:
+) -> tuple[list[Parity], list[OddsOut]]:
     """The rates of labels in one family, and equalised odds of them."""
     from dataclasses import asdict, replace
 
     from evaluators.fairness.rates import equalised_odds
 
     found = compare(measures, keys, replace(plan, across_metrics=True), seed=seed)
-    return found, [OddsShown(**asdict(one)) for one in equalised_odds(found)]
+    return found, [OddsOut(**asdict(one)) for one in equalised_odds(found)]
 
 
-def _shown(parity: Parity, data: str = "") -> ParityShown:
+def _shown(parity: Parity, data: str = "") -> ParityOut:
     plain = parity.as_dict()
-    return ParityShown(**{**plain, "signature": plain["signature"] + data})
+    return ParityOut(**{**plain, "signature": plain["signature"] + data})
 
 
-def shown(parity: Parity) -> ParityShown:
+def shown(parity: Parity) -> ParityOut:
     """As it is shown."""
     return _shown(parity)
 
 
-def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[ParityReportShown]:
+def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[ParityReportOut]:
     """People's ratings of each model of a queue, by the design's weights.
 
     Raises:
@@ -312,7 +311,7 @@ def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[Pari
         found = compare(measures, keys, plan, seed=queue.id)
         model = population.model
         reports.append(
-            ParityReportShown(
+            ParityReportOut(
                 model_version_id=model.id if model else None,
                 model=model.label if model else "",
                 of=f"queue {queue.name}",

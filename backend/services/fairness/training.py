@@ -8,19 +8,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.schemas.fairness import MentionReportShown
+from backend.schemas.fairness import MentionReportOut
 from backend.services.curation.sets import get_training_set
 from backend.services.fairness.pairs import check_language
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example
 
 if TYPE_CHECKING:
-    from evaluators.fairness.mentions import LargestSkew, Row
+    from evaluators.fairness.mentions import LargestSkew, TaughtRow
 
 
 def set_mentions(
     session: Session, training_set_id: int, *, language: str | None = None, level: float = 0.95
-) -> MentionReportShown:
+) -> MentionReportOut:
     """The audit of a frozen set; of a system message nothing is counted, since all rows have it.
 
     Raises:
@@ -37,7 +37,7 @@ def set_mentions(
         found = audit_rows(_rows_of(session, frozen.id, language), level=level)
     except EvaluatorError as error:
         raise CannotCompute(error.message, hint=error.hint) from error
-    return MentionReportShown(
+    return MentionReportOut(
         training_set_id=frozen.id, name=frozen.name, digest=frozen.digest, **found.as_dict()
     )
 
@@ -61,9 +61,9 @@ def set_skew(
         raise CannotCompute(error.message, hint=error.hint) from error
 
 
-def _rows_of(session: Session, training_set_id: int, language: str | None) -> list[Row]:
+def _rows_of(session: Session, training_set_id: int, language: str | None) -> list[TaughtRow]:
     from evaluators.fairness.lexicon import tell_language
-    from evaluators.fairness.mentions import Row
+    from evaluators.fairness.mentions import TaughtRow
 
     query = (
         select(TrainingSetRow.prompt, TrainingSetRow.completion, Example.group, Example.external_id)
@@ -75,5 +75,5 @@ def _rows_of(session: Session, training_set_id: int, language: str | None) -> li
     for prompt, completion, group, external_id in session.execute(query):
         asked = "\n".join(turn["content"] for turn in prompt if turn["role"] != "system")
         told = language or tell_language(f"{asked}\n{completion}")
-        rows.append(Row(asked, completion, group or external_id, told))
+        rows.append(TaughtRow(asked, completion, group or external_id, told))
     return rows

@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.common import whole_number
-from backend.schemas.rounds import LineageEdge, LineageNode, LineageShown
+from backend.schemas.rounds import LineageEdge, LineageNode, LineageOut
 from backend.services.curation import find_training_set, list_training_sets, sets_with_review
 from backend.services.curation.recipes import prompt_label, prompt_of_set
-from backend.services.datasets.prompts import find_prompt
+from backend.services.datasets.prompts.prompts import find_prompt
 from backend.services.datasets.versions import find_version
 from backend.services.derivation import (
     Contribution,
@@ -44,7 +44,7 @@ from backend.services.models.candidates import candidates_of, candidates_with
 from backend.services.models.others import list_bases
 from backend.services.models.versions import find_model, models_of_weights
 from backend.services.runs.generation import get_run
-from backend.services.yields import Told, states_of_review
+from backend.services.yields import ReviewOutcome, states_of_review
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import DatasetVersion
 from backend.tables.models import BASE, ModelKind, ModelVersion, Prompt
@@ -137,7 +137,7 @@ def person_node(pseudonym: str, simulated: bool) -> LineageNode:
     return _node("person", pseudonym, pseudonym, marks=marks)
 
 
-def review_node(review: Review, told: Sequence[Told]) -> LineageNode:
+def review_node(review: Review, told: Sequence[ReviewOutcome]) -> LineageNode:
     """A review; one with a correction says so when it was never replayed."""
     marks = ["simulated"] if review.simulated else []
     if review.withdrawn_at is not None:
@@ -149,7 +149,7 @@ def review_node(review: Review, told: Sequence[Told]) -> LineageNode:
     return _node("review", review.id, f"review {review.id}", facts, marks)
 
 
-def yield_node(review: Review, one: Told) -> LineageNode:
+def yield_node(review: Review, one: ReviewOutcome) -> LineageNode:
     """What a review came to on one candidate."""
     outcome = one.outcome
     part = "held back from" if outcome.reviewed.held_back else "trained on in"
@@ -187,7 +187,7 @@ class _Graph:
         return True
 
 
-def trace(session: Session, project_id: int, name: str) -> LineageShown:
+def trace(session: Session, project_id: int, name: str) -> LineageOut:
     """Follow one thing up to its data and down to its verdicts.
 
     Args:
@@ -205,7 +205,7 @@ def trace(session: Session, project_id: int, name: str) -> LineageShown:
         raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(_ROOTS)}.")
     graph = _Graph(session)
     root = _ROOTS[kind](graph, project_id, rest)
-    return LineageShown(root=root, nodes=list(graph.nodes.values()), edges=list(graph.edges))
+    return LineageOut(root=root, nodes=list(graph.nodes.values()), edges=list(graph.edges))
 
 
 def _is_base(session: Session, project_id: int, name: str) -> bool:

@@ -20,7 +20,7 @@ from backend.tables.models import ModelVersion
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison, Promotion
-from training.results.card import Judged, JudgedLine, Known, render_card
+from training.results.card import CardRecord, CardVerdict, JudgedLine, render_card
 
 CARD = "README.md"
 
@@ -41,14 +41,14 @@ def write_card(session: Session, model: ModelVersion) -> Path | None:
     return file
 
 
-def _known(session: Session, model: ModelVersion) -> Known:
+def _known(session: Session, model: ModelVersion) -> CardRecord:
     run = session.get_one(TrainingRun, model.training_run_id)
     start = run.start_model_id and session.get_one(ModelVersion, run.start_model_id)
     ids = [model.id, *(candidate.id for candidate in candidates_of(session, model.id))]
     judged = select(Comparison).where(Comparison.candidate_id.in_(ids)).order_by(Comparison.id)
     decided = select(Promotion).where(Promotion.model_version_id.in_(ids)).order_by(Promotion.id)
     decisions = list(session.scalars(decided))
-    return Known(
+    return CardRecord(
         label=model.label,
         start=start.label if start else "",
         verdicts=[_judged(session, comparison) for comparison in session.scalars(judged)],
@@ -69,11 +69,11 @@ def _synthetic(session: Session, model: ModelVersion) -> list[dict[str, Any]]:
     return [facts for facts in told if facts and facts["rows"]]
 
 
-def _judged(session: Session, comparison: Comparison) -> Judged:
+def _judged(session: Session, comparison: Comparison) -> CardVerdict:
     bar = session.get_one(SuccessManifest, comparison.manifest_id)
     prompt = session.get_one(ModelVersion, comparison.candidate_id).prompt_label
     asked = f" (asked with the prompt {prompt})" if prompt else ""
-    return Judged(
+    return CardVerdict(
         when=f"{comparison.created_at:%Y-%m-%d}",
         baseline=f"{session.get_one(ModelVersion, comparison.baseline_id).label}{asked}",
         manifest=f"manifest version {bar.version} (sha256 {bar.digest[:12]})",

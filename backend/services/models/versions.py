@@ -14,7 +14,7 @@ from backend.engines.adapters.folders import AdapterFolder
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound
 from backend.schemas.common import whole_number
-from backend.services.datasets.prompts import BEST_PROMPT, find_prompt
+from backend.services.datasets.prompts.prompts import BEST_PROMPT, find_prompt
 from backend.services.derivation import is_of_weights, recorded_parents
 from backend.services.models.adapter_files import NamedBy, own_folder
 from backend.services.models.candidates import require_answers, with_prompt

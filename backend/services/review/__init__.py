@@ -30,11 +30,11 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
-from backend.services.review.answer import Answer, Choice, SpanMark
+from backend.services.review.answer import Answer, SideChoice, SpanMark
 from backend.services.review.counted import counts, stands
 from backend.services.review.desk.claim import (
     Claim,
-    Nothing,
+    NoItem,
     Reason,
     claim_adjudication,
     claim_next,
@@ -48,6 +48,7 @@ from backend.services.review.desk.submit import Submitted, submit_review
 from backend.services.review.lease import heartbeat, save_draft
 from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
 from backend.services.review.opening.store import open_queue, store_queue
+from backend.services.review.progress import queue_progress
 from backend.services.review.queues import (
     add_reviewers,
     close_queue,
@@ -60,29 +61,28 @@ from backend.services.review.queues import (
 from backend.services.review.reports.agreement import CriterionAgreement, queue_agreement
 from backend.services.review.reports.progress import reviewer_progress
 from backend.services.review.reports.votes import (
-    Vote,
+    PairVote,
     models_of_queue,
     preference_summary,
     queue_votes,
     win_rate,
 )
 from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
-from backend.services.review.standing import queue_progress
 
 __all__ = [
     "Answer",
-    "Choice",
     "Claim",
     "CriterionAgreement",
-    "Nothing",
+    "NoItem",
     "Opening",
+    "PairVote",
     "QueuePlan",
     "QueueRules",
     "Reason",
+    "SideChoice",
     "SkipPolicy",
     "SpanMark",
     "Submitted",
-    "Vote",
     "add_reviewers",
     "claim_adjudication",
     "claim_next",

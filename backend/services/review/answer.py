@@ -20,14 +20,14 @@ from typing import Any, Self, assert_never
 from sqlalchemy import Connection, Table, bindparam, insert
 
 from backend.errors import InvalidInput
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.rubrics import CheckedAnswer, Rubric, validate_answers
 from backend.schemas.common import unstorable
-from backend.schemas.review.desk import AnswerGiven
+from backend.schemas.review.desk import AnswerIn
 from backend.tables.review import Correction, Preference, QueueKind, Rating, Span, Winner
 
 
-class Choice(StrEnum):
+class SideChoice(StrEnum):
     """The answer to a blind pair as the desk knows it."""
 
     LEFT = "left"
@@ -55,7 +55,7 @@ class Answer:
     Attributes:
         ratings: by criterion name, each on the scale of its criterion.
         correction: the output as it should have been; None where nothing is to be changed.
-        winner: a `Choice`, for pairs only.
+        winner: a `SideChoice`, for pairs only.
         active_seconds: time of attention, as the desk measured it.
         seconds_by_criterion: the same by the question that had the attention.
     """
@@ -70,14 +70,14 @@ class Answer:
     seconds_by_criterion: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of_given(cls, given: AnswerGiven) -> Self:
+    def of_given(cls, given: AnswerIn) -> Self:
         """The answer that a desk sent."""
         spans = tuple(SpanMark(**dict(span)) for span in given.spans)
         return cls(**{**dict(given), "spans": spans})
 
-    def as_given(self) -> AnswerGiven:
+    def as_given(self) -> AnswerIn:
         """In the shape in which desks send and read it."""
-        return AnswerGiven.model_validate(self, from_attributes=True)
+        return AnswerIn.model_validate(self, from_attributes=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class CheckedReview:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SlotSubject:
     """What a slot asks about."""
 
     item_id: int
@@ -117,7 +117,7 @@ class Subject:
     rubric: Rubric
 
 
-def check_answer(subject: Subject, answer: Answer) -> CheckedReview:
+def check_answer(subject: SlotSubject, answer: Answer) -> CheckedReview:
     """The answer as it is stored; InvalidInput for one that fits neither item nor rubric."""
     _refuse_unstorable(answer)
     ratings = validate_answers(subject.rubric, answer.ratings)
@@ -182,7 +182,7 @@ def _plain(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _checked_span(subject: Subject, mark: SpanMark) -> SpanMark:
+def _checked_span(subject: SlotSubject, mark: SpanMark) -> SpanMark:
     if not 0 <= mark.start < mark.end <= len(subject.text):
         raise InvalidInput(
             f"The mark {mark.start} to {mark.end} lies outside the output, "
@@ -200,38 +200,38 @@ def _checked_span(subject: Subject, mark: SpanMark) -> SpanMark:
 
 
 def _to_winner(choice: str | None, *, a_is_left: bool) -> Winner:
-    if choice is None or choice not in set(Choice):
+    if choice is None or choice not in set(SideChoice):
         raise InvalidInput(
             "The pair needs a vote.", hint="Choose left, right, tie, both_bad or cannot_judge."
         )
-    match Choice(choice):
-        case Choice.LEFT:
+    match SideChoice(choice):
+        case SideChoice.LEFT:
             return Winner.A if a_is_left else Winner.B
-        case Choice.RIGHT:
+        case SideChoice.RIGHT:
             return Winner.B if a_is_left else Winner.A
-        case Choice.TIE:
+        case SideChoice.TIE:
             return Winner.TIE
-        case Choice.BOTH_BAD:
+        case SideChoice.BOTH_BAD:
             return Winner.BOTH_BAD
-        case Choice.CANNOT_JUDGE:
+        case SideChoice.CANNOT_JUDGE:
             return Winner.CANNOT_JUDGE
         case _ as never:
             assert_never(never)
 
 
-def to_choice(winner: str, *, a_is_left: bool) -> Choice:
+def to_choice(winner: str, *, a_is_left: bool) -> SideChoice:
     """The stored winner as the person saw it."""
     match Winner(winner):
         case Winner.A:
-            return Choice.LEFT if a_is_left else Choice.RIGHT
+            return SideChoice.LEFT if a_is_left else SideChoice.RIGHT
         case Winner.B:
-            return Choice.RIGHT if a_is_left else Choice.LEFT
+            return SideChoice.RIGHT if a_is_left else SideChoice.LEFT
         case Winner.TIE:
-            return Choice.TIE
+            return SideChoice.TIE
         case Winner.BOTH_BAD:
-            return Choice.BOTH_BAD
+            return SideChoice.BOTH_BAD
         case Winner.CANNOT_JUDGE:
-            return Choice.CANNOT_JUDGE
+            return SideChoice.CANNOT_JUDGE
         case _ as never:
             assert_never(never)
 
@@ -247,7 +247,7 @@ _CORRECTION, _SPAN, _PREFERENCE = (insert(_core(t)) for t in (Correction, Span, 
 
 
 @cache
-def _insert_ratings(n: int) -> Prepared:
+def _insert_ratings(n: int) -> PreparedStatement:
     """The insert of n ratings of one review at once; n is at most the questions of a rubric."""
     columns = RATINGS.c.criterion, RATINGS.c.value, RATINGS.c.number
     rows = [
@@ -257,7 +257,7 @@ def _insert_ratings(n: int) -> Prepared:
         }
         for k in range(n)
     ]
-    return Prepared(insert(RATINGS).values(rows))
+    return PreparedStatement(insert(RATINGS).values(rows))
 
 
 def store_parts(

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.services.datasets.erased import PREFIX
 from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import (
@@ -128,19 +128,19 @@ def why_not_held(session: Session, slot_id: int, version: int, user_id: int) -> 
             )
 
 
-_LIFE = Prepared(
+_LIFE = PreparedStatement(
     select(QUEUES.c.lease_seconds, QUEUES.c.rules, MEMBERS.c.n_timed, MEMBERS.c.timed_seconds)
     .join(SLOTS, SLOTS.c.queue_id == QUEUES.c.id)
     .join(MEMBERS, MEMBERS.c.queue_id == QUEUES.c.id)
     .where(SLOTS.c.id == bindparam("slot"), MEMBERS.c.user_id == bindparam("person"))
 )
-_KEEP = Prepared(
+_KEEP = PreparedStatement(
     update(REVIEWS)
     .where(REVIEWS.c.slot_id == bindparam("slot"), REVIEWS.c.slot_version == bindparam("token"))
     .values(draft=bindparam("kept", type_=REVIEWS.c.draft.type))
 )
 # A slot under revision has no end: its first answer stands meanwhile, and it is for nobody else.
-_EXTEND = Prepared(
+_EXTEND = PreparedStatement(
     update(SLOTS)
     .where(
         SLOTS.c.id == bindparam("slot"),
@@ -180,7 +180,7 @@ def lease_life(row: AnyRow, rules: QueueRules) -> timedelta:
     return timedelta(seconds=min(max(wanted, SHORTEST_LEASE_SECONDS), LONGEST_LEASE_SECONDS))
 
 
-_BEGIN = Prepared(
+_BEGIN = PreparedStatement(
     insert(REVIEWS).inline(),
     keys=(
         "item_id",

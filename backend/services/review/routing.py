@@ -47,7 +47,7 @@ from backend.tables.review import (
 )
 
 if TYPE_CHECKING:
-    from evaluators.checks.audit import AuditState
+    from evaluators.checks.risk.audit import AuditState
 
 RETURNED = "skipped"
 WHY_RETURNED = "This answer was not to be reviewed at first; the audit found too many wrong ones."
@@ -147,7 +147,7 @@ def _why_withdrawn(routing: QueueRouting, state: AuditState) -> str:
 
 
 def _state(routing: QueueRouting, looks: Sequence[Look]) -> AuditState:
-    from evaluators.checks.audit import audit_state
+    from evaluators.checks.risk.audit import audit_state
 
     return audit_state(
         len(looks),

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import NotFound, UnknownName
 from backend.rubrics import Rubric, rubric_from_content
-from backend.schemas.review.quality import StayingQueueShown
+from backend.schemas.review.quality import StayingQueueOut
 from backend.services.review.queues import save_rubric
 from backend.services.review.statements import SLOTS, in_state
 from backend.tables.review import ReviewQueue, RubricVersion, SlotState
@@ -37,7 +37,7 @@ class SavedRubric:
     stored: RubricVersion
     is_new: bool
     changes: tuple[str, ...]
-    staying: tuple[StayingQueueShown, ...]
+    staying: tuple[StayingQueueOut, ...]
 
     def sentence(self) -> str:
         """What happened, for a person."""
@@ -136,7 +136,7 @@ def _read(stored: RubricVersion) -> Rubric:
     return rubric_from_content(stored.content)
 
 
-def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueueShown, ...]:
+def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueueOut, ...]:
     rows = session.execute(
         select(ReviewQueue.id, ReviewQueue.name, RubricVersion.version)
         .join(RubricVersion, RubricVersion.id == ReviewQueue.rubric_version_id)
@@ -149,7 +149,7 @@ def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueueShown
         .order_by(ReviewQueue.id)
     ).all()
     staying = [
-        StayingQueueShown(
+        StayingQueueOut(
             queue_id=row.id, name=row.name, version=row.version, n_open=_n_open(session, row.id)
         )
         for row in rows

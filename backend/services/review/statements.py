@@ -31,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.tables.review import (
     Adjudication,
     Purpose,
@@ -86,7 +86,7 @@ def _in_state(reviews: FromClause, *states: ReviewState) -> ColumnElement[bool]:
     return reviews.c.state.in_([written_out(state) for state in states])
 
 
-class Search(StrEnum):
+class ClaimOrder(StrEnum):
     """Where a claim looks, in this order."""
 
     AHEAD = "open slots past the person's cursor"
@@ -111,16 +111,16 @@ def held_by_person(purposes: tuple[Purpose, ...]) -> Select[int]:
     )
 
 
-def free_for_person(search: Search, *, with_skills: bool) -> Select[int]:
+def free_for_person(search: ClaimOrder, *, with_skills: bool) -> Select[int]:
     """The id of the next free slot; locked ones are skipped where the database has row locks."""
     free = SLOTS.alias("free")
     openly, leased = in_state(free, Slot.OPEN), in_state(free, Slot.LEASED)
-    conditions: dict[Search, tuple[ColumnElement[bool], ...]] = {
-        Search.AHEAD: (openly, free.c.position > bindparam("cursor")),
-        Search.LAPSED: (leased, free.c.lease_until <= bindparam("now")),
-        Search.BEHIND: (openly,),
+    conditions: dict[ClaimOrder, tuple[ColumnElement[bool], ...]] = {
+        ClaimOrder.AHEAD: (openly, free.c.position > bindparam("cursor")),
+        ClaimOrder.LAPSED: (leased, free.c.lease_until <= bindparam("now")),
+        ClaimOrder.BEHIND: (openly,),
     }
-    order = free.c.lease_until if search is Search.LAPSED else free.c.position
+    order = free.c.lease_until if search is ClaimOrder.LAPSED else free.c.position
     return (
         select(free.c.id)
         .where(
@@ -247,7 +247,7 @@ def _held(purposes: tuple[Purpose, ...]) -> ColumnElement[Any]:
     return cast(ColumnElement[Any], held_by_person(purposes).scalar_subquery())
 
 
-def _held_or_free(search: Search, *, with_skills: bool) -> ColumnElement[Any]:
+def _held_or_free(search: ClaimOrder, *, with_skills: bool) -> ColumnElement[Any]:
     free = free_for_person(search, with_skills=with_skills).scalar_subquery()
     return func.coalesce(_held(DESK_PURPOSES), free)
 
@@ -285,21 +285,21 @@ def _one_slot() -> Select[int]:
     )
 
 
-RESUME = Prepared(take(_held(DESK_PURPOSES)))
-RESUME_VERDICT = Prepared(take(_held((Purpose.ADJUDICATION,))))
-TAKE_VERDICT = Prepared(take(next_verdict(with_skills=False).scalar_subquery()))
+RESUME = PreparedStatement(take(_held(DESK_PURPOSES)))
+RESUME_VERDICT = PreparedStatement(take(_held((Purpose.ADJUDICATION,))))
+TAKE_VERDICT = PreparedStatement(take(next_verdict(with_skills=False).scalar_subquery()))
 TAKE_VERDICT_WITH_SKILLS = take(next_verdict(with_skills=True).scalar_subquery())
-TAKE_ONE = Prepared(take(_one_slot().scalar_subquery()))
+TAKE_ONE = PreparedStatement(take(_one_slot().scalar_subquery()))
 # The first search also takes what is held, so that most claims need no statement of their own
 # for that; by the second it is known that nothing is.
 _TAKE = {
     (search, skilled): take(
         _held_or_free(search, with_skills=skilled)
-        if search is Search.AHEAD
+        if search is ClaimOrder.AHEAD
         else free_for_person(search, with_skills=skilled).scalar_subquery()
     )
-    for search in Search
+    for search in ClaimOrder
     for skilled in (False, True)
 }
-TAKE = {search: Prepared(_TAKE[search, False]) for search in Search}
-TAKE_WITH_SKILLS = {search: _TAKE[search, True] for search in Search}
+TAKE = {search: PreparedStatement(_TAKE[search, False]) for search in ClaimOrder}
+TAKE_WITH_SKILLS = {search: _TAKE[search, True] for search in ClaimOrder}

@@ -13,7 +13,7 @@ from backend.db import reading
 from backend.errors import StropError, reason_of
 from backend.services.metric_specs import allowed_metrics
 from backend.services.models.versions import ensure_base
-from backend.services.rounds.plans import RoundPlan, check_plan, standing_plan
+from backend.services.rounds.plans import RoundPlan, check_plan, stored_plan
 from backend.services.rounds.steps import Moved, Waits, take_step, turn_of
 from backend.services.rounds.turns import lay_down_round, note
 from backend.settings import Settings
@@ -105,7 +105,7 @@ def _end(session: Session, row: Round, settings: Settings, now: datetime) -> Non
     assert row.phase == Phase.END
     row.state, row.finished_at, row.waits_for = RoundState.FINISHED, now, None
     note(session, row, "ended", now)
-    plan = standing_plan(row.plan)
+    plan = stored_plan(row.plan)
     if plan.repeat:
         following = plan.next_turn(began=max(row.started_at, plan.not_before or row.started_at))
         _begin_next(session, row, following, settings, now)

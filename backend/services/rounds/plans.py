@@ -32,9 +32,9 @@ from backend.services.metric_specs import AllowedMetrics, parse_metric_specs
 from backend.services.models.versions import alias_target, find_model, refuse_outputs
 from backend.services.projects import current_manifest, manifest_of
 from backend.services.review import find_queue
-from backend.services.review.opening.checks import check_reviewers, rubric_asked
+from backend.services.review.opening.checks import check_reviewers, requested_rubric
 from backend.services.training.runs import check_training_config
-from backend.services.training.start import standing_start
+from backend.services.training.start import weekly_start
 from backend.services.verdicts.promotion import CHAMPION
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.models import BASE
@@ -128,7 +128,7 @@ class RoundPlan(_PlanPart):
         return RoundPlan.model_validate({**asked, "not_before": wait})
 
 
-class StandingPlan(RoundPlan):
+class StoredPlan(RoundPlan):
     """A round's plan as its row keeps it, with what a signed-in person allowed since it began.
 
     No plan that somebody sends may hold that: a person is always the session's.
@@ -163,9 +163,9 @@ def plan_from_content(content: object) -> RoundPlan:
     return _read(RoundPlan, content)
 
 
-def standing_plan(content: object) -> StandingPlan:
+def stored_plan(content: object) -> StoredPlan:
     """The plan that a round's row keeps; errors as `parse_plan`."""
-    return _read(StandingPlan, content)
+    return _read(StoredPlan, content)
 
 
 def _read(kind: type[Plan], content: object) -> Plan:
@@ -226,7 +226,7 @@ def _check_examples(session: Session, version: DatasetVersion, plan: RoundPlan) 
 def _check_models(session: Session, project_id: int, plan: RoundPlan) -> None:
     """The model to beat and those beside it; the base is registered by the first run."""
     bar = manifest_of(current_manifest(session, project_id))
-    start = standing_start(session, project_id, plan.start) or BASE
+    start = weekly_start(session, project_id, plan.start) or BASE
     for label in (plan.baseline or bar.baseline, *plan.also, start):
         if label == CHAMPION and alias_target(session, project_id, CHAMPION) is None:
             raise InvalidInput(
@@ -248,4 +248,4 @@ def _check_recipe(session: Session, project_id: int, plan: RoundPlan) -> None:
 def _check_review(session: Session, project_id: int, plan: ReviewPlan) -> None:
     people = [find_member(session, project_id, name).id for name in plan.reviewers]
     check_reviewers(session, project_id, people)
-    rubric_asked(session, project_id, plan.rubric, "pair")
+    requested_rubric(session, project_id, plan.rubric, "pair")

@@ -19,7 +19,7 @@ from backend.services import curation, queue, review
 from backend.services.accounts.users import began_by_a_lead, find_member
 from backend.services.curation.recipes import prompt_label, prompt_of_set
 from backend.services.datasets.leaks import Acceptance
-from backend.services.datasets.prompts import find_prompt
+from backend.services.datasets.prompts.prompts import find_prompt
 from backend.services.datasets.versions import find_version
 from backend.services.metric_specs import allowed_metrics
 from backend.services.models.adapter_files import project_artifacts
@@ -27,14 +27,14 @@ from backend.services.models.candidates import with_prompt
 from backend.services.models.versions import alias_target, find_model, register_base
 from backend.services.projects import current_manifest, manifest_of
 from backend.services.queue import JobKind
-from backend.services.review.opening.checks import rubric_asked
+from backend.services.review.opening.checks import requested_rubric
 from backend.services.review.opening.frames import NothingToReview
 from backend.services.review.reports.ab import watch_queue
 from backend.services.rounds.figures import start_round_replays
-from backend.services.rounds.plans import ReviewPlan, StandingPlan, standing_plan
+from backend.services.rounds.plans import ReviewPlan, StoredPlan, stored_plan
 from backend.services.runs import generation, scoring
 from backend.services.training import runs as training
-from backend.services.training.start import standing_start
+from backend.services.training.start import weekly_start
 from backend.services.verdicts.comparison import compare_models
 from backend.services.verdicts.promotion import CHAMPION, decide_promotion, get_comparison
 from backend.services.verdicts.verdict import Verdict
@@ -53,7 +53,7 @@ class Turn:
 
     session: Session
     row: Round
-    plan: StandingPlan
+    plan: StoredPlan
     settings: Settings
     now: datetime
 
@@ -81,7 +81,7 @@ class Waits:
 
 def turn_of(session: Session, row: Round, settings: Settings, now: datetime) -> Turn:
     """The round with its plan read."""
-    return Turn(session, row, standing_plan(row.plan), settings, now)
+    return Turn(session, row, stored_plan(row.plan), settings, now)
 
 
 def take_step(turn: Turn) -> Moved | Waits | None:
@@ -150,7 +150,7 @@ def _train(turn: Turn) -> Moved | Waits:
             adapter_name=turn.plan.adapter,
             config=turn.plan.config,
             settings=turn.settings,
-            start=standing_start(session, row.project_id, turn.plan.start),
+            start=weekly_start(session, row.project_id, turn.plan.start),
             created_by_id=row.started_by_id,
         )
         row.training_run_id = run.id
@@ -258,7 +258,7 @@ def _review(turn: Turn) -> Moved | Waits:
 def _open_votes(turn: Turn, plan: ReviewPlan) -> ReviewQueue:
     session, row = turn.session, turn.row
     assert row.generation_run_id is not None
-    asked = rubric_asked(session, row.project_id, plan.rubric, "pair")
+    asked = requested_rubric(session, row.project_id, plan.rubric, "pair")
     rubric = review.save_rubric(session, row.project_id, asked)
     return review.open_queue(
         session,

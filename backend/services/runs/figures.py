@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, NotFound
 from backend.schemas.projects import WIN_RATE
-from backend.schemas.runs import DifferenceShown, FigureShown
+from backend.schemas.runs import DifferenceOut, FigureOut
 from backend.services.metric_specs import MetricSpec, find_maximum, get_score_run, metric_specs
 from backend.services.runs.score_columns import ScoreReads, data_part, paired, read_scores
 from backend.tables.runs import ScoreRun
@@ -102,9 +102,9 @@ class ModelFigure:
     figure: Figure | None
     error: str | None = None
 
-    def shown(self) -> FigureShown:
+    def shown(self) -> FigureOut:
         """As it is shown."""
-        return FigureShown(**self.as_dict())
+        return FigureOut(**self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """Flat and JSON-serialisable; `value` and interval are absent where there is an error."""
@@ -126,9 +126,9 @@ class PairedFigure:
     difference: Difference | None
     error: str | None = None
 
-    def shown(self, labels: Mapping[int, str]) -> DifferenceShown:
+    def shown(self, labels: Mapping[int, str]) -> DifferenceOut:
         """As it is shown, with how people write the models."""
-        return DifferenceShown(
+        return DifferenceOut(
             **self.as_dict(),
             baseline_model=labels[self.baseline_id],
             candidate_model=labels[self.candidate_id],

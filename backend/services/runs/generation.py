@@ -22,8 +22,8 @@ from backend.schemas.runs import RunProgress
 from backend.services.datasets.erased import PREFIX
 from backend.services.datasets.leaks import Acceptance
 from backend.services.datasets.masking.stored import refuse_unmasked_version
-from backend.services.datasets.prompts import Choose, prompt_spec, refuse_told_by
-from backend.services.datasets.shots import render_all, require_enough
+from backend.services.datasets.prompts.prompts import Choose, prompt_spec, refuse_leaking_wording
+from backend.services.datasets.prompts.shots import render_all, require_enough
 from backend.services.ledger import add_to_run, counts_of, recount
 from backend.services.models.candidates import require_answers
 from backend.services.models.versions import refuse_outputs
@@ -128,7 +128,7 @@ def _check_prompts(session: Session, run: GenerationRun) -> None:
     examples: list[Example] = []
     prompts = {model.prompt_id: model.prompt for model in run.models}.values()
     specs = {prompt.label: prompt_spec(prompt) for prompt in prompts if prompt is not None}
-    refuse_told_by(session, run.project_id, specs)
+    refuse_leaking_wording(session, run.project_id, specs)
     for prompt in prompts:
         if prompt is not None:
             examples = examples or examples_of_run(session, run)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.services.datasets.leaks import Acceptance, Side, find_leaks, settle_leaks, sides_of
+from backend.services.datasets.leaks import Acceptance, LeakSide, find_leaks, settle_leaks, sides_of
 from backend.services.derivation import has_unknown_part, runs_behind
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import DatasetVersion, Example, Split
@@ -53,7 +53,7 @@ def settle_run_leaks(
     )
 
 
-def _taught_sides(session: Session, sets: Collection[int]) -> list[Side]:
+def _taught_sides(session: Session, sets: Collection[int]) -> list[LeakSide]:
     """The prompts of these sets, and what was taught as an answer to them."""
     query = select(
         TrainingSetRow.example_id,

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from backend.engines.base import SamplingParams
 from backend.errors import CannotCompute, InvalidInput
 from backend.services import queue
-from backend.services.datasets.prompts import (
+from backend.services.datasets.prompts.prompts import (
     BEST_PROMPT,
     MOST_SHOTS,
     Choose,
@@ -31,7 +31,7 @@ from backend.services.datasets.prompts import (
     find_prompt,
     prompt_spec,
 )
-from backend.services.datasets.shots import encoder_folder
+from backend.services.datasets.prompts.shots import encoder_folder
 from backend.services.datasets.versions import list_examples
 from backend.services.metric_specs import AllowedMetrics
 from backend.services.models.candidates import with_prompt
@@ -65,7 +65,7 @@ class SearchPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class PromptSearch:
     """A search that was laid down: its run, its scores, and the job that both wait for."""
 
     run_id: int
@@ -94,7 +94,7 @@ def start_search(
     allowed: AllowedMetrics,
     encoders: Path | None = None,
     created_by_id: int | None = None,
-) -> Search:
+) -> PromptSearch:
     """Lay down one run of the model as it is and with every prompt, and queue it with its scores.
 
     Args:
@@ -127,7 +127,7 @@ def start_search(
         raise InvalidInput(f"{plan.metric} stands for {names}.", hint="Choose by one of them.")
     asked = {"then_score": [scores.id]}
     job = queue.enqueue_job(session, queue.JobKind.GENERATE, run.id, arguments=asked)
-    return Search(run.id, scores.id, job.id)
+    return PromptSearch(run.id, scores.id, job.id)
 
 
 def _prompts(session: Session, model: ModelVersion, plan: SearchPlan) -> list[Prompt]:

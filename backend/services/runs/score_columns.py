@@ -144,7 +144,7 @@ class MetricColumn:
         )
 
 
-class Side(NamedTuple):
+class ModelColumn(NamedTuple):
     """Scores of one model on one slice, and where each belongs."""
 
     units: list[Unit]
@@ -152,7 +152,9 @@ class Side(NamedTuple):
     groups: list[str | None]
 
 
-def paired(old: Side, new: Side) -> tuple[Sequence[Scored], Sequence[Scored], Sequence[str | None]]:
+def paired(
+    old: ModelColumn, new: ModelColumn
+) -> tuple[Sequence[Scored], Sequence[Scored], Sequence[str | None]]:
     """Both sides on the units that both have, in the order of the first, and their groups."""
     if old.units == new.units:
         return old.scores, new.scores, old.groups
@@ -190,7 +192,7 @@ class ScoreReads:
     def _outputs(self) -> tuple[Ints, ...]:
         return self.outputs.ids, self.outputs.models, self.outputs.samples, self.outputs.place
 
-    def side(self, model_id: int, spec: MetricSpec) -> Side:
+    def side(self, model_id: int, spec: MetricSpec) -> ModelColumn:
         """Scores of one model on one slice, in order of example and sample.
 
         Raises:
@@ -215,7 +217,7 @@ class ScoreReads:
         )
         column = self.columns.get(spec.metric, MetricColumn())
         groups = self.places.groups
-        return Side(
+        return ModelColumn(
             list(units),
             [column.score(number) for number in numbers[chosen].tolist()],
             [groups[at] for at in place.tolist()],

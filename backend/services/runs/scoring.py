@@ -226,7 +226,7 @@ def load_others(session: Session, generations: Sequence[Generation]) -> dict[int
 
     Of many MOST_OTHERS, those that follow it in order of id, around the end if need be.
     """
-    from evaluators.checks.others import some_others
+    from evaluators.checks.grounding.others import some_others
 
     runs = {generation.run_id for generation in generations}
     examples = {generation.example_id for generation in generations}

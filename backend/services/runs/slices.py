@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from backend.errors import CannotCompute
 from backend.schemas.projects import Manifest, Price
 from backend.schemas.turns import turns_of
-from backend.schemas.verdicts import FlipShown, FlipsShown
+from backend.schemas.verdicts import FlipOut, FlipsOut
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.runs.figures import KeptFigures, PairedFigure, digest_of, paired_figures
 from backend.services.runs.generation import slices_of_run
@@ -124,7 +124,7 @@ def find_flips(
     *,
     metric: str | None = None,
     limit: int = 5,
-) -> FlipsShown:
+) -> FlipsOut:
     """The examples that flipped, the largest gaps first.
 
     Args:
@@ -149,7 +149,7 @@ def find_flips(
     worse = sorted((p for p in pairs if p.gain < 0), key=lambda p: (p.gain, p.example_id))
     shown = [_flip(session, pair, "worse") for pair in worse[:limit]]
     shown += [_flip(session, pair, "better") for pair in better[:limit]]
-    return FlipsShown(
+    return FlipsOut(
         metric=spec.metric,
         slice=dict(spec.slice),
         better=len(better),
@@ -201,11 +201,11 @@ def _valued(
             yield (example, sample), output, value
 
 
-def _flip(session: Session, pair: _Pair, change: Change) -> FlipShown:
+def _flip(session: Session, pair: _Pair, change: Change) -> FlipOut:
     example = session.get_one(Example, pair.example_id)
     old = session.get_one(Generation, pair.baseline[0])
     new = session.get_one(Generation, pair.candidate[0])
-    return FlipShown(
+    return FlipOut(
         change=change,
         example_id=example.id,
         external_id=example.external_id,

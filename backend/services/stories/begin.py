@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.rubrics import parse_rubric
 from backend.services import review
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.datasets.versions import import_dataset, split_counts
 from backend.services.projects import set_manifest
 from backend.services.stories.stories import PARTS, SEED, Story

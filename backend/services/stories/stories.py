@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from backend.errors import UnknownName
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 
 SEED = 7
 PARTS = ("story", "bar", "rubric", "prompt", "masking")
@@ -45,11 +45,11 @@ class Story:
         found: dict[str, Any] = yaml.safe_load(self.source("story"))
         return found
 
-    def write_rows(self, *, n: int | None = None, seed: int = SEED) -> list[Row]:
+    def write_rows(self, *, n: int | None = None, seed: int = SEED) -> list[ExampleRow]:
         """Its examples, which name no split; the same arguments give the same rows."""
         module = import_module(f"backend.services.stories.rows.{self.name}")
         return [
-            Row(
+            ExampleRow(
                 external_id=row["id"],
                 input=row["input"],
                 context=row["context"],

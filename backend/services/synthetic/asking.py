@@ -14,20 +14,20 @@ from backend.engines import check_engine
 from backend.engines.base import SamplingParams
 from backend.errors import Conflict, InvalidInput
 from backend.services import audit
-from backend.services.datasets.prompts import add_prompt, find_prompt
-from backend.services.datasets.shots import encoder_folder
+from backend.services.datasets.prompts.prompts import add_prompt, find_prompt
+from backend.services.datasets.prompts.shots import encoder_folder
 from backend.services.datasets.versions import prepare_import, store_import
 from backend.services.models.candidates import with_prompt
 from backend.services.models.versions import find_model
 from backend.services.projects import lock_project
-from backend.services.synthetic import briefs as brief_texts
 from backend.services.synthetic.sifting import (
     Bounds,
 )
-from backend.services.synthetic.sources import SourceAsk, find_sources, version_of
+from backend.services.synthetic.sources import briefs as brief_texts
+from backend.services.synthetic.sources.sources import SourceAsk, find_sources, version_of
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.models import ModelVersion
-from backend.tables.synthetic import Drafting, Shape, SourceKind
+from backend.tables.synthetic import Drafting, DraftShape, SourceKind
 
 MOST_WANTED = 5000
 
@@ -63,7 +63,7 @@ class DraftAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class NewDrafting:
     """A drafting that was laid down, the sources that were refused, and notes."""
 
     drafting: Drafting
@@ -78,7 +78,7 @@ def lay_down(
     *,
     created_by_id: int | None = None,
     encoders: Path | None = None,
-) -> Laid:
+) -> NewDrafting:
     """Lay down a drafting with its briefs; a worker then drafts.
 
     Raises:
@@ -96,7 +96,7 @@ def lay_down(
     found = find_sources(session, project_id, ask.source, version)
     pool = brief_texts.shot_pool(session, project_id, version)
     given = _given_input(ask, pool)
-    shape = Shape.PAIR if given is None else Shape.ANSWER
+    shape = DraftShape.PAIR if given is None else DraftShape.ANSWER
     model = _candidate(session, project_id, ask, created_by_id)
     rows = brief_texts.write_briefs(
         found.sources,
@@ -126,7 +126,7 @@ def lay_down(
     session.add(drafting)
     session.flush()
     _note(session, drafting, model)
-    return Laid(drafting, found.refused, found.notes)
+    return NewDrafting(drafting, found.refused, found.notes)
 
 
 def _note(session: Session, drafting: Drafting, model: ModelVersion) -> None:
@@ -194,10 +194,10 @@ def _given_input(ask: DraftAsk, pool: Sequence[Example]) -> str | None:
     return brief_texts.common_input(pool)
 
 
-def _count(ask: DraftAsk, n_sources: int, shape: Shape) -> int:
+def _count(ask: DraftAsk, n_sources: int, shape: DraftShape) -> int:
     """Briefs in all; a document is answered once, and tried at most `attempts` times."""
     most = ask.n * ask.attempts
-    return min(most, n_sources * ask.attempts) if shape is Shape.ANSWER else most
+    return min(most, n_sources * ask.attempts) if shape is DraftShape.ANSWER else most
 
 
 def _candidate(

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import SamplingParams
 from backend.services.curation.drafts import answer_digest
-from backend.services.datasets.conversations import asked_text, content_text, digest_text
+from backend.services.datasets.conversations import content_text, digest_text, question_text
 from backend.services.datasets.erased import erased_outputs
 from backend.services.datasets.leaks import CANNED, held_out_sides
 from backend.services.datasets.versions import list_examples
@@ -27,12 +27,12 @@ from backend.services.synthetic.draftings import drafts_of_drafting, get_draftin
 from backend.services.synthetic.sifting import (
     DUPLICATES,
     Beside,
+    DraftText,
     Sifted,
-    Written,
 )
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 from backend.tables.runs import Generation
-from backend.tables.synthetic import Draft, Drafting, DraftingBatch, Shape
+from backend.tables.synthetic import Draft, Drafting, DraftingBatch, DraftShape
 
 MOST_BATCH = 500
 LEAST_SEEN = 10
@@ -102,7 +102,7 @@ def _open_briefs(
     runs = [generation.get_run(session, batch.generation_run_id) for batch in batches]
     taken = {id_ for run in runs for id_ in run.example_ids or ()}
     briefs = list_examples(session, drafting.briefs_version_id)
-    if drafting.shape == Shape.ANSWER:
+    if drafting.shape == DraftShape.ANSWER:
         answered = select(Draft.brief_id).where(
             Draft.drafting_id == drafting.id, Draft.reason.is_(None)
         )
@@ -144,7 +144,7 @@ def reason_to_stop(session: Session, drafting: Drafting) -> str | None:
     return None
 
 
-def read_batch(session: Session, drafting: Drafting, run_id: int) -> tuple[list[Written], Beside]:
+def read_batch(session: Session, drafting: Drafting, run_id: int) -> tuple[list[DraftText], Beside]:
     """What a batch wrote, and what it is to be held against."""
     query = (
         select(Generation, Example)
@@ -153,7 +153,7 @@ def read_batch(session: Session, drafting: Drafting, run_id: int) -> tuple[list[
         .order_by(Generation.id)
     )
     written = [
-        Written(
+        DraftText(
             key=output.id,
             text=output.text,
             error=output.error,
@@ -168,7 +168,7 @@ def read_batch(session: Session, drafting: Drafting, run_id: int) -> tuple[list[
 
 def read_beside(session: Session, drafting: Drafting) -> Beside:
     """What is held out, what is trained on, and what was kept before, of the whole project."""
-    project_id, shape = drafting.project_id, Shape(drafting.shape)
+    project_id, shape = drafting.project_id, DraftShape(drafting.shape)
     query = (
         select(Example)
         .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
@@ -183,11 +183,11 @@ def read_beside(session: Session, drafting: Drafting) -> Beside:
     for example in session.scalars(query):
         if example.split == Split.TRAIN:
             if example.references:
-                of_shape = asked_text if shape is Shape.PAIR else content_text
+                of_shape = question_text if shape is DraftShape.PAIR else content_text
                 train.setdefault(of_shape(example))
                 answers.update({str(example.references[0])})
         else:
-            asked = asked_text(example)
+            asked = question_text(example)
             inputs.setdefault(asked, set()).add(example.content_digest)
             names.setdefault(asked, f"{example.external_id} ({example.split})")
     kept = _kept_before(session, drafting)
@@ -213,7 +213,7 @@ def _kept_before(session: Session, drafting: Drafting) -> list[tuple[str, str]]:
         )
         .order_by(Draft.id)
     )
-    pair = drafting.shape == Shape.PAIR
+    pair = drafting.shape == DraftShape.PAIR
     return [
         (
             (draft.input or "") if pair else "\n\n".join(filter(None, [draft.input, context])),
@@ -239,7 +239,7 @@ def save_drafts(session: Session, drafting_id: int, sifted: Sequence[Sifted]) ->
             )
         ).all()
     )
-    own_input = drafting.shape == Shape.PAIR
+    own_input = drafting.shape == DraftShape.PAIR
     prompts = [_prompt_digest(one) for one in sifted]
     known = _prompts_of_people(session, drafting.project_id, [p for p in prompts if p])
     rows = []

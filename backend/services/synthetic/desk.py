@@ -17,7 +17,7 @@ from backend.services.curation import parse_rule
 from backend.services.curation.candidates import latest_reviews, meets
 from backend.services.curation.drafts import drafts_of
 from backend.services.review import Opening, plan_queue, save_rubric, stands, store_queue
-from backend.services.review.opening.checks import default_reviewers, rubric_asked
+from backend.services.review.opening.checks import default_reviewers, requested_rubric
 from backend.services.review.rules import DEFAULT, QueueRules
 from backend.services.runs.scoring import list_score_runs
 from backend.services.synthetic.draftings import drafts_of_drafting
@@ -42,7 +42,7 @@ class DraftState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DraftStanding:
+class DraftProgress:
     """A draft with what experts said of it.
 
     Attributes:
@@ -162,7 +162,7 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
 def _rubric(session: Session, drafting: Drafting, ask: QueueAsk) -> Rubric:
     if ask.rubric is None:
         return library_rubric(RUBRIC)
-    return rubric_asked(session, drafting.project_id, ask.rubric, QueueKind.SINGLE)
+    return requested_rubric(session, drafting.project_id, ask.rubric, QueueKind.SINGLE)
 
 
 def _not_in_a_queue(session: Session, drafting: Drafting) -> list[int]:
@@ -216,7 +216,7 @@ def risks_of(session: Session, drafting: Drafting) -> dict[int, float]:
     return {}
 
 
-def standings(session: Session, drafting: Drafting) -> list[DraftStanding]:
+def drafts_progress(session: Session, drafting: Drafting) -> list[DraftProgress]:
     """Every draft of a drafting, in the order in which it was written."""
     rules = drafts_of(session, drafting.project_id).rules
     by_answer: dict[int, list[Review]] = defaultdict(list)
@@ -227,7 +227,7 @@ def standings(session: Session, drafting: Drafting) -> list[DraftStanding]:
     for draft in drafts_of_drafting(session, drafting.id):
         risk = risks.get(draft.answer_id or 0)
         if draft.reason is not None:
-            found.append(DraftStanding(draft, DraftState.DROPPED, risk=risk))
+            found.append(DraftProgress(draft, DraftState.DROPPED, risk=risk))
             continue
         reviews = by_answer.get(draft.answer_id or 0, [])
         yes = [r for r in reviews if meets(rules[r.item.queue_id], r)]
@@ -237,9 +237,9 @@ def standings(session: Session, drafting: Drafting) -> list[DraftStanding]:
 
 def _standing(
     draft: Draft, reviews: Sequence[Review], yes: Sequence[Review], risk: float | None
-) -> DraftStanding:
+) -> DraftProgress:
     if not reviews:
-        return DraftStanding(draft, DraftState.WAITING, risk=risk)
+        return DraftProgress(draft, DraftState.WAITING, risk=risk)
     if 2 * len(yes) <= len(reviews):
         state, deciding = DraftState.REFUSED, [r for r in reviews if r not in yes]
     elif any(review.corrections for review in yes):
@@ -247,7 +247,7 @@ def _standing(
     else:
         state, deciding = DraftState.APPROVED, list(yes)
     by = tuple(sorted({review.reviewer.pseudonym for review in deciding}))
-    return DraftStanding(draft, state, by, any(r.simulated for r in deciding), risk)
+    return DraftProgress(draft, state, by, any(r.simulated for r in deciding), risk)
 
 
 def _reviews(session: Session, drafting: Drafting) -> Sequence[Review]:
@@ -280,7 +280,7 @@ def queues_of(session: Session, drafting_id: int) -> list[ReviewQueue]:
     return list(session.scalars(query))
 
 
-def count_states(found: Sequence[DraftStanding]) -> dict[str, int]:
+def count_states(found: Sequence[DraftProgress]) -> dict[str, int]:
     """How many drafts are in each state; every state is named."""
     counts = Counter(one.state for one in found)
     return {str(state): counts[state] for state in DraftState}

@@ -8,25 +8,25 @@ from sqlalchemy.orm import Session
 
 from backend.errors import UnknownName
 from backend.services.synthetic.desk import (
-    DraftStanding,
+    DraftProgress,
     DraftState,
     count_states,
+    drafts_progress,
     queues_of,
-    standings,
 )
 from backend.services.synthetic.figures import count_drafts
 from backend.services.synthetic.sifting import IN_WORDS
-from backend.tables.synthetic import Drafting, Shape, SourceKind
+from backend.tables.synthetic import Drafting, DraftShape, SourceKind
 
 SHAPES = {
-    Shape.ANSWER: "answers to a given input",
-    Shape.PAIR: "inputs with their answers",
+    DraftShape.ANSWER: "answers to a given input",
+    DraftShape.PAIR: "inputs with their answers",
 }
 
 
 def drafting_record(session: Session, drafting: Drafting) -> dict[str, Any]:
     """A drafting with its figures and how its drafts stand."""
-    found = standings(session, drafting)
+    found = drafts_progress(session, drafting)
     figures = count_drafts([one.draft for one in found])
     record = {
         "id": drafting.id,
@@ -67,8 +67,8 @@ def in_words(record: dict[str, Any]) -> list[str]:
     figures, states = record["figures"], record["states"]
     kept = figures["kept"]
     told = [
-        f"{record['name']}: {SHAPES[Shape(record['shape'])]}, drafted by {record['model']} from "
-        f"{record['from']}; {record['wanted']} wanted.",
+        f"{record['name']}: {SHAPES[DraftShape(record['shape'])]}, drafted by {record['model']} "
+        f"from {record['from']}; {record['wanted']} wanted.",
         f"{figures['drafted']} drafted, {kept['count']} kept{_interval(kept)}.",
     ]
     told += [f"  dropped: {n} {IN_WORDS[why]}" for why, n in figures["dropped"].items()]
@@ -111,11 +111,11 @@ def draft_records(
     """The drafts in order, all or those of one state; UnknownName for a state there is none of."""
     if state is not None and state not in set(DraftState):
         raise UnknownName("state of a draft", state, list(DraftState))
-    found = standings(session, drafting)
+    found = drafts_progress(session, drafting)
     return [_record(one) for one in found if state is None or one.state == state]
 
 
-def _record(one: DraftStanding) -> dict[str, Any]:
+def _record(one: DraftProgress) -> dict[str, Any]:
     draft = one.draft
     return {
         "id": draft.id,

@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from backend.schemas.common import unstorable
-from backend.services.datasets.leaks import Side, canned_answers
+from backend.services.datasets.leaks import LeakSide, canned_answers
 from backend.services.datasets.near_duplicates import (
     NearDuplicate,
     find_near_duplicates,
@@ -27,7 +27,7 @@ from backend.services.datasets.near_duplicates import (
     near_duplicate_pairs,
 )
 from backend.services.synthetic.parsing import parse_answer, parse_pair
-from backend.tables.synthetic import Shape
+from backend.tables.synthetic import DraftShape
 from evaluators.registry import METRICS
 from evaluators.spread import Spread
 from evaluators.types import Sample, Score
@@ -72,7 +72,7 @@ DUPLICATES = (DropReason.LIKE_TRAIN, DropReason.LIKE_DRAFT)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class DraftText:
     """A text as it was drafted, with what it was asked by.
 
     Attributes:
@@ -115,7 +115,7 @@ class Beside:
         drafts, draft_answers: of drafts that were kept before.
     """
 
-    held_out: Sequence[Side] = ()
+    held_out: Sequence[LeakSide] = ()
     held_out_inputs: Mapping[str, str] = field(default_factory=dict)
     train: Sequence[str] = ()
     train_answers: Sequence[str] = ()
@@ -127,7 +127,7 @@ class Beside:
 class Sifted:
     """A draft with what was read of it, and why it is dropped, if it is."""
 
-    written: Written
+    written: DraftText
     input: str | None = None
     answer: str | None = None
     reason: DropReason | None = None
@@ -146,10 +146,10 @@ class Encode(Protocol):
 
 
 def sift(
-    written: Sequence[Written],
+    written: Sequence[DraftText],
     beside: Beside,
     *,
-    shape: Shape,
+    shape: DraftShape,
     bounds: Bounds | None = None,
     encode: Encode | None = None,
     spread: Spread = map,
@@ -172,20 +172,20 @@ def sift(
     return [_unchecked(one) for one in found]
 
 
-def read(one: Written, shape: Shape, bounds: Bounds) -> Sifted:
+def read(one: DraftText, shape: DraftShape, bounds: Bounds) -> Sifted:
     """What the model wrote as input and answer, or why it is no draft."""
     if one.text is None:
         return Sifted(one, reason=DropReason.FAILED, detail={"error": one.error or ""})
     parsed = (
         parse_pair(one.text)
-        if shape is Shape.PAIR
+        if shape is DraftShape.PAIR
         else parse_answer(one.text, one.given_input or "")
     )
     if parsed is None or unstorable(parsed.input) or unstorable(parsed.answer):
         reason = DropReason.MALFORMED if one.text.strip() else DropReason.EMPTY
         return Sifted(one, reason=reason, detail={"text": one.text[:240].replace("\x00", "")})
     sifted = Sifted(one, parsed.input, parsed.answer, detail={"form": parsed.form})
-    if not parsed.answer.strip() or (shape is Shape.PAIR and not parsed.input.strip()):
+    if not parsed.answer.strip() or (shape is DraftShape.PAIR and not parsed.input.strip()):
         return replace(sifted, reason=DropReason.EMPTY)
     if one.is_cut or max(len(parsed.input), len(parsed.answer)) > bounds.longest:
         return replace(sifted, reason=DropReason.TOO_LONG, detail={"characters": len(one.text)})
@@ -217,7 +217,7 @@ def _drop(found: Sequence[Sifted], reason: DropReason, rows: Details) -> list[Si
     ]
 
 
-def _held_out(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Details:
+def _held_out(found: Sequence[Sifted], beside: Beside, shape: DraftShape) -> Details:
     """Drafts of which input, prompt or answer repeats what is held out.
 
     A few at a time: what many texts share counts as their template, and a model that writes one
@@ -229,18 +229,20 @@ def _held_out(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Details:
     return told
 
 
-def _some_held_out(found: Sequence[Sifted], beside: Beside, shape: Shape) -> Details:
+def _some_held_out(found: Sequence[Sifted], beside: Beside, shape: DraftShape) -> Details:
     canned = canned_answers([], beside.held_out)
     prompts = [side for side in beside.held_out if not side.is_answer]
     answers = [side for side in beside.held_out if side.is_answer and side.digest not in canned]
-    inputs = list(beside.held_out_inputs.items()) if shape is Shape.PAIR else []
+    inputs = list(beside.held_out_inputs.items()) if shape is DraftShape.PAIR else []
     theirs = [*(side.text for side in prompts), *(text for text, _ in inputs)]
     theirs += [side.text for side in answers]
     where = [f"{side.example} ({side.where})" for side in prompts]
     where += [f"{example} (its input)" for _, example in inputs]
     where += [f"{side.example} ({side.where})" for side in answers]
     asked = [(one, one.prompt) for one in found]
-    asked += [(one, one.input or "") for one in found if shape is Shape.PAIR and one.written.source]
+    asked += [
+        (one, one.input or "") for one in found if shape is DraftShape.PAIR and one.written.source
+    ]
     asked += [(one, one.answer or "") for one in found]
     pairs = find_near_duplicates(
         [text for _, text in asked],
@@ -258,7 +260,7 @@ def _alike(pair: NearDuplicate, what: str) -> dict[str, Any]:
     return {"like": what, "kind": str(pair.kind), "similarity": round(pair.similarity, 3)}
 
 
-def _ungrounded(found: Sequence[Sifted], shape: Shape, bounds: Bounds) -> Details:
+def _ungrounded(found: Sequence[Sifted], shape: DraftShape, bounds: Bounds) -> Details:
     """Drafts that state what their source does not hold; those without a source are left alone."""
     sourced = [one for one in found if (one.written.source or "").strip()]
     samples = [_as_sample(one, shape) for one in sourced]
@@ -280,19 +282,21 @@ def _ungrounded(found: Sequence[Sifted], shape: Shape, bounds: Bounds) -> Detail
     return dropped
 
 
-def _as_sample(one: Sifted, shape: Shape) -> Sample:
+def _as_sample(one: Sifted, shape: DraftShape) -> Sample:
     """A drafted input is held against the source as its answer is: it supports nothing itself."""
-    if shape is Shape.PAIR:
+    if shape is DraftShape.PAIR:
         text = f"{one.input}\n{one.answer}"
         return Sample(id="draft", prediction=text, context=one.written.source)
     source, asked = one.written.source, one.written.given_input
     return Sample(id="draft", prediction=one.answer or "", context=source, input=asked)
 
 
-def _like_train(found: Sequence[Sifted], beside: Beside, shape: Shape, spread: Spread) -> Details:
+def _like_train(
+    found: Sequence[Sifted], beside: Beside, shape: DraftShape, spread: Spread
+) -> Details:
     """Drafts of which the input (or the very prompt, where it was given) or the answer is there."""
     told = [*beside.train, *beside.train_answers]
-    if shape is Shape.ANSWER:
+    if shape is DraftShape.ANSWER:
         known = {fold(text): text for text in beside.train}
         same = {
             one.written.key: {"like": known[fold(one.prompt)][:120]}
@@ -316,18 +320,20 @@ def _like_train(found: Sequence[Sifted], beside: Beside, shape: Shape, spread: S
     return {**alike, **same}
 
 
-def _inputs(found: Sequence[Sifted], shape: Shape) -> list[str]:
+def _inputs(found: Sequence[Sifted], shape: DraftShape) -> list[str]:
     """The inputs, where the model wrote them."""
-    return [one.input or "" for one in found] if shape is Shape.PAIR else []
+    return [one.input or "" for one in found] if shape is DraftShape.PAIR else []
 
 
-def _like_drafts(found: Sequence[Sifted], beside: Beside, shape: Shape, spread: Spread) -> Details:
+def _like_drafts(
+    found: Sequence[Sifted], beside: Beside, shape: DraftShape, spread: Spread
+) -> Details:
     """Drafts that repeat one that was kept before, or an earlier one of these.
 
     Answers to a given input are told apart by their documents: forms are alike, and yet others.
     """
     before = list(beside.drafts)
-    if shape is Shape.PAIR:
+    if shape is DraftShape.PAIR:
         texts = [*before, *_inputs(found, shape)]
         pairs = near_duplicate_pairs(texts, spread=spread)
     else:

@@ -10,7 +10,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from backend.services import audit, queue
-from backend.services.datasets.versions import Row, list_examples, prepare_import, store_import
+from backend.services.datasets.versions import (
+    ExampleRow,
+    list_examples,
+    prepare_import,
+    store_import,
+)
 from backend.services.ledger import add_to_run
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics
 from backend.services.projects import lock_project
@@ -112,7 +117,7 @@ def _store(session: Session, drafting: Drafting, kept: Sequence[Draft]) -> None:
     session.flush()
 
 
-def _row(drafting: Drafting, number: int, draft: Draft, brief: Example) -> Row:
+def _row(drafting: Drafting, number: int, draft: Draft, brief: Example) -> ExampleRow:
     told = dict(brief.provenance or {})
     given = told.pop("given_input", None)
     slices = told.pop("slices", {})
@@ -122,7 +127,7 @@ def _row(drafting: Drafting, number: int, draft: Draft, brief: Example) -> Row:
         "model": drafting.model_version.label,
         "generation_id": draft.generation_id,
     }
-    return Row(
+    return ExampleRow(
         external_id=f"{drafting.name}-{number:05d}",
         input=given or draft.input or "",
         context=brief.context,

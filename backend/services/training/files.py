@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
 from backend.services.curation import training_rows
-from backend.services.curation.candidates import Candidate
+from backend.services.curation.candidates import CandidateRow
 from backend.services.curation.digests import rows_digest
 from backend.services.curation.formats import DOCUMENT, METHOD_ROWS, MethodRows
 from backend.services.curation.leaks import guard_project
@@ -37,9 +37,9 @@ from backend.services.datasets.leaks import (
 )
 from backend.services.datasets.masking.keys import MaskingKey
 from backend.services.datasets.masking.stored import masker_of, refuse_unmasked_examples
-from backend.services.datasets.prompts import find_prompt
-from backend.services.datasets.shots import render_all
-from backend.services.datasets.versions import Row, find_version, import_dataset
+from backend.services.datasets.prompts.prompts import find_prompt
+from backend.services.datasets.prompts.shots import render_all
+from backend.services.datasets.versions import ExampleRow, find_version, import_dataset
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.training.validation import group_name, keep_out_rows
 from backend.settings import Settings
@@ -48,7 +48,7 @@ from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.models import ModelPurpose
 from backend.tables.training import TrainingRun
 from evaluators.errors import UnreadableRecord
-from evaluators.files.opening import open_bytes
+from evaluators.files.formats.opening import open_bytes
 from training.config import Method, TrainingConfig, dump_config
 
 DOCUMENT_METHOD = next(name for name, rows in METHOD_ROWS.items() if rows.kind == DOCUMENT)
@@ -119,7 +119,7 @@ def _version_of(
     return import_dataset(session, project_id, folder.resolve().name, rows, source_name=source)
 
 
-def read_folder(folder: Path) -> Iterator[Row]:
+def read_folder(folder: Path) -> Iterator[ExampleRow]:
     """The documents of a folder and of those in it, by path; empty files are passed over.
 
     Raises:
@@ -134,7 +134,7 @@ def read_folder(folder: Path) -> Iterator[Row]:
             if one.strip():
                 found = True
                 label = name if len(texts) == 1 else f"{name}:{number}"
-                yield Row(label, one, split=str(Split.TRAIN))
+                yield ExampleRow(label, one, split=str(Split.TRAIN))
     if not found:
         raise InvalidInput(
             f"{folder} holds no document.",
@@ -176,7 +176,7 @@ def _freeze(
 ) -> TrainingSet:
     name = f"documents of {version.dataset.name}@{version.number}"
     rows = [
-        Candidate(DOCUMENT, DOCUMENT, example, prompt_text(example.input, example.context))
+        CandidateRow(DOCUMENT, DOCUMENT, example, prompt_text(example.input, example.context))
         for example in examples
     ]
     if not rows:

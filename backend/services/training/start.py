@@ -32,7 +32,7 @@ CHAMPION = "champion"
 _SHAPE = {"rank": "r", "alpha": "lora_alpha", "rslora": "use_rslora", "dora": "use_dora"}
 
 
-def standing_start(session: Session, project_id: int, label: str | None) -> str | None:
+def weekly_start(session: Session, project_id: int, label: str | None) -> str | None:
     """What a plan for every week means now: no start while there is no champion yet."""
     if label == CHAMPION and alias_target(session, project_id, CHAMPION) is None:
         return None

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound, StropError
 from backend.schemas.projects import WIN_RATE, Manifest, ManifestLine
-from backend.schemas.review.reports import WatchShown
+from backend.schemas.review.reports import WatchOut
 from backend.services import review
 from backend.services.metric_specs import find_maximum
 from backend.services.models.candidates import require_answers
@@ -33,12 +33,12 @@ from backend.services.review.reports.ab import watch_queue
 from backend.services.runs import scoring
 from backend.services.verdicts.lines import EVIDENCE
 from backend.services.verdicts.verdict import (
-    AskedLine,
+    CandidateLine,
     Evidence,
     LineVerdict,
     judge_all,
     judge_line,
-    preflight_standing,
+    preflight_summary,
 )
 from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.models import ModelVersion
@@ -80,7 +80,7 @@ def compare_models(
         for line in manifest.lines
     ]
     run_id = score_run.generation_run_id
-    standing = preflight_standing(session, run_id, baseline=baseline, candidate=candidate)
+    standing = preflight_summary(session, run_id, baseline=baseline, candidate=candidate)
     row = Comparison(
         project_id=manifest_row.project_id,
         manifest_id=manifest_row.id,
@@ -179,7 +179,7 @@ def _judge(
         if line.metric == WIN_RATE and line.threshold is None:
             raise CannotCompute("A win rate is judged by a threshold (0.5 is a draw).")
         if find_maximum(line.metric):
-            asked = AskedLine(line, score_run_id, baseline, candidate, level)
+            asked = CandidateLine(line, score_run_id, baseline, candidate, level)
             evidence = EVIDENCE[line.metric.partition(":")[0]](session, asked)
         elif line.metric == WIN_RATE:
             evidence = _vote_evidence(
@@ -283,7 +283,7 @@ def _vote_evidence(
 UNTOLD = "how many more votes would settle it cannot be told yet"
 
 
-def _watched_evidence(watch: WatchShown, candidate: ModelVersion) -> Evidence:
+def _watched_evidence(watch: WatchOut, candidate: ModelVersion) -> Evidence:
     """The rate of the candidate; a watch gives that of its second model. n counts groups."""
     found = watch.figure
     if found.value is None or found.low is None or found.high is None:
@@ -304,7 +304,7 @@ def _watched_evidence(watch: WatchShown, candidate: ModelVersion) -> Evidence:
     )
 
 
-def _vote_forecast(watch: WatchShown) -> str:
+def _vote_forecast(watch: WatchOut) -> str:
     """How many more votes would settle it, by simulation of votes that go on as so far."""
     if watch.more is None:
         return f"more than {watch.more_limit} votes would be needed at the present rate (simulated)"

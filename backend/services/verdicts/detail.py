@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from backend.schemas.verdicts import BarShown
+from backend.schemas.verdicts import BarOut
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.models.versions import alias_target
 from backend.services.projects import manifest_of
@@ -47,7 +47,7 @@ class ComparedInFull:
         absent: sentences on models that did not take part, and on what was not scored.
     """
 
-    bar: BarShown
+    bar: BarOut
     champion: str | None
     labels: dict[int, str]
     figures: list[ModelFigure]

@@ -9,14 +9,14 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.services.verdicts.verdict import AskedLine, Evidence
+from backend.services.verdicts.verdict import CandidateLine, Evidence
 from backend.tables.training import TrainingRun
 from training.results.exposure import mean_exposure
 
 MORE = "train with more canaries (--canaries N): the interval narrows with their number"
 
 
-def exposure_evidence(session: Session, asked: AskedLine) -> Evidence:
+def exposure_evidence(session: Session, asked: CandidateLine) -> Evidence:
     """The mean exposure of the planted canaries, in bits; n counts canaries.
 
     Raises:

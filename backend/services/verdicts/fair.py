@@ -17,7 +17,7 @@ from backend.services.fairness.pairs import is_pairs
 from backend.services.fairness.parity import ParityPlan, run_parity
 from backend.services.fairness.training import set_skew
 from backend.services.metric_specs import get_score_run
-from backend.services.verdicts.verdict import AskedLine, Evidence
+from backend.services.verdicts.verdict import CandidateLine, Evidence
 from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.runs import GenerationRun, GenerationRunModel
 from backend.tables.training import TrainingRun
@@ -25,7 +25,7 @@ from backend.tables.training import TrainingRun
 DEFAULT_MEASURE = "answer"
 
 
-def parity_evidence(session: Session, asked: AskedLine) -> Evidence:
+def parity_evidence(session: Session, asked: CandidateLine) -> Evidence:
     """The candidate's largest gap, `parity:METRIC:KEY`, with its simultaneous bounds.
 
     Raises:
@@ -62,7 +62,7 @@ def parity_evidence(session: Session, asked: AskedLine) -> Evidence:
     )
 
 
-def counterfactual_evidence(session: Session, asked: AskedLine) -> Evidence:
+def counterfactual_evidence(session: Session, asked: CandidateLine) -> Evidence:
     """The excess of change of the candidate's newest test run over pairs of the dataset.
 
     `counterfactual:KIND` is of the answer's words, `counterfactual:KIND:MEASURE` of another measure
@@ -104,7 +104,7 @@ def counterfactual_evidence(session: Session, asked: AskedLine) -> Evidence:
     )
 
 
-def skew_evidence(session: Session, asked: AskedLine) -> Evidence:
+def skew_evidence(session: Session, asked: CandidateLine) -> Evidence:
     """The largest skew of what the candidate was taught, `skew:KIND`, as an odds ratio.
 
     Raises:
@@ -132,7 +132,7 @@ def skew_evidence(session: Session, asked: AskedLine) -> Evidence:
     )
 
 
-def _newest_run(session: Session, asked: AskedLine) -> GenerationRun:
+def _newest_run(session: Session, asked: CandidateLine) -> GenerationRun:
     """The newest run of the candidate over pairs that were made of the dataset that is judged."""
     judged = get_score_run(session, asked.score_run_id).generation_run.dataset_version
     query = (

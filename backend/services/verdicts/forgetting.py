@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.services.verdicts.verdict import AskedLine, Evidence
+from backend.services.verdicts.verdict import CandidateLine, Evidence
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.training import TrainingRun
 
@@ -23,7 +23,7 @@ MEASURED = {"forgetting": "general", "forgetting_earlier": "earlier"}
 FIXED_TEXT = "the text that it is measured on is fixed, so that no more of it would settle it"
 
 
-def forgetting_evidence(session: Session, asked: AskedLine) -> Evidence:
+def forgetting_evidence(session: Session, asked: CandidateLine) -> Evidence:
     """The paired change of loss that the candidate's training recorded, nats a token.
 
     n counts rows of text; the interval, of groups, is Student's at this level.

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from backend.services.verdicts.exposure import exposure_evidence
 from backend.services.verdicts.fair import counterfactual_evidence, parity_evidence, skew_evidence
 from backend.services.verdicts.forgetting import forgetting_evidence
-from backend.services.verdicts.verdict import AskedLine, Evidence
+from backend.services.verdicts.verdict import CandidateLine, Evidence
 
-EVIDENCE: dict[str, Callable[[Session, AskedLine], Evidence]] = {
+EVIDENCE: dict[str, Callable[[Session, CandidateLine], Evidence]] = {
     "forgetting": forgetting_evidence,
     "forgetting_earlier": forgetting_evidence,
     "parity": parity_evidence,

@@ -27,7 +27,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.schemas.projects import Direction, ManifestLine
-from backend.schemas.verdicts import BarShown
+from backend.schemas.verdicts import BarOut
 from backend.tables.models import ModelVersion, Preflight
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun
@@ -75,7 +75,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class AskedLine:
+class CandidateLine:
     """A line of the bar, of whom it is asked, and the level of the interval that it wants."""
 
     line: ManifestLine
@@ -172,7 +172,7 @@ def judge_all(verdicts: Collection[Verdict]) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class PreflightStanding:
+class PreflightSummary:
     """What the preflights of a run say of some models.
 
     Attributes:
@@ -193,9 +193,9 @@ class PreflightStanding:
         return asdict(self)
 
 
-def preflight_standing(
+def preflight_summary(
     session: Session, run_id: int, *, baseline: ModelVersion, candidate: ModelVersion
-) -> PreflightStanding:
+) -> PreflightSummary:
     """The newest preflights of a run in which the two models were checked."""
     query = select(Preflight).where(Preflight.generation_run_id == run_id)
     rows = list(session.scalars(query.order_by(Preflight.id)))
@@ -215,7 +215,7 @@ def preflight_standing(
         reason = "; ".join([*([reason] if newest else []), f"{said} wrote them"])
     if candidate.only_outputs and verdict == Verdict.PASS:
         verdict = Verdict.INCONCLUSIVE
-    return PreflightStanding(verdict, reason, sorted(found), len(checks), notes)
+    return PreflightSummary(verdict, reason, sorted(found), len(checks), notes)
 
 
 def _judge(newest: dict[str, Preflight | None], checks: int, notes: int) -> tuple[Verdict, str]:
@@ -234,7 +234,7 @@ def _judge(newest: dict[str, Preflight | None], checks: int, notes: int) -> tupl
     return Verdict.PASS, passed + (f"; noted without a verdict: {notes}" if notes else "")
 
 
-def change_since_training(session: Session, comparison: Comparison) -> BarShown:
+def change_since_training(session: Session, comparison: Comparison) -> BarOut:
     """What changed in the manifest between the start of training and the judgement."""
     candidate = session.get_one(ModelVersion, comparison.candidate_id)
     judged = session.get_one(SuccessManifest, comparison.manifest_id)
@@ -244,7 +244,7 @@ def change_since_training(session: Session, comparison: Comparison) -> BarShown:
             f"{candidate.label} was not trained here, so it cannot be told which bar stood before "
             "its training."
         )
-        return BarShown(changed=None, sentence=sentence, diff=[])
+        return BarOut(changed=None, sentence=sentence, diff=[])
     run = session.get_one(TrainingRun, training_run_id)
     before = session.get_one(SuccessManifest, run.manifest_id)
     baseline = session.get_one(ModelVersion, comparison.baseline_id)
@@ -262,9 +262,9 @@ def change_since_training(session: Session, comparison: Comparison) -> BarShown:
             "UTC."
         )
     if said:
-        return BarShown(changed=True, sentence=" ".join(said), diff=_diff(before, judged))
+        return BarOut(changed=True, sentence=" ".join(said), diff=_diff(before, judged))
     sentence = f"The bar (version {judged.version}) is the one that stood before training."
-    return BarShown(changed=False, sentence=sentence, diff=[])
+    return BarOut(changed=False, sentence=sentence, diff=[])
 
 
 def _diff(before: SuccessManifest, judged: SuccessManifest) -> list[str]:

@@ -22,9 +22,9 @@ from backend.services.yields.curves import (
 )
 from backend.services.yields.forecast import forecast_curve
 from backend.services.yields.outcomes import (
-    Outcome,
+    ReplayOutcome,
+    ReviewOutcome,
     State,
-    Told,
     replay_outcomes,
     states_of_review,
 )
@@ -39,10 +39,10 @@ from backend.services.yields.reviewed import (
 
 __all__ = [
     "Bottleneck",
-    "Outcome",
+    "ReplayOutcome",
+    "ReviewOutcome",
     "Reviewed",
     "State",
-    "Told",
     "broken_elsewhere",
     "candidate_of_round",
     "candidate_set",

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import CannotCompute, StropError
 from backend.schemas.review.reports import Measured
-from backend.schemas.yields import RoundPointShown, YieldShown
+from backend.schemas.yields import RoundPointOut, YieldOut
 from backend.services.curation import FixedRule
 from backend.services.review.reports.measured import of_figure, share_of, unknown
 from backend.services.runs.figures import model_figure
@@ -53,7 +53,7 @@ def candidate_yield(
     *,
     rule: FixedRule | None = None,
     examples: int = 0,
-) -> YieldShown:
+) -> YieldOut:
     """The yield of a candidate, with what broke on the held-out examples of its round.
 
     Args:
@@ -85,7 +85,7 @@ def _baseline_id(session: Session, turn: Round, candidate: ModelVersion) -> int 
     return next((model.id for model in run.models if model.id != candidate.id), None)
 
 
-def yield_curve(session: Session, project_id: int) -> list[RoundPointShown]:
+def yield_curve(session: Session, project_id: int) -> list[RoundPointOut]:
     """The rounds of a project that have a candidate, oldest first."""
     query = (
         select(Round)
@@ -95,7 +95,7 @@ def yield_curve(session: Session, project_id: int) -> list[RoundPointShown]:
     return [_point(session, row) for row in session.scalars(query)]
 
 
-def _point(session: Session, row: Round) -> RoundPointShown:
+def _point(session: Session, row: Round) -> RoundPointOut:
     candidate = session.get_one(ModelVersion, row.candidate_id)
     frozen = session.get_one(TrainingSet, row.training_set_id)
     title, overall = _overall(session, row)
@@ -103,7 +103,7 @@ def _point(session: Session, row: Round) -> RoundPointShown:
         report = yield_report(session, frozen, candidate)
     except StropError as error:
         none = unknown(error.message)
-        return RoundPointShown(
+        return RoundPointOut(
             number=row.number,
             candidate=candidate.label,
             trained=none,
@@ -115,7 +115,7 @@ def _point(session: Session, row: Round) -> RoundPointShown:
             simulated=frozen.simulated,
             error=error.message,
         )
-    return RoundPointShown(
+    return RoundPointOut(
         number=row.number,
         candidate=candidate.label,
         trained=report.trained,

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput
 from backend.schemas.review.reports import Measured
-from backend.schemas.yields import CurveForecastShown, CurvePointShown
+from backend.schemas.yields import CurveForecastOut, CurvePointOut
 from backend.services.derivation import runs_behind
 from backend.services.metric_specs import MetricSpec, metric_specs
 from backend.services.projects import find_manifest
@@ -46,7 +46,7 @@ class _Trained:
 
 def forecast_curve(
     session: Session, project_id: int, *, metric: str | None = None, more: int = MORE
-) -> CurveForecastShown:
+) -> CurveForecastOut:
     """The newest learning curve of a project, and what `more` examples would bring.
 
     Args:
@@ -63,12 +63,12 @@ def forecast_curve(
     run, spec, curve = _newest_curve(session, project_id, metric)
     forecast, left_out = _forecast(session, run, spec, curve, more)
     points = [
-        CurvePointShown(
+        CurvePointOut(
             candidate=one.model.label, rows=one.rows, figure=_figure(session, run, one, spec)
         )
         for one in curve
     ]
-    return CurveForecastShown(
+    return CurveForecastOut(
         metric=spec.label,
         run_id=run.generation_run_id,
         split=run.generation_run.split,

@@ -119,7 +119,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReplayOutcome:
     """A reviewed prompt and what the candidate answers to it.
 
     Attributes:
@@ -138,19 +138,19 @@ class Outcome:
 class Outcomes:
     """Every reviewed prompt of a set under one rule."""
 
-    all: tuple[Outcome, ...]
+    all: tuple[ReplayOutcome, ...]
     rule: FixedRule
     signature: str
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReviewOutcome:
     """What one review came to on one candidate, by the rule of its set."""
 
     candidate: ModelVersion
     training_set: TrainingSet
     rule: str
-    outcome: Outcome
+    outcome: ReplayOutcome
 
 
 def frozen_rule(frozen: TrainingSet) -> FixedRule:
@@ -204,7 +204,7 @@ def replay_outcomes(
 WORST_FIRST = (State.NEWLY_BROKEN, State.STILL_WRONG, State.UNKNOWN, State.KEPT, State.FIXED)
 
 
-def worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def worst_first(outcomes: Sequence[ReplayOutcome]) -> list[ReplayOutcome]:
     """What went wrong first, held-back prompts before taught ones."""
     return sorted(
         outcomes,
@@ -230,15 +230,17 @@ def _answers(session: Session, replays: Sequence[Replay]) -> Mapping[int, Genera
     return {answer.example_id: answer for answer in session.scalars(query)}
 
 
-def _outcome(prompt: Reviewed, answer: Generation | None, judged: JudgedAnswer | None) -> Outcome:
+def _outcome(
+    prompt: Reviewed, answer: Generation | None, judged: JudgedAnswer | None
+) -> ReplayOutcome:
     if answer is None:
-        return Outcome(prompt, State.UNKNOWN, reason="there is no answer yet")
+        return ReplayOutcome(prompt, State.UNKNOWN, reason="there is no answer yet")
     if judged is None or judged.right is None:
         reason = answer.error if judged is None else judged.error
-        return Outcome(prompt, State.UNKNOWN, answer.text, reason=reason)
+        return ReplayOutcome(prompt, State.UNKNOWN, answer.text, reason=reason)
     text = answer.text or ""
     same = normalise(text) == normalise(prompt.before)
-    return Outcome(prompt, _state(prompt, right=judged.right), text, unchanged=same)
+    return ReplayOutcome(prompt, _state(prompt, right=judged.right), text, unchanged=same)
 
 
 def _state(prompt: Reviewed, *, right: bool) -> State:
@@ -247,7 +249,7 @@ def _state(prompt: Reviewed, *, right: bool) -> State:
     return State.KEPT if right else State.NEWLY_BROKEN
 
 
-def states_of_review(session: Session, review_id: int) -> list[Told]:
+def states_of_review(session: Session, review_id: int) -> list[ReviewOutcome]:
     """What one review came to on each candidate on which it was replayed, oldest first."""
     holding = [
         select(table.training_set_id).where(table.review_id == review_id)
@@ -264,5 +266,5 @@ def states_of_review(session: Session, review_id: int) -> list[Told]:
         candidate = session.get_one(ModelVersion, candidate_id)
         frozen = session.get_one(TrainingSet, set_id)
         outcomes = replay_outcomes(session, frozen, candidate, only_reviews=[review_id])
-        found += [Told(candidate, frozen, str(outcomes.rule), one) for one in outcomes.all]
+        found += [ReviewOutcome(candidate, frozen, str(outcomes.rule), one) for one in outcomes.all]
     return found

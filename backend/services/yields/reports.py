@@ -14,12 +14,12 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from backend.schemas.review.reports import Measured
-from backend.schemas.yields import DiagnosisShown, OutcomeShown, TypeYieldShown, YieldShown
+from backend.schemas.yields import DiagnosisOut, OutcomeOut, TypeYieldOut, YieldOut
 from backend.services.curation import FixedRule
 from backend.services.review.reports.measured import scaled, share_of, unknown
 from backend.services.yields.outcomes import (
-    Outcome,
     Outcomes,
+    ReplayOutcome,
     State,
     frozen_rule,
     replay_outcomes,
@@ -43,7 +43,7 @@ def yield_report(
     *,
     rule: FixedRule | None = None,
     examples: int = 0,
-) -> YieldShown:
+) -> YieldOut:
     """The yield of a set on a candidate; what broke elsewhere is not looked for.
 
     Args:
@@ -61,7 +61,7 @@ def yield_report(
     trained = _fixed(corrections, recipe, held_back=False)
     held = _held(corrections, recipe, seen)
     minutes = _active_seconds(frozen, found) / 60
-    return YieldShown(
+    return YieldOut(
         training_set=frozen.name,
         candidate=candidate.label,
         rule=str(found.rule),
@@ -84,9 +84,9 @@ def yield_report(
     )
 
 
-def _shown_outcome(one: Outcome) -> OutcomeShown:
+def _shown_outcome(one: ReplayOutcome) -> OutcomeOut:
     prompt = one.reviewed
-    return OutcomeShown(
+    return OutcomeOut(
         review_id=prompt.review_id,
         example=prompt.example.external_id,
         state=one.state.value,
@@ -99,7 +99,7 @@ def _shown_outcome(one: Outcome) -> OutcomeShown:
     )
 
 
-def _held(corrections: Sequence[Outcome], recipe: str, seen: Collection[str]) -> Measured:
+def _held(corrections: Sequence[ReplayOutcome], recipe: str, seen: Collection[str]) -> Measured:
     """Of what was held back, the prompts that no model before this one was taught either."""
     held = [outcome for outcome in corrections if outcome.reviewed.held_back]
     if not held:
@@ -116,12 +116,12 @@ def _held(corrections: Sequence[Outcome], recipe: str, seen: Collection[str]) ->
     return measured.model_copy(update={"note": note})
 
 
-def _fixed(outcomes: Iterable[Outcome], recipe: str, *, held_back: bool) -> Measured:
+def _fixed(outcomes: Iterable[ReplayOutcome], recipe: str, *, held_back: bool) -> Measured:
     chosen = [outcome for outcome in outcomes if outcome.reviewed.held_back is held_back]
     return _share("yield_fixed", chosen, State.FIXED, recipe)
 
 
-def _broken(approved: Sequence[Outcome], recipe: str, *, held_back: bool) -> Measured:
+def _broken(approved: Sequence[ReplayOutcome], recipe: str, *, held_back: bool) -> Measured:
     chosen = [outcome for outcome in approved if outcome.reviewed.held_back is held_back]
     if not chosen and held_back:
         return unknown(NO_APPROVED_HELD)
@@ -130,7 +130,7 @@ def _broken(approved: Sequence[Outcome], recipe: str, *, held_back: bool) -> Mea
     return _share("yield_newly_broken", chosen, State.NEWLY_BROKEN, recipe)
 
 
-def _share(name: str, outcomes: Sequence[Outcome], state: State, recipe: str) -> Measured:
+def _share(name: str, outcomes: Sequence[ReplayOutcome], state: State, recipe: str) -> Measured:
     judged = [outcome for outcome in outcomes if outcome.state is not State.UNKNOWN]
     measured = share_of(
         f"{name}|{recipe}",
@@ -145,13 +145,13 @@ def _share(name: str, outcomes: Sequence[Outcome], state: State, recipe: str) ->
 
 
 def _by_type(
-    corrections: Sequence[Outcome], recipe: str, seen: Collection[str]
-) -> Iterable[TypeYieldShown]:
+    corrections: Sequence[ReplayOutcome], recipe: str, seen: Collection[str]
+) -> Iterable[TypeYieldOut]:
     counts = Counter(kind for o in corrections for kind in o.reviewed.error_types)
     for kind, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
         chosen = [o for o in corrections if kind in o.reviewed.error_types]
         part = f"{recipe}|type:{kind}"
-        yield TypeYieldShown(
+        yield TypeYieldOut(
             error_type=kind,
             trained=_fixed(chosen, part, held_back=False),
             held_back=_held(chosen, part, seen),
@@ -166,7 +166,7 @@ def _active_seconds(frozen: TrainingSet, found: Outcomes) -> float:
     return sum(outcome.reviewed.active_seconds for outcome in found.all)
 
 
-def _per_hour(corrections: Sequence[Outcome], minutes: float, recipe: str) -> Measured:
+def _per_hour(corrections: Sequence[ReplayOutcome], minutes: float, recipe: str) -> Measured:
     """Fixed for each hour, given the time that was spent: the interval is that of the share."""
     unit = "corrections fixed per active hour"
     if minutes <= 0:
@@ -194,7 +194,7 @@ class Bottleneck(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
-def diagnose(trained: Measured, held_back: Measured) -> DiagnosisShown:
+def diagnose(trained: Measured, held_back: Measured) -> DiagnosisOut:
     """Apply RULE to the share fixed of what was trained on and of what was held back."""
     if trained.value is None or trained.low is None or trained.high is None:
         return _open(f"nothing is known of what was trained on: {trained.error}")
@@ -214,11 +214,11 @@ def diagnose(trained: Measured, held_back: Measured) -> DiagnosisShown:
     return _open(f"{both}: the intervals overlap{_more(trained, held_back)}")
 
 
-def _found(bottleneck: Bottleneck, sentence: str) -> DiagnosisShown:
-    return DiagnosisShown(bottleneck=bottleneck.value, sentence=sentence, rule=RULE)
+def _found(bottleneck: Bottleneck, sentence: str) -> DiagnosisOut:
+    return DiagnosisOut(bottleneck=bottleneck.value, sentence=sentence, rule=RULE)
 
 
-def _open(reason: str) -> DiagnosisShown:
+def _open(reason: str) -> DiagnosisOut:
     return _found(Bottleneck.INCONCLUSIVE, f"{reason}.")
 
 

@@ -21,7 +21,7 @@ class CheckBench(Base):
         sources: how many right outputs are references, corrections and approved outputs, and how
             many of them come from simulated reviews.
         digest: SHA-256 over the outputs and their sources.
-        report: `evaluators.checks.bench_figures.BenchReport.as_dict`.
+        report: `evaluators.checks.planting.figures.BenchReport.as_dict`.
     """
 
     __tablename__ = "check_benches"

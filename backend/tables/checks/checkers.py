@@ -15,7 +15,7 @@ class Checker(Base):
     """The training of one checker, beside its TrainingRun; its model is that of the run.
 
     Attributes:
-        form: how it is asked, as `evaluators.checks.checker.Form.as_record` has it.
+        form: how it is asked, as `evaluators.checks.checker.checker.CheckerForm.as_record` has it.
         held_out: {"sentences": [{"example", "sentence", "supported", "kind"}], "texts":
             [{"example", "text", "kind"}]} of groups that training never saw; `kind` is the error's,
             None of what is right.

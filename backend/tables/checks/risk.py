@@ -12,7 +12,7 @@ from backend.db import Base, utc_now
 
 
 class RiskVersion(Base):
-    """A fitted risk (`evaluators.checks.risk.RiskModel`); never updated, named `risk:VERSION`.
+    """A fitted risk (`evaluators.checks.risk.risk.RiskModel`); never updated, named `risk:VERSION`.
 
     Attributes:
         content: the whole model as JSON.

@@ -19,7 +19,7 @@ FOLDED_FROM = 280  # code points of a system message: about three lines
 
 
 @dataclass(frozen=True, slots=True)
-class ShownTurn:
+class ConversationTurn:
     """What somebody says in a conversation.
 
     Attributes:
@@ -36,9 +36,9 @@ class ShownTurn:
     folded: bool
 
 
-def shown_turns(text: str, turns: Sequence[TurnPlace]) -> list[ShownTurn]:
+def last_turns(text: str, turns: Sequence[TurnPlace]) -> list[ConversationTurn]:
     """The last turns of a conversation, as many as are shown in all: LONGEST_SHOWN, MOST_TURNS."""
-    shown: list[ShownTurn] = []
+    shown: list[ConversationTurn] = []
     room = LONGEST_SHOWN
     for turn in reversed(turns[-MOST_TURNS:]):
         if room <= 0:
@@ -48,8 +48,8 @@ def shown_turns(text: str, turns: Sequence[TurnPlace]) -> list[ShownTurn]:
     return shown[::-1]
 
 
-def _shown(turn: TurnPlace, said: str, room: int) -> ShownTurn:
-    return ShownTurn(
+def _shown(turn: TurnPlace, said: str, room: int) -> ConversationTurn:
+    return ConversationTurn(
         role=turn.role,
         name=SPEAKERS.get(turn.role, turn.role.capitalize()),
         text=said[:room],
@@ -71,14 +71,14 @@ def input_html(text: str, turns: Sequence[TurnPlace], *, kind: str = "context") 
     """What an example asks: the turns of a conversation as a list, any other input as one text."""
     if not turns:
         return text_html(text, kind=kind)
-    shown = shown_turns(text, turns)
+    shown = last_turns(text, turns)
     missing = left_out(shown, turns)
     note = f"<p class='strop-cut'>{missing}</p>" if missing else ""
     rows = "".join(_turn_html(turn, kind) for turn in shown)
     return f"{note}<ol class='strop-turns' role='list' aria-label='Conversation'>{rows}</ol>"
 
 
-def _turn_html(turn: ShownTurn, kind: str) -> str:
+def _turn_html(turn: ConversationTurn, kind: str) -> str:
     name, body = escape(turn.name), text_html(turn.text, kind=kind)
     if turn.cut:
         body += f"<p class='strop-cut'>{turn.cut:,} more characters are not shown.</p>"

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.checks.benches import BenchCheck, BenchFigure, CheckBenchShown
+from backend.schemas.checks.benches import BenchCheck, BenchFigure, CheckBenchOut
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, problems_shown, sentences_html, table_html
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
 
 COLUMNS = ("kind", "planted in", "recall", "n", "scored worse", "marked at the place")
@@ -30,7 +30,7 @@ def show() -> None:
                 st.html(table_html(HISTORY, rows, title="Benches"))
 
 
-def _show_one(bench: CheckBenchShown) -> None:
+def _show_one(bench: CheckBenchOut) -> None:
     st.html(sentences_html(sentences(bench)))
     drawn = [point for check in bench.report.checks for point in points(check)]
     if drawn:
@@ -46,7 +46,7 @@ def _show_one(bench: CheckBenchShown) -> None:
             st.html(table_html(COLUMNS, kind_rows(check, shares), title=title))
 
 
-def sentences(bench: CheckBenchShown) -> list[str]:
+def sentences(bench: CheckBenchOut) -> list[str]:
     """What was measured on what, and that it is simulated."""
     report = bench.report
     whence = ", ".join(f"{count} {why}" for why, count in bench.sources.items() if count)
@@ -97,7 +97,7 @@ def kind_rows(check: BenchCheck, shares: dict[str, BenchFigure]) -> list[list[Ce
     ]
 
 
-def history_rows(bench: CheckBenchShown) -> list[list[Cell]]:
+def history_rows(bench: CheckBenchOut) -> list[list[Cell]]:
     """A row for each check of a bench."""
     return [
         [

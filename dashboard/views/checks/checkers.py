@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from backend.schemas.checks.checkers import CheckerFigure, CheckerShown
-from dashboard.components.figures import interval_text
+from backend.schemas.checks.checkers import CheckerFigure, CheckerOut
+from dashboard.components.figures.figures import interval_text
 from dashboard.components.frame import Cell, problems_shown, sentences_html, table_html
 from dashboard.session import current_client, current_project
 
@@ -40,7 +40,7 @@ def show() -> None:
                 _show_one(one)
 
 
-def _show_one(one: CheckerShown) -> None:
+def _show_one(one: CheckerOut) -> None:
     st.html(sentences_html(sentences(one)))
     if one.kinds:
         rows: list[list[Cell]] = [
@@ -55,7 +55,7 @@ def _show_one(one: CheckerShown) -> None:
         st.html(table_html(TEXTS, rows, title=title))
 
 
-def beside_rows(one: CheckerShown) -> list[list[Cell]]:
+def beside_rows(one: CheckerOut) -> list[list[Cell]]:
     """Checks without a model on the sentences that the checker was asked about."""
     told = {(figure.predictor, figure.metric): figure for figure in one.beside}
     return [
@@ -65,7 +65,7 @@ def beside_rows(one: CheckerShown) -> list[list[Cell]]:
     ]
 
 
-def row(one: CheckerShown) -> list[Cell]:
+def row(one: CheckerOut) -> list[Cell]:
     """A checker in the list."""
     told = {figure.metric: figure for figure in one.figures}
     taught = ", ".join(f"{count} {source}" for source, count in one.sentences.items())
@@ -85,7 +85,7 @@ def figure_text(figure: CheckerFigure | None) -> str:
     return interval_text(figure.value, figure.low, figure.high, scale=1.0)
 
 
-def sentences(one: CheckerShown) -> list[str]:
+def sentences(one: CheckerOut) -> list[str]:
     """What the checker is and what was measured of it."""
     said = [
         f"{one.model}, trained on {one.training_set} in training run {one.training_run_id}; it is "

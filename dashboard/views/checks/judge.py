@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.checks.judges import JudgedPairs, JudgedRate, JudgeShown, LicenceShown
+from backend.schemas.checks.judges import JudgedPairs, JudgedRate, JudgeOut, LicenceOut
+from dashboard.components.figures.measured import measured_cell
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     escape,
     facts_html,
@@ -17,7 +18,6 @@ from dashboard.components.frame import (
     sentences_html,
     table_html,
 )
-from dashboard.components.measured import measured_cell
 from dashboard.session import current_client, current_project
 
 KINDS = {"licensed": "pass", "refused": "fail", "lapsed": "fail"}
@@ -49,7 +49,7 @@ def show() -> None:
         _show_judge(judge)
 
 
-def _show_judge(judge: JudgeShown) -> None:
+def _show_judge(judge: JudgeOut) -> None:
     st.subheader(judge.label)
     facts: dict[str, Cell] = {
         "kind": judge.kind,
@@ -69,7 +69,7 @@ def _show_judge(judge: JudgeShown) -> None:
         _show_pairs(current_client().judges.pairs(judge.id))
 
 
-def _show_licences(judge: JudgeShown) -> None:
+def _show_licences(judge: JudgeOut) -> None:
     if not judge.licences:
         st.info(f"It has no licence: `strop judge licence {judge.label} --queue QUEUE`")
         return
@@ -78,7 +78,7 @@ def _show_licences(judge: JudgeShown) -> None:
     st.html(sentences_html(licence_sentence(one, judge.label) for one in judge.licences))
 
 
-def licence_row(one: LicenceShown) -> list[Cell]:
+def licence_row(one: LicenceOut) -> list[Cell]:
     """A licence with its figures; where the test was not made, there are none."""
     evidence = one.evidence
     return [
@@ -97,7 +97,7 @@ def licence_row(one: LicenceShown) -> list[Cell]:
     ]
 
 
-def licence_sentence(one: LicenceShown, judge: str) -> str:
+def licence_sentence(one: LicenceOut, judge: str) -> str:
     """Why it stands so, and what is still to be done."""
     said = f"{one.criterion}: {one.state}: {one.reason}."
     if not one.recorded:
@@ -108,7 +108,7 @@ def licence_sentence(one: LicenceShown, judge: str) -> str:
 
 
 def _share(value: float | None) -> Cell:
-    return None if value is None else Number(f"{value:.2f}")
+    return None if value is None else FigureText(f"{value:.2f}")
 
 
 def _show_pairs(found: Sequence[JudgedPairs]) -> None:

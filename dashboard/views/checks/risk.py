@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.checks.risk import RiskFigureShown, RiskGiven, RiskVersionShown
-from dashboard.components.figures import interval_text
+from backend.schemas.checks.risk import RiskFigureOut, RiskIn, RiskVersionOut
+from dashboard.components.figures.figures import interval_text
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, Tag, problems_shown, sentences_html, table_html
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
 
 VERSIONS = ("risk", "AUROC", "learned from", "wrong", "wrong means", "reviews of")
@@ -38,7 +38,7 @@ def show_risk() -> None:
             _show_form()
 
 
-def _show_versions(versions: Sequence[RiskVersionShown]) -> None:
+def _show_versions(versions: Sequence[RiskVersionOut]) -> None:
     if not versions:
         st.info(
             "No risk was fitted yet. It takes 60 reviewed outputs of runs that were scored with "
@@ -51,7 +51,7 @@ def _show_versions(versions: Sequence[RiskVersionShown]) -> None:
     _show_version(versions[chosen])
 
 
-def version_row(one: RiskVersionShown) -> list[Cell]:
+def version_row(one: RiskVersionOut) -> list[Cell]:
     """A version in the list; simulated where scripts wrote a review that it learned from."""
     name: Cell = Tag(f"{one.metric} simulated", "simulated") if one.n_simulated else one.metric
     found = next((f for f in one.figures if (f.predictor, f.metric) == ("risk", "auroc")), None)
@@ -60,12 +60,12 @@ def version_row(one: RiskVersionShown) -> list[Cell]:
     return [name, auroc, told, one.positives, one.wrong_when, ", ".join(one.splits)]
 
 
-def figure_text(figure: RiskFigureShown) -> str:
+def figure_text(figure: RiskFigureOut) -> str:
     """A figure with its interval, and why it has none."""
     return interval_text(figure.value, figure.low, figure.high, scale=1.0)
 
 
-def _show_version(one: RiskVersionShown) -> None:
+def _show_version(one: RiskVersionOut) -> None:
     st.html(sentences_html(sentences(one)))
     rows: list[list[Cell]] = [
         [
@@ -99,7 +99,7 @@ def _show_version(one: RiskVersionShown) -> None:
         )
 
 
-def sentences(one: RiskVersionShown) -> list[str]:
+def sentences(one: RiskVersionOut) -> list[str]:
     """What it was learned from, in words; everything that was left out, with counts."""
     plain = [name for name in one.features if not name.endswith(RELATIVE)]
     said = [
@@ -136,6 +136,6 @@ def _show_form() -> None:
         st.error("Choose a split at least.")
         return
     with problems_shown():
-        given = RiskGiven.model_validate({"wrong_when": wrong.strip() or None, "splits": splits})
+        given = RiskIn.model_validate({"wrong_when": wrong.strip() or None, "splits": splits})
         current_client().risks.fit(current_project().id, given)
         st.rerun()

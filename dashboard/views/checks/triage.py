@@ -8,8 +8,9 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from backend.schemas.checks.triage import RoutingShown, State
+from backend.schemas.checks.triage import RoutingOut, State
 from dashboard.components.address import choose
+from dashboard.components.figures.plots import chart_of
 from dashboard.components.frame import (
     Cell,
     Tag,
@@ -22,7 +23,6 @@ from dashboard.components.frame import (
     tiles_html,
 )
 from dashboard.components.marked_text import plain
-from dashboard.components.plots import chart_of
 from dashboard.session import current_client, current_project
 
 NONE = (
@@ -61,7 +61,7 @@ def show() -> None:
     _show_one(by_id[choose("routed", "Queue", titles, first=fallen)])
 
 
-def _row(one: RoutingShown) -> list[Cell]:
+def _row(one: RoutingOut) -> list[Cell]:
     return [
         one.queue,
         one.n_skipped,
@@ -74,12 +74,12 @@ def _row(one: RoutingShown) -> list[Cell]:
     ]
 
 
-def low_text(one: RoutingShown) -> str:
+def low_text(one: RoutingOut) -> str:
     """The lower bound of the share of wrong ones; nothing before the first look."""
     return "" if one.low is None else f"{one.low:.1%}"
 
 
-def _show_one(one: RoutingShown) -> None:
+def _show_one(one: RoutingOut) -> None:
     (st.error if one.state == "withdrawn" else st.info)(plain(one.sentence))
     st.html(
         tiles_html(
@@ -104,7 +104,7 @@ def _show_one(one: RoutingShown) -> None:
     _offer_return(one)
 
 
-def path_points(one: RoutingShown) -> list[dict[str, Any]]:
+def path_points(one: RoutingOut) -> list[dict[str, Any]]:
     """The bound and the share that was found, after each look at which the bound may have moved."""
     return [
         row
@@ -134,7 +134,7 @@ def bound_plot(points: Sequence[dict[str, Any]], epsilon: float) -> alt.LayerCha
     )
 
 
-def certificate_facts(one: RoutingShown) -> dict[str, Cell]:
+def certificate_facts(one: RoutingOut) -> dict[str, Cell]:
     """On what the certificate rests, for a list of facts."""
     seen = one.evidence
     side = "up to" if one.lower_is_better else "from"
@@ -153,7 +153,7 @@ def certificate_facts(one: RoutingShown) -> dict[str, Cell]:
     }
 
 
-def _offer_return(one: RoutingShown) -> None:
+def _offer_return(one: RoutingOut) -> None:
     left = one.n_skipped - one.n_audited
     if one.state == "returned" or not left:
         return

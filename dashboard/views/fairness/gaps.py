@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.fairness import GapShown, ParityReportShown, ParityShown
-from backend.schemas.runs import GenerationRunShown
-from dashboard.components.frame import Cell, Number, Tag, sentences_html, table_html
-from dashboard.components.plots import intervals_plot
+from backend.schemas.fairness import GapOut, ParityOut, ParityReportOut
+from backend.schemas.runs import GenerationRunOut
+from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.frame import Cell, FigureText, Tag, sentences_html, table_html
 from dashboard.session import current_client, current_project
 
 COLUMNS = ("group", "against", "gap", "outputs", "what the interval allows to say")
@@ -46,19 +46,17 @@ def show() -> None:
         _show_report(report)
 
 
-def is_pairs(run: GenerationRunShown) -> bool:
+def is_pairs(run: GenerationRunOut) -> bool:
     """Whether a run is over counterfactual pairs, by the name that they are given."""
     return run.dataset.endswith("-counterfactual")
 
 
-def run_title(run: GenerationRunShown) -> str:
+def run_title(run: GenerationRunOut) -> str:
     """A run in a list."""
     return f"run {run.id}: {run.dataset}@{run.dataset_version}, {run.split}"
 
 
-def _scores(
-    run: GenerationRunShown, by: list[str], margin: float | None
-) -> list[ParityReportShown]:
+def _scores(run: GenerationRunOut, by: list[str], margin: float | None) -> list[ParityReportOut]:
     client, newest = current_client(), max(run.score_run_ids)
     known = list(dict.fromkeys(f.metric for f in client.runs.report(newest).figures))
     metrics = st.multiselect("Metrics and checks", known, default=known[:1])
@@ -79,7 +77,7 @@ def _scores(
         )
 
 
-def _ratings(run_id: int, by: list[str], margin: float | None) -> list[ParityReportShown]:
+def _ratings(run_id: int, by: list[str], margin: float | None) -> list[ParityReportOut]:
     client = current_client()
     queues = client.queues.list(current_project().id)
     mine = {q.id: q.name for q in queues if q.generation_run_id == run_id and q.kind == "single"}
@@ -90,7 +88,7 @@ def _ratings(run_id: int, by: list[str], margin: float | None) -> list[ParityRep
     return client.fairness.queue_parity(chosen, by=",".join(by), margin=margin)
 
 
-def _show_report(report: ParityReportShown) -> None:
+def _show_report(report: ParityReportOut) -> None:
     st.subheader(report.model.replace("`", "") or report.of)
     if report.by == "human":
         said = [f"By people, weighted by the design of {report.of}; no judge's rating is in it."]
@@ -114,7 +112,7 @@ def _show_report(report: ParityReportShown) -> None:
         st.html(sentences_html(told))
 
 
-def sentence(one: ParityShown) -> str:
+def sentence(one: ParityOut) -> str:
     """The largest gap, and what may be said of it."""
     if one.largest is None or one.between is None:
         return f"{one.metric} by {one.key} cannot be told: {one.note}."
@@ -137,15 +135,15 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.2f} ({ends[0]} to {ends[1]})"
 
 
-def gap_row(gap: GapShown) -> list[Cell]:
+def gap_row(gap: GapOut) -> list[Cell]:
     """A row of the table of gaps."""
     note = f": {gap.note}" if gap.note else ""
     said: Cell = Tag(gap.said, TAGS.get(gap.said, "inconclusive")) if not note else gap.said + note
-    sizes = Number(f"{gap.n}, {gap.n_other}")
-    return [gap.group, gap.other, Number(interval(gap.value, gap.low, gap.high)), sizes, said]
+    sizes = FigureText(f"{gap.n}, {gap.n_other}")
+    return [gap.group, gap.other, FigureText(interval(gap.value, gap.low, gap.high)), sizes, said]
 
 
-def points(one: ParityShown) -> list[dict[str, Any]]:
+def points(one: ParityOut) -> list[dict[str, Any]]:
     """Figures of the groups, for the plot."""
     return [
         {

@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.fairness import MentionReportShown, MentionShown, SkewShown
-from dashboard.components.frame import Cell, Number, sentences_html, table_html
-from dashboard.components.plots import intervals_plot
+from backend.schemas.fairness import MentionOut, MentionReportOut, SkewOut
+from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.frame import Cell, FigureText, sentences_html, table_html
 from dashboard.session import current_client, current_project
 from dashboard.views.fairness.gaps import interval
 
@@ -38,7 +38,7 @@ def show() -> None:
         st.html(table_html(SKEWS, [skew_row(skew) for skew in found], title="Skews found"))
 
 
-def sentences(report: MentionReportShown) -> list[str]:
+def sentences(report: MentionReportOut) -> list[str]:
     """What was read and what was looked for."""
     found = sum(skew.found for skew in report.skews)
     told = [
@@ -52,27 +52,27 @@ def sentences(report: MentionReportShown) -> list[str]:
     return told
 
 
-def mention_row(one: MentionShown) -> list[Cell]:
+def mention_row(one: MentionOut) -> list[Cell]:
     """A row of the mentions."""
     words = ", ".join(f"{word} {n}" for word, n in one.words[:SHOWN_WORDS])
-    share = Number(interval(one.value, one.low, one.high))
+    share = FigureText(interval(one.value, one.low, one.high))
     return [one.kind, one.group, f"{one.rows} of {one.n}", share, words]
 
 
-def skew_row(one: SkewShown) -> list[Cell]:
+def skew_row(one: SkewOut) -> list[Cell]:
     """A row of the skews."""
     return [
         one.kind,
         one.group,
         one.outcome,
-        Number(interval(one.value, one.low, one.high)),
+        FigureText(interval(one.value, one.low, one.high)),
         f"{one.with_outcome} of {one.n}",
         f"{one.others_with} of {one.n_others}",
-        Number(f"{one.q:.3f}"),
+        FigureText(f"{one.q:.3f}"),
     ]
 
 
-def point(one: MentionShown) -> dict[str, Any]:
+def point(one: MentionOut) -> dict[str, Any]:
     """One share, for the plot."""
     return {
         "mention": one.group,

@@ -7,23 +7,23 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.fairness import (
-    ContrastShown,
+    ContrastOut,
     CounterfactualExample,
-    CounterfactualReportShown,
-    PairsGiven,
-    PairsShown,
-    ShiftShown,
+    CounterfactualReportOut,
+    PairsIn,
+    PairsOut,
+    ShiftOut,
 )
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     problems_shown,
     sentences_html,
     show_done,
     table_html,
 )
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client, current_project
 from dashboard.views.fairness.gaps import interval
 
@@ -60,7 +60,7 @@ def show() -> None:
     _form()
 
 
-def pair_sentences(pairs: PairsShown) -> list[str]:
+def pair_sentences(pairs: PairsOut) -> list[str]:
     """How many rows of a kind there are, and why others have none."""
     told = []
     for kind, n in pairs.pairs.items():
@@ -86,13 +86,13 @@ def _form() -> None:
         sent = st.form_submit_button("Make pairs")
     if sent:
         with problems_shown():
-            body = PairsGiven(dataset=dataset, kinds=kinds, split=split)
+            body = PairsIn(dataset=dataset, kinds=kinds, split=split)
             done = client.fairness.make_pairs(project.id, body)
             show_done(DONE, f"{done.dataset}: {done.n_examples} rows. Run models on it next.")
             st.rerun()
 
 
-def _show_report(report: CounterfactualReportShown) -> None:
+def _show_report(report: CounterfactualReportOut) -> None:
     st.subheader(report.model.replace("`", ""))
     st.html(sentences_html(sentences(report)))
     drawn = [point(one) for one in report.contrasts if one.low is not None]
@@ -111,7 +111,7 @@ def _show_report(report: CounterfactualReportShown) -> None:
             st.html(table_html(EXAMPLES, rows, title="Pairs that moved most"))
 
 
-def sentences(report: CounterfactualReportShown) -> list[str]:
+def sentences(report: CounterfactualReportOut) -> list[str]:
     """What was compared, and what was found."""
     found = [c for c in report.contrasts if c.said in TAGS]
     told = [
@@ -125,19 +125,19 @@ def sentences(report: CounterfactualReportShown) -> list[str]:
     return told + ([f"{failed} comparisons lack an answer or a score."] if failed else [])
 
 
-def row(one: ContrastShown) -> list[Cell]:
+def row(one: ContrastOut) -> list[Cell]:
     """A row of the table."""
     sides = [interval(side.value, side.low, side.high) for side in (one.swapped, one.control)]
     excess = interval(one.value, one.low, one.high)
     said = Tag(one.said, TAGS.get(one.said, "inconclusive"))
-    return [one.kind, one.measure, *map(Number, (*sides, excess)), one.n, said]
+    return [one.kind, one.measure, *map(FigureText, (*sides, excess)), one.n, said]
 
 
-def shift_row(one: ShiftShown) -> list[Cell]:
+def shift_row(one: ShiftOut) -> list[Cell]:
     """A row of the directions."""
-    change = Number(interval(one.value, one.low, one.high))
+    change = FigureText(interval(one.value, one.low, one.high))
     where = one.direction.replace(">", ", ")
-    return [one.kind, one.measure, where, change, one.n, Number(f"{one.p_holm:.3f}")]
+    return [one.kind, one.measure, where, change, one.n, FigureText(f"{one.p_holm:.3f}")]
 
 
 def example_row(one: CounterfactualExample) -> list[Cell]:
@@ -147,7 +147,7 @@ def example_row(one: CounterfactualExample) -> list[Cell]:
     return [one.row, f"{one.kind}: {words}"[:MOST_CHARACTERS], *texts]
 
 
-def point(one: ContrastShown) -> dict[str, Any]:
+def point(one: ContrastOut) -> dict[str, Any]:
     """One excess, for the plot."""
     return {
         "measure": one.measure,

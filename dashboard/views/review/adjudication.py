@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.rubrics import value_in_words
-from backend.schemas.review.quality import AdjudicationProgressShown, AdjudicationShown, SaidShown
-from backend.schemas.review.queues import ReviewQueueShown
+from backend.schemas.review.quality import AdjudicationOut, AdjudicationProgressOut, SaidOut
+from backend.schemas.review.queues import ReviewQueueOut
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     escape,
     heading,
@@ -54,7 +54,7 @@ def show() -> None:
         st.caption(f"The newest {PAGE} are shown; the others are in the exports.")
 
 
-def progress_tiles(progress: AdjudicationProgressShown) -> list[tuple[str, Cell, str]]:
+def progress_tiles(progress: AdjudicationProgressOut) -> list[tuple[str, Cell, str]]:
     """Opened, waiting, in somebody's hands, decided."""
     waiting = progress.opened - progress.decided - progress.held
     return [
@@ -64,7 +64,7 @@ def progress_tiles(progress: AdjudicationProgressShown) -> list[tuple[str, Cell,
     ]
 
 
-def _show_waiting(waiting: Sequence[AdjudicationShown]) -> None:
+def _show_waiting(waiting: Sequence[AdjudicationOut]) -> None:
     st.subheader("Waiting")
     if not waiting:
         st.success("Every disagreement is decided.")
@@ -78,14 +78,14 @@ def _show_waiting(waiting: Sequence[AdjudicationShown]) -> None:
     )
 
 
-def waiting_row(one: AdjudicationShown) -> list[Cell]:
+def waiting_row(one: AdjudicationOut) -> list[Cell]:
     """One disagreement: on what, how far apart, in what, since when."""
     state: Cell = Tag("at work", "inconclusive") if one.state == "held" else ""
-    distance = Number(f"{one.disagreement:.2f}, n = {len(one.answers)}")
+    distance = FigureText(f"{one.disagreement:.2f}, n = {len(one.answers)}")
     return [one.example, distance, one.reason, moment(one.opened_at), state]
 
 
-def _show_decided(queue: ReviewQueueShown, decided: Sequence[AdjudicationShown]) -> None:
+def _show_decided(queue: ReviewQueueOut, decided: Sequence[AdjudicationOut]) -> None:
     st.subheader("Decided")
     if not decided:
         st.info("No verdict yet.")
@@ -99,7 +99,7 @@ def _show_decided(queue: ReviewQueueShown, decided: Sequence[AdjudicationShown])
     _offer_gold(queue, decided)
 
 
-def verdict_html(one: AdjudicationShown, title: str) -> str:
+def verdict_html(one: AdjudicationOut, title: str) -> str:
     """The verdict in the first row, the original answers below it."""
     rows = [said_row(said) for said in one.answers]
     if one.verdict is not None:
@@ -107,7 +107,7 @@ def verdict_html(one: AdjudicationShown, title: str) -> str:
     return table_html(SAID_COLUMNS, rows, title=title)
 
 
-def said_row(said: SaidShown, *, who: str | None = None) -> list[Cell]:
+def said_row(said: SaidOut, *, who: str | None = None) -> list[Cell]:
     """What one person said; the verdict is marked as such."""
     words = [f"{name}: {value_in_words(value)}" for name, value in said.ratings.items()]
     if said.winner:
@@ -117,7 +117,7 @@ def said_row(said: SaidShown, *, who: str | None = None) -> list[Cell]:
     return [name, " · ".join(words), said.correction or "", said.comment or "", simulated]
 
 
-def _offer_reading(queue: ReviewQueueShown, decided: Sequence[AdjudicationShown]) -> None:
+def _offer_reading(queue: ReviewQueueOut, decided: Sequence[AdjudicationOut]) -> None:
     by_id = {one.item_id: one for one in decided}
     chosen = st.selectbox(
         "Read one with its source",
@@ -131,7 +131,7 @@ def _offer_reading(queue: ReviewQueueShown, decided: Sequence[AdjudicationShown]
         show_item(queue, chosen)
 
 
-def _offer_gold(queue: ReviewQueueShown, decided: Sequence[AdjudicationShown]) -> None:
+def _offer_gold(queue: ReviewQueueOut, decided: Sequence[AdjudicationOut]) -> None:
     with st.popover("Make known answers of these"):
         st.write(
             "Each verdict becomes an item with a known answer, explained by the adjudicator's "

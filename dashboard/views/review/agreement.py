@@ -7,18 +7,18 @@ from html import escape
 
 import streamlit as st
 
-from backend.schemas.review.queues import ReviewQueueShown
+from backend.schemas.review.queues import ReviewQueueOut
 from backend.schemas.review.reports import (
-    AgreementReportShown,
-    AgreementShown,
-    RaterPairShown,
-    ReviewerQualityShown,
-    WorstItemShown,
+    AgreementOut,
+    AgreementReportOut,
+    RaterPairOut,
+    ReviewerQualityOut,
+    WorstItemOut,
 )
+from dashboard.components.figures.heat import Square, heat_map_html
+from dashboard.components.figures.measured import interval_points, measured_cell
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, Tag, heading, table_html
-from dashboard.components.heat import Square, heat_map_html
-from dashboard.components.measured import interval_points, measured_cell
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client
 from dashboard.views.review.item_side_by_side import show_item
 from dashboard.views.review.queue_choice import chosen_queue
@@ -60,7 +60,7 @@ def show() -> None:
     _show_worst(queue, report)
 
 
-def _show_coefficients(found: Sequence[AgreementShown]) -> None:
+def _show_coefficients(found: Sequence[AgreementOut]) -> None:
     points = interval_points(
         (f"{one.criterion}, {SHORT[one.coefficient]}", one.figure)
         for one in found
@@ -87,13 +87,13 @@ def _show_coefficients(found: Sequence[AgreementShown]) -> None:
     st.html(table_html(header, [coefficient_row(one) for one in found], title="Agreement"))
 
 
-def coefficient_row(one: AgreementShown) -> list[Cell]:
+def coefficient_row(one: AgreementOut) -> list[Cell]:
     """Question, coefficient in words, the number or why there is none."""
     name = COEFFICIENT_WORDS.get(one.coefficient, one.coefficient)
     return [one.criterion, name, measured_cell(one.figure)]
 
 
-def _show_raters(pairs: Sequence[RaterPairShown]) -> None:
+def _show_raters(pairs: Sequence[RaterPairOut]) -> None:
     st.subheader("Who agrees with whom")
     criteria = list(dict.fromkeys(pair.criterion for pair in pairs))
     chosen = criteria[0]
@@ -109,7 +109,7 @@ def _show_raters(pairs: Sequence[RaterPairShown]) -> None:
     )
 
 
-def rater_squares(pairs: Sequence[RaterPairShown]) -> dict[tuple[str, str], Square]:
+def rater_squares(pairs: Sequence[RaterPairOut]) -> dict[tuple[str, str], Square]:
     """Both halves of the square table; a kappa that is undefined gives way to the share equal."""
     squares: dict[tuple[str, str], Square] = {}
     for pair in pairs:
@@ -119,7 +119,7 @@ def rater_squares(pairs: Sequence[RaterPairShown]) -> dict[tuple[str, str], Squa
     return squares
 
 
-def _square(pair: RaterPairShown) -> Square:
+def _square(pair: RaterPairOut) -> Square:
     equal = "" if pair.percent is None else f"{pair.percent:.0%} equal"
     if pair.kappa is None:
         about = f"{equal}, n = {pair.n}. No kappa: {pair.note}".lstrip(", ")
@@ -130,7 +130,7 @@ def _square(pair: RaterPairShown) -> Square:
     return Square(pair.kappa, f"{pair.kappa:.2f}, n {pair.n}", about)
 
 
-def _show_warnings(people: Sequence[ReviewerQualityShown]) -> None:
+def _show_warnings(people: Sequence[ReviewerQualityOut]) -> None:
     noted = [one for one in people if one.warnings]
     if not noted:
         return
@@ -144,7 +144,7 @@ def _show_warnings(people: Sequence[ReviewerQualityShown]) -> None:
     st.html(table_html(["reviewer", "what was noticed", "reviews"], rows, title="Noticed"))
 
 
-def _show_worst(queue: ReviewQueueShown, report: AgreementReportShown) -> None:
+def _show_worst(queue: ReviewQueueOut, report: AgreementReportOut) -> None:
     st.subheader("Where they least agree")
     if not report.worst:
         st.info("No item has two reviews that differ.")
@@ -164,11 +164,11 @@ def _show_worst(queue: ReviewQueueShown, report: AgreementReportShown) -> None:
         show_item(queue, chosen)
 
 
-def worst_row(item: WorstItemShown) -> list[Cell]:
+def worst_row(item: WorstItemOut) -> list[Cell]:
     """An item: where it stands, how far apart its reviews are, and in what."""
     state: Cell = Tag("decided", "pass") if item.adjudicated else ""
     return [item.position + 1, f"{item.disagreement:.2f}", item.reason, item.n_reviews, state]
 
 
-def _item_title(item: WorstItemShown) -> str:
+def _item_title(item: WorstItemOut) -> str:
     return f"Item {item.position + 1}, distance {item.disagreement:.2f}, {item.n_reviews} reviews"

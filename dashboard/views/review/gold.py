@@ -8,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from backend.rubrics import value_in_words
-from backend.schemas.review.quality import ContestShown, GoldShown, GoldStandingShown
-from backend.schemas.review.queues import ReviewQueueShown
-from dashboard.components.figures import interval_text
+from backend.schemas.review.quality import ContestOut, GoldOut, GoldStandingOut
+from backend.schemas.review.queues import ReviewQueueOut
+from dashboard.components.figures.figures import interval_text
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     Tag,
     escape,
     moment,
@@ -40,7 +40,7 @@ WITHDRAW = (
 )
 
 
-def show_known_answers(queue: ReviewQueueShown) -> None:
+def show_known_answers(queue: ReviewQueueOut) -> None:
     """Contests first, for they wait for the lead."""
     client = current_client()
     st.subheader("Known answers")
@@ -58,7 +58,7 @@ def show_known_answers(queue: ReviewQueueShown) -> None:
         st.html(table_html(GOLD_COLUMNS, rows, title="Known answers"))
 
 
-def _show_contest(one: ContestShown) -> None:
+def _show_contest(one: ContestOut) -> None:
     with st.container(border=True, key=f"contest-card-{one.result_id}"):
         tag = " <span class='strop-tag simulated'>simulated</span>" if one.simulated else ""
         st.html(
@@ -87,7 +87,7 @@ def _show_contest(one: ContestShown) -> None:
                     _resolve_withdrawn(one, why.strip())
 
 
-def _show_settled(settled: Sequence[ContestShown]) -> None:
+def _show_settled(settled: Sequence[ContestOut]) -> None:
     if not settled:
         return
     with st.expander(f"Contests that were settled ({len(settled)})"):
@@ -95,7 +95,7 @@ def _show_settled(settled: Sequence[ContestShown]) -> None:
         st.html(table_html(SETTLED_COLUMNS, rows, title="Contests that were settled"))
 
 
-def settled_row(one: ContestShown) -> list[Cell]:
+def settled_row(one: ContestOut) -> list[Cell]:
     """One decided contest: who, why, what was made of it and why."""
     when = moment(one.resolved_at) if one.resolved_at else ""
     outcome = Tag("upheld", "pass") if one.resolution == "upheld" else Tag("withdrawn", "fail")
@@ -104,13 +104,13 @@ def settled_row(one: ContestShown) -> list[Cell]:
     return [when, one.reviewer, one.reason, answer_words(one.known), outcome, why, simulated]
 
 
-def _resolve_upheld(one: ContestShown, why: str) -> None:
+def _resolve_upheld(one: ContestOut, why: str) -> None:
     current_client().quality.resolve_contest(one.result_id, "upheld", why)
     show_done("gold", "The known answer stands.")
     st.rerun()
 
 
-def _resolve_withdrawn(one: ContestShown, why: str) -> None:
+def _resolve_withdrawn(one: ContestOut, why: str) -> None:
     done = current_client().quality.resolve_contest(one.result_id, "withdrawn", why)
     back = f" Back at work: {', '.join(done.unpaused)}." if done.unpaused else ""
     show_done("gold", f"Withdrawn: {done.n_results} results count no more.{back}")
@@ -132,25 +132,25 @@ def _said_words(said: Mapping[str, str]) -> str:
     return " · ".join(f"{name}: {value_in_words(value)}" for name, value in said.items())
 
 
-def _show_standing(people: Sequence[GoldStandingShown]) -> None:
-    rows = [standing_row(one) for one in people]
+def _show_standing(people: Sequence[GoldStandingOut]) -> None:
+    rows = [row_of_reviewer(one) for one in people]
     st.html(table_html(STANDING_COLUMNS, rows, title="How reviewers stand on known answers"))
 
 
-def standing_row(one: GoldStandingShown) -> list[Cell]:
+def row_of_reviewer(one: GoldStandingOut) -> list[Cell]:
     """One reviewer: share met with its interval or why there is none, n, contests, state."""
     share: Cell = one.error
     if one.value is not None:
-        share = Number(interval_text(one.value, one.low, one.high, scale=1.0))
+        share = FigureText(interval_text(one.value, one.low, one.high, scale=1.0))
     state: Cell = Tag("paused", "inconclusive") if one.paused_at else ""
     if one.simulated and not one.paused_at:
         state = Tag("simulated", "simulated")
     return [one.pseudonym, share, one.n, one.n_contested, state]
 
 
-def gold_row(one: GoldShown) -> list[Cell]:
+def gold_row(one: GoldOut) -> list[Cell]:
     """One known answer: on what, which, how people did, and whether it still judges."""
     state: Cell = Tag("withdrawn", "fail") if one.withdrawn_at else ""
     why = one.explanation + (f" Withdrawn: {one.withdrawn_reason}" if one.withdrawn_at else "")
-    met = Number(f"{one.met} of {one.n}")
+    met = FigureText(f"{one.met} of {one.n}")
     return [one.example, answer_words(one.answer), met, one.contested, why, state]

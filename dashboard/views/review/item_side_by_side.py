@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review.queues import ReviewQueueShown, ReviewShown
+from backend.schemas.review.queues import ReviewOut, ReviewQueueOut
 from dashboard.components.frame import Cell, Tag, card_html, table_html
-from dashboard.components.item import WINNER_WORDS
 from dashboard.components.marked_text import text_html
+from dashboard.components.review.item import WINNER_WORDS
 from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client
 
@@ -20,7 +20,7 @@ MOST = 50
 SIDE_WORDS = {"a": "first text better", "b": "second text better"}
 
 
-def show_item(queue: ReviewQueueShown, item_id: int) -> None:
+def show_item(queue: ReviewQueueOut, item_id: int) -> None:
     """The source, the text or texts, and the answers as columns."""
     client = current_client()
     page = client.queues.reviews(queue.id, item_id=item_id, limit=MOST)
@@ -42,7 +42,7 @@ def show_item(queue: ReviewQueueShown, item_id: int) -> None:
     st.html(table_html(header, answer_table(reviews), title="What was said"))
 
 
-def answer_table(reviews: Sequence[ReviewShown]) -> list[list[Cell]]:
+def answer_table(reviews: Sequence[ReviewOut]) -> list[list[Cell]]:
     """A row for each question, a column for each review, in the order of their ids."""
     asked = list(dict.fromkeys(name for review in reviews for name in review.ratings))
     rows: list[list[Cell]] = []
@@ -65,14 +65,14 @@ def answer_table(reviews: Sequence[ReviewShown]) -> list[list[Cell]]:
     return rows
 
 
-def _vote(review: ReviewShown) -> str:
+def _vote(review: ReviewOut) -> str:
     words = SIDE_WORDS.get(review.winner or "")
     return words or WINNER_WORDS.get(review.winner or "", "no vote").lower()
 
 
-def _marks(review: ReviewShown) -> str:
+def _marks(review: ReviewOut) -> str:
     return ", ".join(f"{span.kind} at {span.start}–{span.end}" for span in review.spans)
 
 
-def _by(review: ReviewShown) -> Cell:
+def _by(review: ReviewOut) -> Cell:
     return Tag("simulated", "simulated") if review.simulated else "a person"

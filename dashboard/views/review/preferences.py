@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review.queues import PreferencesShown, ReviewQueueShown
-from backend.schemas.review.reports import EffectShown, WatchShown
-from dashboard.components.effects import effect_plots
-from dashboard.components.figures import interval_text
+from backend.schemas.review.queues import PreferencesOut, ReviewQueueOut
+from backend.schemas.review.reports import EffectOut, WatchOut
+from dashboard.components.figures.effects import effect_plots
+from dashboard.components.figures.figures import interval_text
+from dashboard.components.figures.heat import legend_html
+from dashboard.components.figures.measured import measured_text
+from dashboard.components.figures.plots import VOTE_COLOURS, votes_plot
+from dashboard.components.figures.review_plots import watch_plot
 from dashboard.components.frame import (
     Cell,
     Tag,
@@ -19,10 +23,6 @@ from dashboard.components.frame import (
     sentences_html,
     tiles_html,
 )
-from dashboard.components.heat import legend_html
-from dashboard.components.measured import measured_text
-from dashboard.components.plots import VOTE_COLOURS, votes_plot
-from dashboard.components.review_plots import watch_plot
 from dashboard.session import current_client
 from dashboard.views.review.queue_choice import chosen_queue
 
@@ -52,7 +52,7 @@ def show() -> None:
     _show_effects([one for one in client.queues.effects(queue.id) if one.name in SWAYS])
 
 
-def _show_pair(votes: PreferencesShown, watch: WatchShown | None, queue: ReviewQueueShown) -> None:
+def _show_pair(votes: PreferencesOut, watch: WatchOut | None, queue: ReviewQueueOut) -> None:
     st.html(f"<h2>{escape(votes.model_b)} against {escape(votes.model_a)}</h2>")
     if watch is not None:
         _show_watch(watch)
@@ -60,7 +60,7 @@ def _show_pair(votes: PreferencesShown, watch: WatchShown | None, queue: ReviewQ
     st.html(facts_html(vote_facts(votes, queue)))
 
 
-def _show_watch(watch: WatchShown) -> None:
+def _show_watch(watch: WatchOut) -> None:
     tag = f"<span class='strop-tag {DECISION_TAGS[watch.decision]}'>"
     words = DECISION_WORDS[watch.decision]
     st.html(f"<p>{tag}{escape(words)}</span> {escape(watch.sentence)}</p>")
@@ -76,7 +76,7 @@ def _show_watch(watch: WatchShown) -> None:
     )
 
 
-def watch_tiles(watch: WatchShown) -> list[tuple[str, Cell, str]]:
+def watch_tiles(watch: WatchOut) -> list[tuple[str, Cell, str]]:
     """The win rate so far, the votes against the plan, and those saved or still needed."""
     tiles: list[tuple[str, Cell, str]] = [
         ("win rate", _rate(watch), _interval(watch)),
@@ -93,24 +93,24 @@ def watch_tiles(watch: WatchShown) -> list[tuple[str, Cell, str]]:
     return tiles
 
 
-def _rate(watch: WatchShown) -> str:
+def _rate(watch: WatchOut) -> str:
     value = watch.figure.value
     return "none yet" if value is None else f"{value:.2f}"
 
 
-def _interval(watch: WatchShown) -> str:
+def _interval(watch: WatchOut) -> str:
     if watch.figure.value is None:
         return watch.figure.error or "no reason was given"
     return f"{measured_text(watch.figure).partition(' ')[2]} independent groups"
 
 
-def _more_range(watch: WatchShown) -> str:
+def _more_range(watch: WatchOut) -> str:
     low = "0" if watch.more_low is None else str(watch.more_low)
     high = f"more than {watch.more_limit}" if watch.more_high is None else str(watch.more_high)
     return f"{low} to {high}, if votes go on as so far (simulated)"
 
 
-def _show_votes(votes: PreferencesShown) -> None:
+def _show_votes(votes: PreferencesOut) -> None:
     if not votes.n_votes:
         return
     counts = [
@@ -128,7 +128,7 @@ def _show_votes(votes: PreferencesShown) -> None:
     st.html(legend_html(list(zip(names, VOTE_COLOURS, strict=True))))
 
 
-def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Cell]:
+def vote_facts(votes: PreferencesOut, queue: ReviewQueueOut) -> dict[str, Cell]:
     """The counts in words, sides included."""
     facts: dict[str, Cell] = {
         "votes": f"{votes.n_votes} on {queue.design.get('n_items', queue.progress.total)} pairs",
@@ -149,7 +149,7 @@ def vote_facts(votes: PreferencesShown, queue: ReviewQueueShown) -> dict[str, Ce
     return facts
 
 
-def _decided(votes: PreferencesShown) -> str:
+def _decided(votes: PreferencesOut) -> str:
     rate = votes.win_rate
     if rate is None:
         return f"no win rate yet: {votes.error}"
@@ -157,7 +157,7 @@ def _decided(votes: PreferencesShown) -> str:
     return f"{text}, n = {rate.n}; this interval holds if you look once, at the end"
 
 
-def _show_effects(effects: Sequence[EffectShown]) -> None:
+def _show_effects(effects: Sequence[EffectOut]) -> None:
     st.subheader("Side and length")
     if not effects:
         st.info("Whether the side or the length of a text sways votes can be said after some more.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review.queues import ReviewQueueShown
+from backend.schemas.review.queues import ReviewQueueOut
 from dashboard.components.address import choose
 from dashboard.session import current_client, current_project
 
@@ -20,7 +20,7 @@ NO_PAIRS = (
 )
 
 
-def chosen_queue(*, kind: str | None = None) -> ReviewQueueShown | None:
+def chosen_queue(*, kind: str | None = None) -> ReviewQueueOut | None:
     """The queue that was chosen here or on another page, else the newest; None with a hint.
 
     Args:
@@ -34,7 +34,7 @@ def chosen_queue(*, kind: str | None = None) -> ReviewQueueShown | None:
     return choose_queue(fitting)
 
 
-def choose_queue(queues: Sequence[ReviewQueueShown]) -> ReviewQueueShown:
+def choose_queue(queues: Sequence[ReviewQueueOut]) -> ReviewQueueOut:
     """One of the queues; a choice when there are several, the newest first."""
     by_id = {queue.id: queue for queue in sorted(queues, key=lambda queue: -queue.id)}
     titles = {i: queue_title(queue) for i, queue in by_id.items()}
@@ -43,7 +43,7 @@ def choose_queue(queues: Sequence[ReviewQueueShown]) -> ReviewQueueShown:
     return by_id[chosen]
 
 
-def queue_title(queue: ReviewQueueShown) -> str:
+def queue_title(queue: ReviewQueueOut) -> str:
     """Name, kind and how far, as a choice shows it."""
     kind = "blind pairs" if queue.kind == "pair" else "single outputs"
     state = "closed" if queue.closed else f"{queue.progress.done} of {queue.progress.total} done"

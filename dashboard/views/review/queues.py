@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.rubrics import value_in_words
-from backend.schemas.review.queues import ReviewQueueShown, ReviewShown
-from backend.schemas.review.reports import QueueReportShown, ReviewerQualityShown, TimeShown
+from backend.schemas.review.queues import ReviewOut, ReviewQueueOut
+from backend.schemas.review.reports import QueueReportOut, ReviewerQualityOut, TimeOut
+from dashboard.components.figures.measured import measured_cell, measured_text
+from dashboard.components.figures.review_plots import burn_up_plot
 from dashboard.components.frame import (
     Cell,
     Tag,
@@ -19,18 +21,20 @@ from dashboard.components.frame import (
     table_html,
     tiles_html,
 )
-from dashboard.components.item import WINNER_WORDS, progress_html
-from dashboard.components.measured import measured_cell, measured_text
-from dashboard.components.queue_words import (
+from dashboard.components.review.item import WINNER_WORDS, progress_html
+from dashboard.components.review.queue_words import (
     STRATA_COLUMNS,
     design_sentences,
     rule_sentences,
     strata_of,
     strata_rows,
 )
-from dashboard.components.review_plots import burn_up_plot
 from dashboard.session import current_client
-from dashboard.views.review.opening.rubric_choice import ASKED_COLUMNS, asked_rows, version_sentence
+from dashboard.views.review.opening.rubric_choice import (
+    ASKED_COLUMNS,
+    criterion_rows,
+    version_sentence,
+)
 from dashboard.views.review.queue_choice import chosen_queue
 from dashboard.views.review.reviewers import say_who_stands_out, show_paused
 
@@ -58,7 +62,7 @@ def show() -> None:
             _show_answers(queue)
 
 
-def _show_progress(queue: ReviewQueueShown) -> None:
+def _show_progress(queue: ReviewQueueOut) -> None:
     report = current_client().queues.report(queue.id)
     st.html(progress_html(queue.name, queue.progress))
     st.html(tiles_html(slot_tiles(report)))
@@ -77,7 +81,7 @@ def _say_simulated(n: int, of: int) -> None:
     )
 
 
-def slot_tiles(report: QueueReportShown) -> list[tuple[str, Cell, str]]:
+def slot_tiles(report: QueueReportOut) -> list[tuple[str, Cell, str]]:
     """Reviews asked for by where they stand; those that came on top of it, and those that left."""
     rest = report.total - report.done - report.leased - report.open
     extra = report.n_reviews - report.done
@@ -93,7 +97,7 @@ def slot_tiles(report: QueueReportShown) -> list[tuple[str, Cell, str]]:
     return tiles
 
 
-def _show_forecast(report: QueueReportShown) -> None:
+def _show_forecast(report: QueueReportOut) -> None:
     st.subheader("Forecast")
     forecast = report.forecast
     if report.finished_at is not None:
@@ -112,7 +116,7 @@ def _show_forecast(report: QueueReportShown) -> None:
         st.info("Nobody has submitted yet. Experts find the queue on their desk when they sign in.")
 
 
-def _show_time(time: TimeShown) -> None:
+def _show_time(time: TimeOut) -> None:
     st.subheader("Minutes and cost")
     facts: dict[str, Cell] = {
         "a review": measured_text(time.minutes_per_review),
@@ -136,7 +140,7 @@ def _show_time(time: TimeShown) -> None:
             st.html(table_html(["question", "seconds [95% interval]"], rows))
 
 
-def _spent(time: TimeShown) -> str:
+def _spent(time: TimeOut) -> str:
     spent = f"{time.total_minutes:.1f} minutes"
     if time.budget_minutes:
         share = time.total_minutes / time.budget_minutes
@@ -144,7 +148,7 @@ def _spent(time: TimeShown) -> str:
     return spent
 
 
-def _show_reviewers(queue: ReviewQueueShown) -> None:
+def _show_reviewers(queue: ReviewQueueOut) -> None:
     st.subheader("Reviewers")
     people = current_client().queues.reviewers(queue.id)
     if not people:
@@ -156,7 +160,7 @@ def _show_reviewers(queue: ReviewQueueShown) -> None:
     st.html(table_html(REVIEWER_COLUMNS, rows, title="Reviewers"))
 
 
-def reviewer_row(one: ReviewerQualityShown) -> list[Cell]:
+def reviewer_row(one: ReviewerQualityOut) -> list[Cell]:
     """One reviewer by pseudonym: counts, minutes a review, whether paused or simulated."""
     state: Cell = ""
     if one.paused:
@@ -172,7 +176,7 @@ def reviewer_row(one: ReviewerQualityShown) -> list[Cell]:
     ]
 
 
-def _show_closing(queue: ReviewQueueShown) -> None:
+def _show_closing(queue: ReviewQueueOut) -> None:
     if queue.closed:
         st.caption("This queue is closed: it gives out no more items.")
         return
@@ -187,7 +191,7 @@ def _show_closing(queue: ReviewQueueShown) -> None:
                 st.rerun()
 
 
-def _show_design(queue: ReviewQueueShown) -> None:
+def _show_design(queue: ReviewQueueOut) -> None:
     st.subheader("How the items were chosen")
     st.html(sentences_html(design_sentences(queue.design)))
     if strata := strata_of(queue.design):
@@ -198,11 +202,11 @@ def _show_design(queue: ReviewQueueShown) -> None:
     rubric = queue.rubric
     versions = current_client().rubrics.versions(queue.project_id, rubric.name)
     st.html(f"<p>{escape(version_sentence(rubric, versions))}</p>")
-    st.html(table_html(ASKED_COLUMNS, asked_rows(rubric), title="Questions"))
+    st.html(table_html(ASKED_COLUMNS, criterion_rows(rubric), title="Questions"))
     st.caption(f"Digest of the rubric: {rubric.digest[:16]}")
 
 
-def _show_answers(queue: ReviewQueueShown) -> None:
+def _show_answers(queue: ReviewQueueOut) -> None:
     reviews = current_client().queues.reviews(queue.id, limit=NEWEST).items
     if not reviews:
         st.info("Nobody has answered yet. Experts find the queue on their desk when they sign in.")
@@ -211,7 +215,7 @@ def _show_answers(queue: ReviewQueueShown) -> None:
     st.html(table_html(ANSWER_COLUMNS, rows, title="Newest answers"))
 
 
-def review_row(review: ReviewShown) -> list[Cell]:
+def review_row(review: ReviewOut) -> list[Cell]:
     """One review: who, on what, the answers in words."""
     words = [f"{name}: {value_in_words(value)}" for name, value in review.ratings.items()]
     if review.winner:
@@ -230,7 +234,7 @@ def review_row(review: ReviewShown) -> list[Cell]:
     ]
 
 
-def vote_words(review: ReviewShown) -> str:
+def vote_words(review: ReviewOut) -> str:
     """A vote in terms of the models, which only engineers see."""
     for side, model in zip(("a", "b"), review.models, strict=False):
         if review.winner == side:

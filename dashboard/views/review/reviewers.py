@@ -9,15 +9,17 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.review.queues import ReviewQueueShown
-from backend.schemas.review.reports import ReviewerQualityShown
-from dashboard.components.effects import (
+from backend.schemas.review.queues import ReviewQueueOut
+from backend.schemas.review.reports import ReviewerQualityOut
+from dashboard.components.figures.effects import (
     EFFECT_COLUMNS,
     effect_plots,
     effect_row,
     pace_plot,
     pace_points,
 )
+from dashboard.components.figures.measured import interval_points, measured_cell
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import (
     Cell,
     Tag,
@@ -28,14 +30,12 @@ from dashboard.components.frame import (
     show_done,
     table_html,
 )
-from dashboard.components.measured import interval_points, measured_cell
-from dashboard.components.plots import intervals_plot
 from dashboard.session import current_client
 from dashboard.views.review.gold import show_known_answers
 from dashboard.views.review.queue_choice import chosen_queue
 
 
-def show_paused(queue: ReviewQueueShown, people: Sequence[ReviewerQualityShown]) -> None:
+def show_paused(queue: ReviewQueueOut, people: Sequence[ReviewerQualityOut]) -> None:
     """A box for each paused person: the reason, and the way back to work."""
     show_done("pauses")
     for one in people:
@@ -43,7 +43,7 @@ def show_paused(queue: ReviewQueueShown, people: Sequence[ReviewerQualityShown])
             _show_one(queue, one)
 
 
-def _show_one(queue: ReviewQueueShown, one: ReviewerQualityShown) -> None:
+def _show_one(queue: ReviewQueueOut, one: ReviewerQualityOut) -> None:
     with st.container(border=True):
         st.html(
             f"<p><span class='strop-tag inconclusive'>paused</span> "
@@ -61,7 +61,7 @@ def _show_one(queue: ReviewQueueShown, one: ReviewerQualityShown) -> None:
                 st.rerun()
 
 
-def offer_pause(queue: ReviewQueueShown, people: Sequence[ReviewerQualityShown]) -> None:
+def offer_pause(queue: ReviewQueueOut, people: Sequence[ReviewerQualityOut]) -> None:
     """A small form: who is to be given nothing for now, and what they are told."""
     at_work = [one.pseudonym for one in people if not one.paused]
     if not at_work or queue.closed:
@@ -100,7 +100,7 @@ def show() -> None:
     _show_effects(queue)
 
 
-def _show_people(people: Sequence[ReviewerQualityShown]) -> None:
+def _show_people(people: Sequence[ReviewerQualityOut]) -> None:
     if not people:
         st.info("Nobody may review this queue. Name reviewers on the page “Open a queue”.")
         return
@@ -133,7 +133,7 @@ def _plot(
     st.altair_chart(spec, width="stretch")
 
 
-def quality_row(one: ReviewerQualityShown) -> list[Cell]:
+def quality_row(one: ReviewerQualityOut) -> list[Cell]:
     """One reviewer: counts, then three measured numbers or the reasons why there are none."""
     state: Cell = ""
     if one.paused:
@@ -152,7 +152,7 @@ def quality_row(one: ReviewerQualityShown) -> list[Cell]:
     ]
 
 
-def say_who_stands_out(people: Sequence[ReviewerQualityShown]) -> None:
+def say_who_stands_out(people: Sequence[ReviewerQualityOut]) -> None:
     """A warning where answers come very fast, are always alike, or always on one side."""
     lines = [f"{one.pseudonym}: {line}" for one in people for line in one.warnings]
     if lines:
@@ -162,7 +162,7 @@ def say_who_stands_out(people: Sequence[ReviewerQualityShown]) -> None:
             st.caption("Patterns, not verdicts: ask before you set anything aside.")
 
 
-def _show_effects(queue: ReviewQueueShown) -> None:
+def _show_effects(queue: ReviewQueueOut) -> None:
     st.subheader("What ought not to matter")
     effects = current_client().queues.effects(queue.id)
     if not effects:
@@ -175,7 +175,7 @@ def _show_effects(queue: ReviewQueueShown) -> None:
     _show_pace(queue)
 
 
-def _show_pace(queue: ReviewQueueShown) -> None:
+def _show_pace(queue: ReviewQueueOut) -> None:
     reviews = current_client().queues.reviews(queue.id, limit=NEWEST).items
     points = pace_points(reviews)
     if len(points) < LEAST_FOR_PACE:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.models import PreflightShown
-from backend.schemas.runs import DifferenceShown, FigureShown, GenerationRunShown, ScoreRunDetail
+from backend.schemas.models import PreflightOut
+from backend.schemas.runs import DifferenceOut, FigureOut, GenerationRunOut, ScoreRunDetail
 from dashboard.components.address import choose
 from dashboard.components.cancelling import show_cancel
-from dashboard.components.figures import (
+from dashboard.components.figures.figures import (
     ARROWS,
     difference_points,
     difference_rows,
@@ -19,8 +19,8 @@ from dashboard.components.figures import (
     scale_words,
     scales_in,
 )
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, Tag, facts_html, heading, moment, table_html
-from dashboard.components.plots import intervals_plot
 from dashboard.components.preflights import COLUMNS, check_rows, newest_of_each, preflight_tag
 from dashboard.session import current_client, current_project
 from dashboard.views.runs.outputs import show_outputs_of
@@ -52,12 +52,12 @@ def show() -> None:
             show_outputs_of(run)
 
 
-def _choose_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
+def _choose_run(runs: Sequence[GenerationRunOut]) -> GenerationRunOut:
     by_id = {run.id: run for run in held_out_first(runs)}
     return by_id[choose("run", "Run", {i: _title(run) for i, run in by_id.items()})]
 
 
-def held_out_first(runs: Sequence[GenerationRunShown]) -> list[GenerationRunShown]:
+def held_out_first(runs: Sequence[GenerationRunOut]) -> list[GenerationRunOut]:
     """Runs on test examples before those on others, the newest first within each."""
     order = {"test": 0, "validation": 1}
     return sorted(runs, key=lambda run: (order.get(run.split, 2), -run.id))
@@ -70,12 +70,12 @@ HELD_OUT = {
 }
 
 
-def _title(run: GenerationRunShown) -> str:
+def _title(run: GenerationRunOut) -> str:
     models = ", ".join(model.label for model in run.models)
     return f"Run {run.id}: {models} on {run.dataset} v{run.dataset_version}, {run.split}"
 
 
-def _show_facts(run: GenerationRunShown) -> None:
+def _show_facts(run: GenerationRunOut) -> None:
     progress, job, preflight = run.progress, run.job, run.preflight
     state = job.state if job else "imported" if run.engine == IMPORT else "not queued"
     facts: dict[str, Cell] = {
@@ -97,7 +97,7 @@ def _show_facts(run: GenerationRunShown) -> None:
         _show_preflight(run, one)
 
 
-def _show_preflight(run: GenerationRunShown, preflight: PreflightShown) -> None:
+def _show_preflight(run: GenerationRunOut, preflight: PreflightOut) -> None:
     names = {model.id: model.label for model in run.models}
     models = ", ".join(names.get(i, f"model {i}") for i in preflight.model_ids)
     title = f"Preflight of {models}: {preflight_tag(preflight).text}"
@@ -111,7 +111,7 @@ def _params(params: dict[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in params.items())
 
 
-def _show_scores(run: GenerationRunShown) -> None:
+def _show_scores(run: GenerationRunOut) -> None:
     if not run.score_run_ids:
         st.info("Not scored yet: `strop run --resume` with `--metrics`, or score it by the API.")
         return
@@ -136,7 +136,7 @@ def _choose_score_run(ids: Sequence[int]) -> int:
     return chosen
 
 
-def _plot_by_scale(figures: Sequence[FigureShown]) -> None:
+def _plot_by_scale(figures: Sequence[FigureOut]) -> None:
     for scale in scales_in(figures):
         points = figure_points([f for f in figures if f.scale == scale])
         if points:
@@ -153,7 +153,7 @@ def _show_signatures(detail: ScoreRunDetail) -> None:
         st.html(table_html(["metric", "signature"], [[k, v] for k, v in signatures.items()]))
 
 
-def _show_differences(run: GenerationRunShown, detail: ScoreRunDetail) -> None:
+def _show_differences(run: GenerationRunOut, detail: ScoreRunDetail) -> None:
     st.subheader("Paired differences")
     st.caption(
         "Candidate minus baseline on the same examples. Past the dashed line is a difference. "
@@ -170,7 +170,7 @@ def _show_differences(run: GenerationRunShown, detail: ScoreRunDetail) -> None:
     st.html(table_html(DIFFERENCE_COLUMNS, difference_rows(found)))
 
 
-def _plot_differences(found: Sequence[DifferenceShown]) -> None:
+def _plot_differences(found: Sequence[DifferenceOut]) -> None:
     for scale in scales_in(found):
         points = difference_points([d for d in found if d.scale == scale])
         if points:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.runs import GenerationDetail, GenerationRunShown, GenerationShown, ScoreShown
-from dashboard.components.frame import Cell, Number, card_html, table_html
+from backend.schemas.runs import GenerationDetail, GenerationOut, GenerationRunOut, ScoreOut
+from dashboard.components.frame import Cell, FigureText, card_html, table_html
 from dashboard.components.marked_text import Flag, flag_list_html, marked_html, text_html
 from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client
@@ -16,7 +16,7 @@ PAGE = 50
 PREVIEW = 160
 
 
-def show_outputs_of(run: GenerationRunShown) -> None:
+def show_outputs_of(run: GenerationRunOut) -> None:
     """A list of the run's examples, and the one that was chosen with every model's output."""
     first = run.models[0]
     cursor = _cursor(run.id)
@@ -40,7 +40,7 @@ def _cursor(run_id: int) -> str | None:
     return cursors[-1] if cursors else None
 
 
-def _choose(items: Sequence[GenerationShown], run: GenerationRunShown) -> GenerationShown:
+def _choose(items: Sequence[GenerationOut], run: GenerationRunOut) -> GenerationOut:
     rows = [
         {
             "example": item.example_id,
@@ -62,7 +62,7 @@ def _choose(items: Sequence[GenerationShown], run: GenerationRunShown) -> Genera
     return items[at[0] if at else 0]
 
 
-def _preview(item: GenerationShown) -> str:
+def _preview(item: GenerationOut) -> str:
     text = item.text if item.error is None else f"error: {item.error}"
     return " ".join((text or "").split())[:PREVIEW]
 
@@ -84,7 +84,7 @@ def _show_paging(run_id: int, following: str | None) -> None:
         )
 
 
-def _show_example(run: GenerationRunShown, chosen: GenerationShown) -> None:
+def _show_example(run: GenerationRunOut, chosen: GenerationOut) -> None:
     client = current_client()
     same = client.runs.generations(run.id, example_id=chosen.example_id, limit=100).items
     details = [client.runs.generation(item.id) for item in same]
@@ -117,13 +117,13 @@ def _show_output(detail: GenerationDetail) -> None:
     flags = [Flag(s.start, s.end, s.reason) for score in detail.scores for s in score.spans]
     body = marked_html(text, flags) + (flag_list_html(text, flags) if flags else "")
     st.html(card_html(title, body))
-    st.caption(taken_words(detail))
+    st.caption(usage_words(detail))
     if detail.scores:
         rows = [[score.metric, score_cell(score), score.explanation] for score in detail.scores]
         st.html(table_html(["metric", "score", ""], rows))
 
 
-def taken_words(detail: GenerationShown) -> str:
+def usage_words(detail: GenerationOut) -> str:
     """What the answer took; one made elsewhere may not say it, and 0 is then not known."""
     counted = detail.prompt_tokens or detail.completion_tokens  # an empty answer has a prompt
     facts = [
@@ -136,7 +136,7 @@ def taken_words(detail: GenerationShown) -> str:
     return ", ".join(facts)
 
 
-def score_cell(score: ScoreShown) -> Cell:
+def score_cell(score: ScoreOut) -> Cell:
     """A score as written: the value, or the reason why there is none."""
     if score.error is not None:
         return score.error
@@ -144,4 +144,4 @@ def score_cell(score: ScoreShown) -> Cell:
         return "does not apply"
     if score.value is None:
         return score.label
-    return Number(f"{score.value:.4g}")
+    return FigureText(f"{score.value:.4g}")

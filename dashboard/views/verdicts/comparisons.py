@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from backend.errors import CannotCompute
-from backend.schemas.runs import DifferenceShown
-from backend.schemas.verdicts import BarShown, ComparisonDetail, FlipShown, FlipsShown, SliceShown
-from dashboard.components.figures import (
+from backend.schemas.runs import DifferenceOut
+from backend.schemas.verdicts import BarOut, ComparisonDetail, FlipOut, FlipsOut, SliceOut
+from dashboard.components.figures.figures import (
     difference_points,
     difference_rows,
     interval_text,
@@ -19,9 +19,10 @@ from dashboard.components.figures import (
     scale_words,
     scales_in,
 )
+from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     card_html,
     escape,
     sentences_html,
@@ -29,7 +30,6 @@ from dashboard.components.frame import (
     table_html,
 )
 from dashboard.components.marked_text import text_html
-from dashboard.components.plots import intervals_plot
 from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client
 
@@ -54,7 +54,7 @@ USAGE_WORDS = {
 SHOWN_FLIPS = 5
 
 
-def show_bar_change(bar: BarShown) -> None:
+def show_bar_change(bar: BarOut) -> None:
     """In red and in words, when the bar moved after training began; else one line."""
     if not bar.changed:
         st.html(f"<p class='strop-help'>{escape(bar.sentence)}</p>")
@@ -90,7 +90,7 @@ def _show_beside(detail: ComparisonDetail) -> None:
         st.html(sentences_html(detail.payoff))
 
 
-def _plot(found: Sequence[DifferenceShown]) -> None:
+def _plot(found: Sequence[DifferenceOut]) -> None:
     for scale in scales_in(found):
         points = difference_points([d for d in found if d.scale == scale])
         if points:
@@ -100,7 +100,7 @@ def _plot(found: Sequence[DifferenceShown]) -> None:
             )
 
 
-def beside_rows(found: Sequence[DifferenceShown]) -> list[list[Cell]]:
+def beside_rows(found: Sequence[DifferenceOut]) -> list[list[Cell]]:
     """The usual rows of differences, with the model that each is taken against."""
     return [
         [*row[:2], one.baseline_model, *row[2:]]
@@ -108,12 +108,12 @@ def beside_rows(found: Sequence[DifferenceShown]) -> list[list[Cell]]:
     ]
 
 
-def usage_rows(found: Sequence[DifferenceShown], currency: str | None) -> list[list[Cell]]:
+def usage_rows(found: Sequence[DifferenceOut], currency: str | None) -> list[list[Cell]]:
     """Tokens, seconds and money of an answer; money is of a thousand answers."""
     return [_usage_row(one, currency) for one in found]
 
 
-def _usage_row(one: DifferenceShown, currency: str | None) -> list[Cell]:
+def _usage_row(one: DifferenceOut, currency: str | None) -> list[Cell]:
     name = USAGE_WORDS.get(one.metric, f"{currency}, for 1000 answers")
     if one.error is not None:
         return [name, one.baseline_model, None, None, one.error, one.n]
@@ -125,10 +125,17 @@ def _usage_row(one: DifferenceShown, currency: str | None) -> list[Cell]:
     span = "(no interval)"
     if one.low is not None and one.high is not None:
         span = f"[{scale * one.low:+.3g}, {scale * one.high:+.3g}]"
-    return [name, one.baseline_model, Number(old), Number(new), Number(f"{value} {span}"), one.n]
+    return [
+        name,
+        one.baseline_model,
+        FigureText(old),
+        FigureText(new),
+        FigureText(f"{value} {span}"),
+        one.n,
+    ]
 
 
-def _show_slices(found: Sequence[SliceShown]) -> None:
+def _show_slices(found: Sequence[SliceOut]) -> None:
     if not found:
         st.info("The examples have no slices, and the bar names none.")
         return
@@ -139,7 +146,7 @@ def _show_slices(found: Sequence[SliceShown]) -> None:
     st.html(table_html(SLICE_COLUMNS, slice_rows(found)))
 
 
-def slice_rows(found: Sequence[SliceShown]) -> list[list[Cell]]:
+def slice_rows(found: Sequence[SliceOut]) -> list[list[Cell]]:
     """A row for each slice, those that the bar names first."""
     return [
         [
@@ -147,9 +154,9 @@ def slice_rows(found: Sequence[SliceShown]) -> list[list[Cell]]:
             line_name("", one.slice).strip(" ()") or "all",
             one.error
             if one.error is not None
-            else Number(interval_text(one.value, one.low, one.high, scale=one.scale)),
-            None if one.p is None else Number(f"{one.p:.3f}"),
-            None if one.p_holm is None else Number(p_text(one.p_holm)),
+            else FigureText(interval_text(one.value, one.low, one.high, scale=one.scale)),
+            None if one.p is None else FigureText(f"{one.p:.3f}"),
+            None if one.p_holm is None else FigureText(p_text(one.p_holm)),
             one.n,
             "by the bar" if one.named else "",
         ]
@@ -175,12 +182,12 @@ def _show_flips(detail: ComparisonDetail) -> None:
         _show_flip(flip, detail.baseline, detail.candidate)
 
 
-def _label(found: DifferenceShown) -> str:
+def _label(found: DifferenceOut) -> str:
     keys = ",".join(f"{key}={value}" for key, value in sorted(found.slice.items()))
     return f"{found.metric}@{keys}" if keys else found.metric
 
 
-def flips_sentence(found: FlipsShown, baseline: str, candidate: str) -> str:
+def flips_sentence(found: FlipsOut, baseline: str, candidate: str) -> str:
     """How many examples went which way, of how many."""
     return (
         f"{candidate} is better than {baseline} on {found.better} and worse on {found.worse} of "
@@ -188,7 +195,7 @@ def flips_sentence(found: FlipsShown, baseline: str, candidate: str) -> str:
     )
 
 
-def _show_flip(flip: FlipShown, baseline: str, candidate: str) -> None:
+def _show_flip(flip: FlipOut, baseline: str, candidate: str) -> None:
     sign = "▲" if flip.change == "better" else "▼"
     title = f"{sign} {flip.change}: example {flip.external_id}"
     with st.expander(title, expanded=flip.change == "worse"):

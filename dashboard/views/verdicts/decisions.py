@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.verdicts import ComparisonShown, PromotionGiven, PromotionShown
+from backend.schemas.verdicts import ComparisonOut, PromotionIn, PromotionOut
 from dashboard.components.frame import (
     Cell,
     Tag,
@@ -26,7 +26,7 @@ SHORT_DIGEST = 12
 NOWHERE = "none"  # as the API names an alias that points at no model
 
 
-def show_decisions(log: Sequence[PromotionShown]) -> None:
+def show_decisions(log: Sequence[PromotionOut]) -> None:
     """The log, the newest first, and the evidence of each."""
     st.subheader("Decisions")
     show_done("decision")
@@ -43,7 +43,7 @@ def show_decisions(log: Sequence[PromotionShown]) -> None:
                 st.html(facts_html(evidence_facts(entry.evidence)))
 
 
-def decision_row(entry: PromotionShown) -> list[Cell]:
+def decision_row(entry: PromotionOut) -> list[Cell]:
     """One decision; what was overridden is said beside it, for as long as the log stands."""
     unserved = (entry.evidence or {}).get("unserved")
     overridden = [
@@ -82,7 +82,7 @@ def evidence_facts(evidence: Mapping[str, Any]) -> dict[str, Cell]:
     return facts
 
 
-def show_signing(one: ComparisonShown, log: Sequence[PromotionShown]) -> None:
+def show_signing(one: ComparisonOut, log: Sequence[PromotionOut]) -> None:
     """For leads and admins: promote the candidate, or roll the champion back."""
     if current_client().accounts.me().role not in SIGNING_ROLES:
         return
@@ -95,13 +95,13 @@ def show_signing(one: ComparisonShown, log: Sequence[PromotionShown]) -> None:
                 _roll_back_form(champion_of(log))
 
 
-def champion_of(log: Sequence[PromotionShown]) -> str:
+def champion_of(log: Sequence[PromotionOut]) -> str:
     """The label of the model at which the newest move of `champion` points; NOWHERE for none."""
     moves = [one for one in log if one.alias == "champion" and one.action != "held"]
     return max(moves, key=lambda one: one.id).model if moves else NOWHERE
 
 
-def _promote_form(one: ComparisonShown, champion: str) -> None:
+def _promote_form(one: ComparisonOut, champion: str) -> None:
     passed = one.verdict == "PASS" and (one.preflight or {}).get("verdict") == "PASS"
     override = None
     if not passed:
@@ -110,7 +110,7 @@ def _promote_form(one: ComparisonShown, champion: str) -> None:
     unserved = st.text_input(
         "If a server does not serve it: why may it stand?", key=f"unserved-{one.id}"
     ).strip()
-    body = PromotionGiven(comparison_id=one.id, override=override, allow_unserved=unserved or None)
+    body = PromotionIn(comparison_id=one.id, override=override, allow_unserved=unserved or None)
     label = f"Sign: {one.candidate} is the champion"
     _sign(label, body, champion, disabled=not passed and override is None)
 
@@ -120,11 +120,11 @@ def _roll_back_form(champion: str) -> None:
     unserved = st.text_input(
         "If a server does not serve it: why may it stand?", key="rollback-unserved"
     ).strip()
-    body = PromotionGiven(action="rollback", reason=reason, allow_unserved=unserved or None)
+    body = PromotionIn(action="rollback", reason=reason, allow_unserved=unserved or None)
     _sign("Sign the roll-back", body, champion, disabled=not reason)
 
 
-def _sign(label: str, body: PromotionGiven, champion: str, *, disabled: bool) -> None:
+def _sign(label: str, body: PromotionIn, champion: str, *, disabled: bool) -> None:
     """A button that decides over the champion that was on the page when it was pressed.
 
     The second press of a double click begins another run, in which the first has moved the champion

@@ -7,13 +7,13 @@ from functools import partial
 import streamlit as st
 
 from backend.client import StropClient
-from backend.schemas.verdicts import ComparisonShown
+from backend.schemas.verdicts import ComparisonOut
 from dashboard.session import current_client
 
 SIGNING_ROLES = frozenset({"lead", "admin"})
 
 
-def show_dossier(one: ComparisonShown) -> None:
+def show_dossier(one: ComparisonOut) -> None:
     """Offer the archive to a lead; nobody else may take figures and reviews out of the house."""
     st.subheader("Dossier")
     st.caption(

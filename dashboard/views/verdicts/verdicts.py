@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.verdicts import ComparisonDetail, ComparisonShown
+from backend.schemas.verdicts import ComparisonDetail, ComparisonOut
 from dashboard.components.address import choose
-from dashboard.components.figures import p_text
+from dashboard.components.figures.figures import p_text
 from dashboard.components.frame import (
     Cell,
-    Number,
+    FigureText,
     facts_html,
     heading,
     moment,
@@ -52,7 +52,7 @@ def show() -> None:
     show_decisions(log)
 
 
-def _choose(found: Sequence[ComparisonShown]) -> ComparisonShown:
+def _choose(found: Sequence[ComparisonOut]) -> ComparisonOut:
     by_id = {comparison.id: comparison for comparison in found}
 
     def title(i: int) -> str:
@@ -86,7 +86,7 @@ def _show_comparison(one: ComparisonDetail) -> None:
     )
 
 
-def preflight_row(one: ComparisonShown) -> list[Cell]:
+def preflight_row(one: ComparisonOut) -> list[Cell]:
     """Whether what was served is what was meant; it counts like a line."""
     standing = one.preflight or NO_PREFLIGHT
     return [verdict_tag(standing["verdict"]), "preflight passed", standing["reason"], None, None]
@@ -100,6 +100,6 @@ def line_row(line: Mapping[str, Any]) -> list[Cell]:
         verdict_tag(line["verdict"]),
         line["title"],
         line["reason"] + (f"; {simulated} of its votes are simulated" if simulated else ""),
-        None if p is None else Number(p_text(p)),
+        None if p is None else FigureText(p_text(p)),
         evidence.get("failed"),
     ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from urllib.parse import unquote
 
-from evaluators.checks.named.rating import Checker, Options, cannot_load
+from evaluators.checks.named.rating import LoadedChecker, Options, cannot_load
 from evaluators.checks.named.sentences import open_pairs
 from evaluators.checks.named.tokens import open_tokens
 from evaluators.checks.named.yes_no import YES_NO, open_yes_no
@@ -19,7 +19,7 @@ from evaluators.errors import EvaluatorError
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ModelForm:
     """A form of model.
 
     Attributes:
@@ -29,18 +29,18 @@ class Form:
 
     architecture: str
     says: str
-    open: Callable[[str, Options], Checker]
+    open: Callable[[str, Options], LoadedChecker]
 
 
-FORMS: Mapping[str, Form] = {
-    "pairs": Form(
+FORMS: Mapping[str, ModelForm] = {
+    "pairs": ModelForm(
         "ForSequenceClassification",
         "sequence classifiers of a source and a sentence (a label such as entailment, supported or "
         "consistent, or one logit)",
         open_pairs,
     ),
     **{
-        name: Form(
+        name: ModelForm(
             "ForConditionalGeneration",
             f"seq2seq models that answer {form.yes} or {form.no} to “{form.asks}” ({name}, "
             f"{form.paper})",
@@ -48,7 +48,7 @@ FORMS: Mapping[str, Form] = {
         )
         for name, form in YES_NO.items()
     },
-    "tokens": Form(
+    "tokens": ModelForm(
         "ForTokenClassification",
         "token classifiers that mark what of an answer is hallucinated (LettuceDetect)",
         open_tokens,
@@ -77,7 +77,7 @@ def parse_name(argument: str) -> tuple[str, Options]:
 
 
 @lru_cache(maxsize=2)
-def load_checker(argument: str) -> Checker:
+def load_checker(argument: str) -> LoadedChecker:
     """The checker of a name.
 
     Raises:

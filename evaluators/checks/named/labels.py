@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from evaluators.checks.claims import listed
+from evaluators.checks.text.claims import listed
 from evaluators.errors import EvaluatorError
 
 SUPPORTED = frozenset(

@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SourcedOutput:
     """An output with its source, and the question or instruction it answers (or nothing)."""
 
     source: str
@@ -27,7 +27,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class OutputPart:
     """A part of an output in code points, and the probability that the source supports it."""
 
     start: int
@@ -36,7 +36,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Rating:
+class CheckerRating:
     """What a checker says of an output, or why it cannot.
 
     Attributes:
@@ -44,15 +44,15 @@ class Rating:
         marks: what is to be shown as not supported; within sentences where the model is so exact.
     """
 
-    sentences: tuple[Part, ...] = ()
-    marks: tuple[Part, ...] = ()
+    sentences: tuple[OutputPart, ...] = ()
+    marks: tuple[OutputPart, ...] = ()
     error: str | None = None
 
 
-class Checker(Protocol):
+class LoadedChecker(Protocol):
     """A loaded model of some form."""
 
-    def rate(self, asked: Sequence[Asked]) -> list[Rating]:
+    def rate(self, asked: Sequence[SourcedOutput]) -> list[CheckerRating]:
         """One rating an output, in order."""
 
     def supported(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -78,7 +78,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedModel:
     """Tokeniser and network of a model, where it runs, and how many tokens it reads at once."""
 
     tokenizer: Any
@@ -99,7 +99,7 @@ class Loaded:
         return len(encoded["input_ids"])
 
 
-def load(model: str, auto: Any, *, longest: int) -> Loaded:
+def load(model: str, auto: Any, *, longest: int) -> LoadedModel:
     """A model by one of transformers' auto classes, on a GPU where there is one.
 
     Args:
@@ -124,7 +124,7 @@ def load(model: str, auto: Any, *, longest: int) -> Loaded:
             f"The tokeniser of {model!r} does not say where its tokens stand.",
             hint="Save it as tokenizer.json.",
         )
-    return Loaded(tokenizer, network, device, min(_room(network.config, tokenizer), longest))
+    return LoadedModel(tokenizer, network, device, min(_room(network.config, tokenizer), longest))
 
 
 def cannot_load(model: str, error: Exception) -> EvaluatorError:

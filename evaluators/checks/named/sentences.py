@@ -10,20 +10,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluators.checks.claims import split_sentences
 from evaluators.checks.named.labels import means_supported, number_of_label
 from evaluators.checks.named.rating import (
-    Asked,
-    Checker,
-    Loaded,
+    CheckerRating,
+    LoadedChecker,
+    LoadedModel,
     Options,
-    Part,
-    Rating,
+    OutputPart,
+    SourcedOutput,
     in_batches,
     load,
 )
 from evaluators.checks.named.windows import Place, windows_of
-from evaluators.errors import CannotCompute
+from evaluators.checks.text.claims import split_sentences
+from evaluators.errors import UndefinedFigure
 
 WEAK = 0.5
 WINDOW = 3  # sentences of a classifier's window
@@ -43,32 +43,32 @@ class SentenceChecker:
         answers: what the model should answer, in words.
     """
 
-    loaded: Loaded
+    loaded: LoadedModel
     ask: Callable[[list[Pair]], list[float | None]]
     overhead: int
     size: int | None
     answers: str = ""
 
-    def rate(self, asked: Sequence[Asked]) -> list[Rating]:
+    def rate(self, asked: Sequence[SourcedOutput]) -> list[CheckerRating]:
         """Each sentence by its best window."""
         plans = [self._plan(one) for one in asked]
         pairs = [pair for plan in plans if not isinstance(plan, str) for pair in plan.pairs]
         told = iter(in_batches(pairs, _letters, self.ask))
         return [
-            Rating(error=plan)
+            CheckerRating(error=plan)
             if isinstance(plan, str)
             else self._rating(plan, [next(told) for _ in plan.pairs])
             for plan in plans
         ]
 
     def supported(self, pairs: Sequence[Pair]) -> list[float]:
-        """See `Checker`; a pair that is too long loses the end of its longer text."""
+        """See `LoadedChecker`; a pair that is too long loses the end of its longer text."""
         found = in_batches(pairs, _letters, self.ask)
         if None in found:
-            raise CannotCompute(self._refusal())
+            raise UndefinedFigure(self._refusal())
         return found
 
-    def _plan(self, one: Asked) -> _Plan | str:
+    def _plan(self, one: SourcedOutput) -> _PairPlan | str:
         """What to ask about an output, or why it cannot be asked."""
         sentences = split_sentences(one.output)
         sizes = [self.loaded.count(one.output[a:b]) for a, b in sentences]
@@ -80,25 +80,25 @@ class SentenceChecker:
         places = windows_of(source, self.loaded.starts(source), limit=limit, size=self.size)
         windows = [source[a:b] for a, b in places or [(0, 0)]]
         pairs = [(window, one.output[a:b]) for a, b in sentences for window in windows]
-        return _Plan(sentences, pairs, len(windows))
+        return _PairPlan(sentences, pairs, len(windows))
 
-    def _rating(self, plan: _Plan, told: Sequence[float | None]) -> Rating:
+    def _rating(self, plan: _PairPlan, told: Sequence[float | None]) -> CheckerRating:
         known = [support for support in told if support is not None]
         if len(known) < len(told):
-            return Rating(error=self._refusal())
+            return CheckerRating(error=self._refusal())
         step = plan.windows
         parts = tuple(
-            Part(*place, max(known[i * step : (i + 1) * step]))
+            OutputPart(*place, max(known[i * step : (i + 1) * step]))
             for i, place in enumerate(plan.sentences)
         )
-        return Rating(parts, tuple(part for part in parts if part.support < WEAK))
+        return CheckerRating(parts, tuple(part for part in parts if part.support < WEAK))
 
     def _refusal(self) -> str:
         return f"the model answers neither {self.answers}: it was trained on something else"
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _PairPlan:
     """The pairs of an output: for each sentence each window, in this order."""
 
     sentences: Sequence[Place]
@@ -110,7 +110,7 @@ def _letters(pair: Pair) -> int:
     return len(pair[0]) + len(pair[1])
 
 
-def open_pairs(model: str, options: Options) -> Checker:
+def open_pairs(model: str, options: Options) -> LoadedChecker:
     """A sequence classifier of (window, sentence).
 
     Raises:
@@ -136,7 +136,7 @@ def open_pairs(model: str, options: Options) -> Checker:
     return SentenceChecker(loaded, ask, overhead, WINDOW)
 
 
-def forward(loaded: Loaded, batch: Any, **more: Any) -> Any:
+def forward(loaded: LoadedModel, batch: Any, **more: Any) -> Any:
     """What the network makes of a batch of encoded texts."""
     import torch
 

@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from evaluators.checks.claims import split_sentences
 from evaluators.checks.named.labels import numbers_of_marks
 from evaluators.checks.named.rating import (
-    Asked,
-    Checker,
-    Loaded,
+    CheckerRating,
+    LoadedChecker,
+    LoadedModel,
     Options,
-    Part,
-    Rating,
+    OutputPart,
+    SourcedOutput,
     in_batches,
     load,
 )
 from evaluators.checks.named.sentences import WEAK, forward
 from evaluators.checks.named.windows import windows_of
+from evaluators.checks.text.claims import split_sentences
 
 LONGEST = 4096
 # The prompts of RAGTruth (arXiv:2401.00396), on whose answers such models are trained.
@@ -42,27 +42,27 @@ Token = tuple[int, int, float]  # place in the answer, probability that it is ha
 class TokenChecker:
     """A model that marks tokens of an answer. `labels`: numbers of those that mean hallucinated."""
 
-    loaded: Loaded
+    loaded: LoadedModel
     labels: list[int]
 
-    def rate(self, asked: Sequence[Asked]) -> list[Rating]:
+    def rate(self, asked: Sequence[SourcedOutput]) -> list[CheckerRating]:
         """Each sentence by its worst token; marks are runs of tokens."""
         plans = [self._plan(one) for one in asked]
         pairs = [pair for plan in plans if not isinstance(plan, str) for pair in plan]
         told = iter(in_batches(pairs, lambda pair: len(pair[0]) + len(pair[1]), self._ask))
         return [
-            Rating(error=plan)
+            CheckerRating(error=plan)
             if isinstance(plan, str)
             else _rating(one.output, [next(told) for _ in plan])
             for one, plan in zip(asked, plans, strict=True)
         ]
 
     def supported(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """See `Checker`: by the worst token of the second text; 1 where it has none."""
-        ratings = self.rate([Asked(a, b) for a, b in pairs])
+        """See `LoadedChecker`: by the worst token of the second text; 1 where it has none."""
+        ratings = self.rate([SourcedOutput(a, b) for a, b in pairs])
         return [min((part.support for part in r.sentences), default=1.0) for r in ratings]
 
-    def _plan(self, one: Asked) -> list[tuple[str, str]] | str:
+    def _plan(self, one: SourcedOutput) -> list[tuple[str, str]] | str:
         if not split_sentences(one.output):
             return []
         size, room = self.loaded.count(one.output), self.loaded.room // 2
@@ -100,27 +100,27 @@ class TokenChecker:
         ]
 
 
-def _rating(output: str, told: Sequence[list[Token]]) -> Rating:
+def _rating(output: str, told: Sequence[list[Token]]) -> CheckerRating:
     """From what each window says of the same tokens."""
     tokens = [
-        Part(a + _blanks(output[a:b]), b, 1 - min(p for _, _, p in same))
+        OutputPart(a + _blanks(output[a:b]), b, 1 - min(p for _, _, p in same))
         for same in zip(*told, strict=True)
         for a, b, _ in same[:1]
     ]
     sentences = tuple(
-        Part(a, b, min((t.support for t in tokens if a <= t.start < b), default=1.0))
+        OutputPart(a, b, min((t.support for t in tokens if a <= t.start < b), default=1.0))
         for a, b in split_sentences(output)
     )
     runs = [list(run) for weak, run in groupby(tokens, lambda t: t.support < WEAK) if weak]
-    marks = [Part(run[0].start, run[-1].end, min(t.support for t in run)) for run in runs]
-    return Rating(sentences, tuple(mark for mark in marks if mark.start < mark.end))
+    marks = [OutputPart(run[0].start, run[-1].end, min(t.support for t in run)) for run in runs]
+    return CheckerRating(sentences, tuple(mark for mark in marks if mark.start < mark.end))
 
 
 def _blanks(token: str) -> int:
     return len(token) - len(token.lstrip())
 
 
-def open_tokens(model: str, options: Options) -> Checker:
+def open_tokens(model: str, options: Options) -> LoadedChecker:
     """A token classifier with a label that means hallucinated.
 
     Raises:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
-from evaluators.checks.claims import split_sentences
+from evaluators.checks.text.claims import split_sentences
 
 Place = tuple[int, int]
 

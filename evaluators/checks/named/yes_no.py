@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evaluators.checks.named.rating import Checker, Loaded, Options, load
+from evaluators.checks.named.rating import LoadedChecker, LoadedModel, Options, load
 from evaluators.checks.named.sentences import LONGEST, WEAK, Pair, SentenceChecker, forward
 from evaluators.errors import EvaluatorError
 
 
 @dataclass(frozen=True, slots=True)
-class YesNo:
+class YesNoForm:
     """How a seq2seq model is asked, and what it answers.
 
     Attributes:
@@ -31,13 +31,13 @@ class YesNo:
     paper: str
 
 
-YES_NO: Mapping[str, YesNo] = {
-    "minicheck": YesNo("predict: {source}{eos}{claim}", "1", "0", "arXiv:2404.10774"),
-    "true": YesNo("premise: {source} hypothesis: {claim}", "1", "0", "arXiv:2204.04991"),
+YES_NO: Mapping[str, YesNoForm] = {
+    "minicheck": YesNoForm("predict: {source}{eos}{claim}", "1", "0", "arXiv:2404.10774"),
+    "true": YesNoForm("premise: {source} hypothesis: {claim}", "1", "0", "arXiv:2204.04991"),
 }
 
 
-def open_yes_no(model: str, options: Options) -> Checker:
+def open_yes_no(model: str, options: Options) -> LoadedChecker:
     """A seq2seq model that answers yes or no, in the form `options.form` (MiniCheck's by default).
 
     Raises:
@@ -68,11 +68,11 @@ def _without(token: str, text: str) -> str:
     return text.replace(token, " ") if token else text
 
 
-def _first_token(loaded: Loaded, word: str) -> int:
+def _first_token(loaded: LoadedModel, word: str) -> int:
     return int(loaded.tokenizer(word, add_special_tokens=False)["input_ids"][0])
 
 
-def _first_answers(loaded: Loaded, texts: list[str], yes: int, no: int) -> list[float | None]:
+def _first_answers(loaded: LoadedModel, texts: list[str], yes: int, no: int) -> list[float | None]:
     """p(yes) / (p(yes) + p(no)) of the first token; None where both together are unlikely."""
     import torch
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.api.authorize import COOKIE
-from backend.api.reads import Reading
+from backend.api.reads import TextRequest
 from backend.api.rules import RULES
 from backend.api.texts import NO_TEXTS, TEXTS
 from backend.services.audit import Actor
@@ -61,7 +61,7 @@ def test_a_page_of_examples_is_one_entry_that_says_which(house: House) -> None:
 
 
 def test_of_very_many_texts_none_is_without_its_id(house: House) -> None:
-    reading = Reading(
+    reading = TextRequest(
         name="GET /v1/comparisons/{comparison_id}/flips",
         texts=TEXTS["GET /v1/comparisons/{comparison_id}/flips"],
         serving=house.app.state.serving,

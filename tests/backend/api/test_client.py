@@ -19,8 +19,8 @@ from backend.errors import (
     UnknownName,
 )
 from backend.schemas.common import Problem
-from backend.schemas.projects import ProjectGiven
-from backend.schemas.review.desk import AnswerGiven
+from backend.schemas.projects import ProjectIn
+from backend.schemas.review.desk import AnswerIn
 from tests.backend.api.conftest import PASSWORD, House
 from tests.fixtures_review import GOOD
 
@@ -56,13 +56,13 @@ def test_expert_works_through_a_queue_with_the_cookie(house: House, server_url: 
         assert strop.accounts.me().name == name
         queue = next(q for q in strop.desk.queues() if q.kind == "single")
         assert queue.rubric.criterion("quality").scale == "stars"
-        answer = AnswerGiven(ratings=GOOD, correction="It is EUR 10.90. 😀")
+        answer = AnswerIn(ratings=GOOD, correction="It is EUR 10.90. 😀")
         done = 0
         while claim := strop.desk.claim(queue.id).claim:
-            strop.desk.save_draft(claim.slot_id, claim.version, AnswerGiven(comment="half"))
+            strop.desk.save_draft(claim.slot_id, claim.version, AnswerIn(comment="half"))
             again = strop.desk.claim(queue.id).claim
             assert again is not None
-            assert again.draft == AnswerGiven(comment="half")
+            assert again.draft == AnswerIn(comment="half")
             assert strop.desk.heartbeat(claim.slot_id, claim.version).version == claim.version
             assert not strop.desk.submit(claim.slot_id, claim.version, answer).repeated
             assert strop.desk.submit(claim.slot_id, claim.version, answer).repeated
@@ -99,7 +99,7 @@ class TestErrors:
             sign_in(server_url, "eva", "wrong password")
         with StropClient(server_url, token=house.tokens["admin"]) as strop:
             with pytest.raises(Conflict) as caught:
-                strop.projects.create(ProjectGiven(name="ours"))
+                strop.projects.create(ProjectIn(name="ours"))
             assert caught.value.hint == "Choose another name."
             with pytest.raises(NotFound):
                 strop.runs.get(999)
@@ -167,7 +167,7 @@ def test_broken_connection_creates_once() -> None:
         return httpx.Response(201, json=made)
 
     with StropClient("http://strop", transport=httpx.MockTransport(handle)) as strop:
-        assert strop.projects.create(ProjectGiven(name="n")).id == 1
+        assert strop.projects.create(ProjectIn(name="n")).id == 1
     assert len(seen) == 2
     assert seen[0] == seen[1]
 

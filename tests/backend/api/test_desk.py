@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from backend.schemas.review.desk import AnswerGiven
+from backend.schemas.review.desk import AnswerIn
 from backend.services.accounts.credentials import create_token
 from backend.tables.review import Preference, Rating, Review, ReviewItem
 from tests.backend.api.conftest import House
@@ -179,10 +179,10 @@ def test_every_field_of_an_answer_is_stored_shown_and_taken_back(house: House) -
     }
     of_a_pair = {"winner"}
     timed = {"active_seconds", "seconds_by_criterion"}
-    assert single.keys() | of_a_pair == AnswerGiven.model_fields.keys()
+    assert single.keys() | of_a_pair == AnswerIn.model_fields.keys()
     held = claim(house)
     assert send(house, held, "draft", answer=single).status_code == 200
-    assert claim(house)["draft"] == {**AnswerGiven(**single).model_dump(mode="json"), **single}
+    assert claim(house)["draft"] == {**AnswerIn(**single).model_dump(mode="json"), **single}
     receipt = send(house, held, "submit", answer=single).json()
     reviews = f"/api/v1/my/review-queues/{house.queue_id}/reviews"
     shown = house.client("expert").get(reviews).json()[0]["answer"]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from backend.client import StropClient
-from backend.schemas.exchange import ImportGiven, WebhookGiven
+from backend.schemas.exchange import ImportIn, WebhookIn
 from backend.services import review
 from backend.services.review import Answer
 from backend.tables.accounts import User
@@ -104,7 +104,7 @@ def test_that_the_client_takes_a_queue_out_and_back(reviewed: House, server_url:
             for annotation in task["annotations"]:
                 annotation.update(unique_id=f"other-{annotation['unique_id']}", completed_by=5)
             del task["annotations"][1:]
-        body = ImportGiven(source="label-studio", rows=[*tasks, "x"], people={"5": person})
+        body = ImportIn(source="label-studio", rows=[*tasks, "x"], people={"5": person})
         report = strop.exchange.import_reviews(reviewed.queue_id, body)
         again = strop.exchange.import_reviews(reviewed.queue_id, body)
     answered = sum(bool(task["annotations"]) for task in tasks)
@@ -115,7 +115,7 @@ def test_that_the_client_takes_a_queue_out_and_back(reviewed: House, server_url:
 def test_that_a_webhook_is_added_tried_and_listed(house: House, server_url: str) -> None:
     project_id = house.desk.project.id
     with StropClient(server_url, token=house.tokens["engineer"]) as strop:
-        made = strop.webhooks.add(project_id, WebhookGiven(url="https://hooks.example.org/a"))
+        made = strop.webhooks.add(project_id, WebhookIn(url="https://hooks.example.org/a"))
         assert made.secret.startswith("whsec_")
         assert strop.webhooks.test(made.id).state == "pending"
         (shown,) = strop.webhooks.list(project_id)

@@ -411,7 +411,7 @@ class TestWaiting:
 
 
 def test_secrets_are_hidden_wherever_they_are_printed() -> None:
-    from backend.schemas.accounts import CodeGiven, PasswordGiven
+    from backend.schemas.accounts import CodeIn, PasswordIn
     from backend.settings import Settings
 
     settings = Settings(
@@ -425,7 +425,7 @@ def test_secrets_are_hidden_wherever_they_are_printed() -> None:
         backup_key="bbb-passphrase",
         database_url="postgresql://strop:ppp-word@db/strop",
     )
-    bodies = [PasswordGiven(password=SecretStr("qqq-word")), CodeGiven(code=SecretStr("123456"))]
+    bodies = [PasswordIn(password=SecretStr("qqq-word")), CodeIn(code=SecretStr("123456"))]
     for thing in (settings, settings.model_dump(), settings.shown_url, *bodies):
         shown = f"{thing!r} {thing}"
         for secret in ("s" * 32, "vvv-key", "ooo-key", "ccc-secret", "bbb-pass", "qqq", "123456"):

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.api.authorize import COOKIE
-from backend.api.login_page import safe_next
+from backend.api.sign_in.login_page import safe_next
 from backend.tables.accounts import LoginSession
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 

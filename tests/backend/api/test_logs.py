@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound, name_of
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.logs import log_without_words
 from backend.services import queue
 from backend.services.accounts.users import create_user

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from backend.api.served import get_served_promotion
+from backend.api.routes.verdicts.served import get_served_promotion
 from backend.schemas.turns import transcript
 from backend.services.datasets.versions import import_dataset
 from backend.services.models.adapter_files import project_artifacts

@@ -11,17 +11,17 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine, event, select
 
 from backend.schemas.review import reports as shapes
-from backend.schemas.review.queues import DesignShown
+from backend.schemas.review.queues import DesignOut
 from backend.tables.review import ReviewQueue, RubricVersion
 from tests.backend.api.conftest import House
 from tests.fixtures_review import GOOD
 
 READ: dict[str, Any] = {
-    "report": shapes.QueueReportShown,
-    "agreement": shapes.AgreementReportShown,
-    "estimates": list[shapes.EstimateShown],
-    "effects": list[shapes.EffectShown],
-    "reviewers": list[shapes.ReviewerQualityShown],
+    "report": shapes.QueueReportOut,
+    "agreement": shapes.AgreementReportOut,
+    "estimates": list[shapes.EstimateOut],
+    "effects": list[shapes.EffectOut],
+    "reviewers": list[shapes.ReviewerQualityOut],
 }
 
 
@@ -62,7 +62,7 @@ def test_an_ab_is_watched(house: House) -> None:
     answer_all(house, house.pair_queue_id, {"winner": "left"})
     path = f"/api/v1/review-queues/{house.pair_queue_id}/watch"
     found = house.client("engineer").get(path, params={"margin": 0.1, "alpha": 0.1})
-    [watch] = TypeAdapter(list[shapes.WatchShown]).validate_json(found.content)
+    [watch] = TypeAdapter(list[shapes.WatchOut]).validate_json(found.content)
     assert (watch.margin, watch.figure.level, watch.decision) == (0.1, 0.9, "undecided")
     assert watch.votes == len(watch.series) == 6
     client = house.client("engineer")
@@ -86,7 +86,7 @@ def test_a_preview_stores_neither_queue_nor_rubric(house: House) -> None:
     client = house.client("engineer")
     shown = client.post(f"{project}/review-designs", json=asked)
     assert shown.status_code == 200, shown.text
-    design = DesignShown.model_validate_json(shown.content)
+    design = DesignOut.model_validate_json(shown.content)
     assert (design.n_candidates, design.n_items, design.kind) == (6, 3, "random")
     with house.sessions() as session:
         assert session.scalar(select(ReviewQueue).where(ReviewQueue.name == "by design")) is None

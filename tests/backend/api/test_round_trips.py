@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from backend.api.deps import serve_with
 from backend.db import open_database, session_factory
 from backend.services.accounts import credentials, users
-from backend.services.accounts.callers import Seat, caller_by_token
+from backend.services.accounts.callers import AccessSubject, caller_by_token
 from backend.settings import Settings
 from backend.tables.accounts import Token
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House, furnish
@@ -156,7 +156,7 @@ def test_a_caller_has_the_seat_of_one_queue_and_no_other(house: House) -> None:
                 session.connection(),
                 house.tokens["expert"],
                 now=house.clock.now,
-                seat=Seat("queue_id", queue_id),
+                seat=AccessSubject("queue_id", queue_id),
             ).reviews_in
             for name, queue_id in (("own", house.queue_id), ("foreign", house.foreign_queue_id))
         }

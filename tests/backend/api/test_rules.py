@@ -32,19 +32,19 @@ from backend.services.accounts.credentials import (
     open_login_session,
     revoke_token,
 )
-from backend.services.checks.judges import add_judge
+from backend.services.checks.judges.judges import add_judge
 from backend.services.datasets.health.findings import (
+    FindingSeverity,
     Flagged,
-    Found,
     Gain,
+    KindFindings,
     KindReport,
-    Severity,
 )
 from backend.services.datasets.health.kinds import Examination
-from backend.services.datasets.health.reports import HealthAsked, ask_report, keep_report
+from backend.services.datasets.health.reports import HealthRequest, ask_report, keep_report
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.masking.stored import set_masking_policy
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.settings import Settings
 from backend.tables.accounts import User
 from backend.tables.checks.risk import RiskVersion
@@ -155,13 +155,13 @@ def masked_example(session: Session, desk: Desk) -> int:
 
 def examined(session: Session, desk: Desk, now: datetime) -> HealthReport:
     """A report that flags two examples."""
-    report = ask_report(session, desk.project.id, HealthAsked("tickets"))
-    found = Found(
+    report = ask_report(session, desk.project.id, HealthRequest("tickets"))
+    found = KindFindings(
         tuple(Flagged(f"train-{n}", "reference", "Holds residue.") for n in range(2)),
         6,
         Gain("Nothing is told."),
     )
-    kinds = (KindReport("residue", "Residue", "Strip it.", Severity.SEVERE, found),)
+    kinds = (KindReport("residue", "Residue", "Strip it.", FindingSeverity.SEVERE, found),)
     examination = Examination(6, {"train": 6}, "texts", "0" * 64, {"seed": 0}, kinds)
     keep_report(session, report.id, examination, now=now)
     return report

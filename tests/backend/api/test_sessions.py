@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import READERS, get_session
 from backend.client import StropClient
-from backend.schemas.projects import ProjectGiven
+from backend.schemas.projects import ProjectIn
 from backend.services.datasets import versions as datasets
 from backend.tables.projects import Project
 from tests.backend.api.conftest import House
@@ -78,7 +78,7 @@ def test_crowd_of_readers_and_writers_is_served(house: House, server_url: str) -
     def ask(number: int) -> str:
         with StropClient(server_url, token=house.tokens["admin"]) as strop:
             if number % 2:
-                return strop.projects.create(ProjectGiven(name=f"p{number}")).name
+                return strop.projects.create(ProjectIn(name=f"p{number}")).name
             return strop.queues.list(house.desk.project.id)[0].name
 
     with ThreadPoolExecutor(CROWD) as pool:

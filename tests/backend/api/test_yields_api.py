@@ -8,7 +8,7 @@ import pytest
 
 from backend.client import StropClient
 from backend.errors import CannotCompute, InvalidInput
-from backend.schemas.yields import ReplayGiven
+from backend.schemas.yields import ReplayIn
 from tests.backend.api.conftest import House
 from tests.fixtures_yields import add_round, build_turn
 
@@ -39,7 +39,7 @@ def test_a_replay_is_started_once(house: House, client: StropClient) -> None:
     with house.sessions.begin() as session:
         add_round(build_turn(session, house.desk))
         project = house.desk.project.id
-    body = ReplayGiven(candidate="v9", engine="fake")
+    body = ReplayIn(candidate="v9", engine="fake")
     first, again = client.yields.replay(project, body), client.yields.replay(project, body)
     assert first == again
     assert len(first.generation_run_ids) == 1

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
-from backend.cli.waiting import JobEnded, run_jobs
+from backend.cli.terminal.waiting import JobEnded, run_jobs
 from backend.db import connect
 from backend.services import queue
 from backend.services.accounts.users import create_user

@@ -27,7 +27,7 @@ from backend.executors.ray import RayExecutor
 from backend.executors.ray_session import environment_of_ray
 from backend.executors.ray_task import installation
 from backend.executors.spread import spread_over
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
 from backend.services.datasets.health.repeats import embed
@@ -36,8 +36,8 @@ from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.queue import JobState
 from backend.tables.runs import Score
-from evaluators.checks.bench import build_bench
-from evaluators.checks.lessons import RightText, teach, whole_texts
+from evaluators.checks.checker.lessons import RightText, teach, whole_texts
+from evaluators.checks.planting.bench import build_bench
 from evaluators.chunks import ScoreChunk, score_chunk
 from evaluators.types import Sample
 from tests.fixtures_judges import judged_desk

@@ -24,7 +24,7 @@ from backend.engines.base import GenerationRequest
 from backend.engines.fake import FakeEngine, echo_last_message
 from backend.jobs import generate, score, train
 from backend.jobs import train as trainers
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.jobs.train import TrainerEnder
 from backend.jobs.worker import KINDS
 from backend.services import queue

@@ -13,10 +13,10 @@ from backend.engines import open_engine
 from backend.engines.base import SamplingParams
 from backend.errors import LeakRefused, PreflightFailed
 from backend.jobs.generate import generate_parts
-from backend.jobs.parts import Workshop
 from backend.jobs.preflight import check_models
+from backend.jobs.running.parts import Workshop
 from backend.services import queue
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.models.versions import find_model, register_adapter, register_base
 from backend.services.runs import generation
 from backend.settings import Settings

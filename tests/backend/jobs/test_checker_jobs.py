@@ -17,11 +17,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.engines.base import Message, ReadRequest, ReadResult, SamplingParams
 from backend.engines.fake import FakeEngine
 from backend.errors import EngineUnavailable, PreflightFailed
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.jobs.train import train_parts
 from backend.services import queue
-from backend.services.checks import checkers
+from backend.services.checks.checkers import checkers
 from backend.services.curation import Recipe
 from backend.services.models.versions import register_base
 from backend.services.queue import JobKind

@@ -16,7 +16,7 @@ from backend.services import queue
 from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.queue import JobKind
 from backend.services.synthetic.batches import drafting_progress
-from backend.services.synthetic.desk import DraftState, rows_drawn_from, standings
+from backend.services.synthetic.desk import DraftState, drafts_progress, rows_drawn_from
 from backend.services.synthetic.draftings import drafts_of_drafting, get_drafting
 from backend.settings import Settings
 from backend.tables.datasets import Dataset, Example, Origin
@@ -67,7 +67,7 @@ def test_a_drafting_to_its_end(
         assert job.state == JobState.DONE
         scored = [queue.find_job(session, "score", n) for n in job.arguments["then_score"]]
         assert [one.state for one in scored if one] == [JobState.QUEUED]
-        found = standings(session, drafting)
+        found = drafts_progress(session, drafting)
         assert {one.state for one in found} <= {DraftState.WAITING, DraftState.DROPPED}
         one = made[0]
         shown = (one.provenance or {})["shown_example_ids"]

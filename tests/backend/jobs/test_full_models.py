@@ -18,8 +18,8 @@ from backend.engines import open_engine
 from backend.engines.base import SamplingParams
 from backend.errors import Forbidden, InvalidInput, PreflightFailed
 from backend.jobs.generate import generate_parts
-from backend.jobs.parts import Workshop
 from backend.jobs.preflight import check_models, model_facts
+from backend.jobs.running.parts import Workshop
 from backend.services import queue
 from backend.services.models.preflight.report import check_files
 from backend.services.models.versions import (

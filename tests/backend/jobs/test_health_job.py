@@ -6,9 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.jobs.health import health_parts
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.services import queue
-from backend.services.datasets.health.reports import HealthAsked, ask_report
+from backend.services.datasets.health.reports import HealthRequest, ask_report
 from backend.settings import Settings
 from backend.tables.health import HealthFinding, HealthReport
 from tests.fixtures_review import build_desk
@@ -25,7 +25,7 @@ def _workshop(settings: Settings, sessions: sessionmaker[Session], name: str) ->
 def _ask(sessions: sessionmaker[Session], *kinds: str) -> tuple[int, int]:
     with sessions.begin() as session:
         desk = build_desk(session, splits={"train": 30, "test": 25})
-        report = ask_report(session, desk.project.id, HealthAsked("tickets", kinds))
+        report = ask_report(session, desk.project.id, HealthRequest("tickets", kinds))
         return report.id, queue.enqueue_job(session, "health", report.id).id
 
 

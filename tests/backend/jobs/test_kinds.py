@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.cli import standings
+from backend.cli.terminal import progress
 from backend.errors import UnknownName
 from backend.jobs import worker
 from backend.services.overview import jobs_of_project
@@ -13,7 +13,7 @@ from backend.services.queue import KINDS, JobKind, find_kind
 
 
 def test_each_kind_is_in_every_table() -> None:
-    assert set(KINDS) == set(JobKind) == set(worker.KINDS) == set(standings._STANDINGS)
+    assert set(KINDS) == set(JobKind) == set(worker.KINDS) == set(progress._STANDINGS)
     assert {entry.queue for entry in KINDS.values()} == set(worker.ALL_QUEUES)
     assert len({entry.word for entry in KINDS.values()}) == len(KINDS)
 

@@ -12,8 +12,8 @@ from backend.engines.base import ServedModel
 from backend.engines.fake import FakeEngine
 from backend.errors import EngineError, EngineUnavailable, PreflightFailed, StropError
 from backend.jobs.generate import generate_parts
-from backend.jobs.parts import Workshop
 from backend.jobs.preflight import open_reference
+from backend.jobs.running.parts import Workshop
 from backend.services import queue
 from backend.services.queue import JobKind
 from backend.settings import Settings

@@ -26,10 +26,10 @@ from backend.errors import (
     StropError,
 )
 from backend.jobs.generate import generate_parts
-from backend.jobs.parts import Workshop
 from backend.jobs.preflight import check_models
+from backend.jobs.running.parts import Workshop
 from backend.services import queue
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.models.adapter_files import own_folder
 from backend.services.models.others import register_served
 from backend.services.models.preflight.elsewhere import UNPROVED

@@ -21,10 +21,10 @@ from backend.engines import open_engine
 from backend.engines.base import SamplingParams
 from backend.errors import InvalidInput, NotFound
 from backend.jobs.generate import generate_parts
-from backend.jobs.parts import Workshop
 from backend.jobs.preflight import check_models
+from backend.jobs.running.parts import Workshop
 from backend.services import queue
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.derivation import ancestors
 from backend.services.lineage.trace import trace
 from backend.services.models.adopt import adopt_adapter

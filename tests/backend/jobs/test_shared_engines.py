@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import utc_now
 from backend.engines.base import ServedModel
 from backend.engines.local.engine import LocalEngine
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.services import queue
 from backend.services.queue import JobKind
 from backend.settings import Settings

@@ -12,9 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
-from backend.jobs.sharing import chunk_sizes
+from backend.jobs.running.sharing import chunk_sizes
 from backend.services import chunks, queue
-from backend.services.chunks import LEASE, LeasedChunk, Range, Standing
+from backend.services.chunks import LEASE, ChunkProgress, LeasedChunk, Range
 from backend.tables.queue import JobChunk
 
 NOW = utc_now()
@@ -45,7 +45,7 @@ def test_each_chunk_is_leased_once_and_in_order(session: Session) -> None:
     assert firsts == [0, 10, 20]
     assert lease(session, job, "w4/1") is None
     assert lease(session, job, attempt=2) is None
-    assert chunks.standing_of(session, job, 1) == Standing(0, 3, 0, 30)
+    assert chunks.chunk_progress(session, job, 1) == ChunkProgress(0, 3, 0, 30)
 
 
 def test_a_lease_that_ran_out_is_taken_and_the_late_one_marks_nothing(session: Session) -> None:
@@ -61,7 +61,7 @@ def test_a_lease_that_ran_out_is_taken_and_the_late_one_marks_nothing(session: S
     assert (row.state, row.owner, row.lease_until) == ("leased", "w2/1", LATER + LEASE)
     assert chunks.finish_chunk(session, heir)
     assert not chunks.finish_chunk(session, heir), "once"
-    assert chunks.standing_of(session, job, 1) == Standing(0, 0, 1, 0)
+    assert chunks.chunk_progress(session, job, 1) == ChunkProgress(0, 0, 1, 0)
 
 
 def test_a_heartbeat_keeps_a_lease(session: Session) -> None:
@@ -94,11 +94,11 @@ def test_an_attempt_is_laid_down_once_and_sweeps_those_before_it(session: Sessio
     job = lay_down(session)
     held = leased(session, job)
     lay_down(session)
-    assert chunks.standing_of(session, job, 1) == Standing(2, 1, 0, 30)
+    assert chunks.chunk_progress(session, job, 1) == ChunkProgress(2, 1, 0, 30)
     chunks.lay_down_chunks(session, job, 2, [Range(0, 9, 10)])
-    assert chunks.standing_of(session, job, 1) == Standing()
+    assert chunks.chunk_progress(session, job, 1) == ChunkProgress()
     assert not chunks.finish_chunk(session, held)
-    assert chunks.standing_of(session, job, 2) == Standing(1, 0, 0, 10)
+    assert chunks.chunk_progress(session, job, 2) == ChunkProgress(1, 0, 0, 10)
 
 
 def test_parts_are_leased_apart(session: Session) -> None:
@@ -133,7 +133,7 @@ def test_many_at_once_get_each_chunk_once(sessions: sessionmaker[Session]) -> No
     for thread in threads:
         thread.join()
     with sessions() as session:
-        assert chunks.standing_of(session, job, 1) == Standing(0, 0, 40, 0)
+        assert chunks.chunk_progress(session, job, 1) == ChunkProgress(0, 0, 40, 0)
     assert sorted(got) == [10 * i for i in range(40)]
 
 

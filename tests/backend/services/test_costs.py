@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from backend.schemas.costs import CostsShown, SpentShown
+from backend.schemas.costs import CostsOut, SpentOut
 from backend.schemas.projects import Price
 from backend.services.costs import (
-    Spent,
+    CostTotal,
     project_costs,
     review_costs,
     round_costs,
     run_costs,
     training_costs,
 )
-from backend.services.costs.spent import counted, total, unknown
+from backend.services.costs.totals import counted, total, unknown
 from backend.services.projects import set_manifest
 from backend.services.queue import JobKind
 from backend.services.review import Answer
@@ -84,11 +84,13 @@ class TestRuns:
             add_job(session, JobKind.SCORE, row.id)
         [cost] = run_costs(session, [desk.run.id], price=PRICE)
         assert (cost.dataset, cost.models) == ("tickets@1", ("base", "base:v1@1"))
-        assert cost.prompt_tokens == Spent(1200, "tokens", 12, 12)
-        assert cost.completion_tokens == Spent(240, "tokens", 12, 12)
-        assert cost.generating == Spent(90.0, "seconds", 1, 1)  # and not the hour that it waited
-        assert cost.scoring == Spent(180.0, "seconds", 2, 2)
-        assert cost.money == Spent(pytest.approx(0.0048), "EUR", 12, 12)  # type: ignore[arg-type]
+        assert cost.prompt_tokens == CostTotal(1200, "tokens", 12, 12)
+        assert cost.completion_tokens == CostTotal(240, "tokens", 12, 12)
+        assert cost.generating == CostTotal(
+            90.0, "seconds", 1, 1
+        )  # and not the hour that it waited
+        assert cost.scoring == CostTotal(180.0, "seconds", 2, 2)
+        assert cost.money == CostTotal(pytest.approx(0.0048), "EUR", 12, 12)  # type: ignore[arg-type]
 
     def test_what_is_not_recorded_is_unknown_and_never_0(self, session: Session) -> None:
         desk = build_desk(session)
@@ -118,7 +120,7 @@ class TestRuns:
         desk = build_desk(session)
         tell_tokens(session, desk, completion=0)
         [cost] = run_costs(session, [desk.run.id], price=PRICE)
-        assert cost.completion_tokens == Spent(0, "tokens", 12, 12)
+        assert cost.completion_tokens == CostTotal(0, "tokens", 12, 12)
 
     def test_a_0_of_an_imported_answer_is_not_known(self, session: Session) -> None:
         desk = build_desk(session)
@@ -170,9 +172,9 @@ class TestTrainings:
         session.flush()
         [cost] = training_costs(session, [row.id])
         assert (cost.adapter, cost.starts) == ("v9", 2)
-        assert cost.clock == Spent(40.0, "seconds", 1, 1)
+        assert cost.clock == CostTotal(40.0, "seconds", 1, 1)
         assert cost.processor.value == 70.5
-        assert cost.gpu == Spent(0.0, "seconds", 1, 1)  # it had none, which is known
+        assert cost.gpu == CostTotal(0.0, "seconds", 1, 1)  # it had none, which is known
         assert (cost.tokens.value, cost.money.value) == (5000, 0.1)
 
         row.result = {"ledger": {"seconds": 1.5, "cost": None}}
@@ -273,9 +275,7 @@ def test_a_project_is_told_whole_and_no_other_one_is_in_it(session: Session) -> 
     desk = build_desk(session, name="other")
     source = "name: bar\nprice: {prompt: 1, completion: 2, currency: EUR}\nlines:\n"
     set_manifest(session, desk.project.id, source + "  - {metric: exact_match, threshold: 0.5}\n")
-    told = CostsShown.model_validate(
-        project_costs(session, turn.desk.project.id, training_hour=None)
-    )
+    told = CostsOut.model_validate(project_costs(session, turn.desk.project.id, training_hour=None))
     assert [len(rows) for rows in (told.runs, told.trainings, told.rounds, told.reviews)] == [1] * 4
     assert told.prices.prompt is None
     assert any("No job of a worker did it." in reason for reason in told.reasons)
@@ -312,18 +312,18 @@ class TestSums:
             .error == "a"  # fmt: skip
 
     def test_an_unknown_part_makes_a_lower_bound(self) -> None:
-        found = total([Spent(2.0, "s", 1, 1), unknown("s", "lost")], "s", nothing="")
+        found = total([CostTotal(2.0, "s", 1, 1), unknown("s", "lost")], "s", nothing="")
         assert (found.value, found.n, found.n_all, found.at_least) == (2.0, 1, 2, True)
         assert found.note == "lost"
 
     @pytest.mark.parametrize(
         ("spent", "words"),
         [
-            (Spent(12000, "tokens", 8, 9, at_least=True), "at least 12,000 tokens (n=8 of 9)"),
-            (Spent(0.00412, "EUR", 2, 2), "0.00412 EUR (n=2)"),
-            (Spent(None, "EUR", 0, 2, error="x"), "unknown"),
-            (Spent(0, "seconds", 1, 1), "0.00 seconds (n=1)"),
+            (CostTotal(12000, "tokens", 8, 9, at_least=True), "at least 12,000 tokens (n=8 of 9)"),
+            (CostTotal(0.00412, "EUR", 2, 2), "0.00412 EUR (n=2)"),
+            (CostTotal(None, "EUR", 0, 2, error="x"), "unknown"),
+            (CostTotal(0, "seconds", 1, 1), "0.00 seconds (n=1)"),
         ],
     )
-    def test_words(self, spent: Spent, words: str) -> None:
-        assert SpentShown.model_validate(spent).words == words
+    def test_words(self, spent: CostTotal, words: str) -> None:
+        assert SpentOut.model_validate(spent).words == words

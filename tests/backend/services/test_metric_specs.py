@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.base import GenerationResult
 from backend.errors import Forbidden, InvalidInput
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
 from backend.services.metric_specs import (

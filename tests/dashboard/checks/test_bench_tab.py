@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backend.schemas.checks.benches import BenchReportShown, CheckBenchShown
+from backend.schemas.checks.benches import BenchReportOut, CheckBenchOut
 from dashboard.views.checks import bench as tab
-from evaluators.checks.bench import build_bench, run_bench
+from evaluators.checks.planting.bench import build_bench, run_bench
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample
 from tests.dashboard.fake_client import engineers_project
@@ -16,14 +16,14 @@ from tests.dashboard.test_pages import open_page, shown
 
 
 @pytest.fixture(scope="module")
-def made() -> CheckBenchShown:
+def made() -> CheckBenchOut:
     samples = [
         Sample(f"s{i}", text, context=f"Agent: {text}", group=f"g{i}")
         for i in range(16)
         for text in [f"He paid {i + 20} EUR on Friday, and the price was higher."]
     ]
     report = run_bench(build_bench(samples), resolve_metrics(["invented", "citations"]))
-    return CheckBenchShown(
+    return CheckBenchOut(
         id=1,
         dataset="calls@1",
         splits=["train", "validation"],
@@ -31,12 +31,12 @@ def made() -> CheckBenchShown:
         sources={"references": 12, "corrections": 4, "approved": 0, "simulated": 0},
         seed=0,
         digest="0" * 64,
-        report=BenchReportShown.model_validate(report.as_dict()),
+        report=BenchReportOut.model_validate(report.as_dict()),
         created_at=datetime(2026, 3, 1, tzinfo=UTC),
     )
 
 
-def test_the_page_shows_figures_with_their_n_and_says_simulated(made: CheckBenchShown) -> None:
+def test_the_page_shows_figures_with_their_n_and_says_simulated(made: CheckBenchOut) -> None:
     app = open_page("checks", {**engineers_project(), "check_benches": [made, made]})
     assert not app.exception
     page = shown(app)
@@ -54,7 +54,7 @@ def test_the_page_without_a_bench_says_how_to_make_one() -> None:
     assert "strop check bench" in app.info[0].value
 
 
-def test_rows_are_one_a_kind_and_points_have_both_bounds(made: CheckBenchShown) -> None:
+def test_rows_are_one_a_kind_and_points_have_both_bounds(made: CheckBenchOut) -> None:
     check = made.report.checks[0]
     shares = {f.metric.partition(":")[2]: f for f in made.report.plantable}
     rows = tab.kind_rows(check, shares)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from streamlit.testing.v1 import AppTest
 
-from backend.schemas.checks.checkers import CheckerFigure, CheckerKind, CheckerShown
+from backend.schemas.checks.checkers import CheckerFigure, CheckerKind, CheckerOut
 from dashboard.session import CLIENT_KEY
 from dashboard.views.checks import checkers as tab
 from tests.dashboard.fake_client import FakeClient, engineers_project
@@ -15,7 +15,7 @@ from tests.dashboard.test_pages import shown
 SCRIPT = "from dashboard.views.checks import checkers as tab\ntab.show()\n"
 
 
-def open_tab(checkers: list[CheckerShown]) -> AppTest:
+def open_tab(checkers: list[CheckerOut]) -> AppTest:
     client = FakeClient(role="engineer", project={**engineers_project(), "checkers": checkers})
     app = AppTest.from_string(SCRIPT, default_timeout=60)
     app.session_state[CLIENT_KEY] = client
@@ -29,7 +29,7 @@ def figure(value: float, metric: str, predictor: str = "check") -> CheckerFigure
     )
 
 
-MEASURED = CheckerShown(
+MEASURED = CheckerOut(
     metric="check:facts@2",
     model="base:check-facts@2",
     training_run_id=7,

@@ -8,19 +8,19 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import CannotCompute
 from backend.schemas.checks.risk import (
-    ReliabilityShown,
-    RiskFigureShown,
-    RiskGiven,
-    RiskVersionShown,
+    ReliabilityOut,
+    RiskFigureOut,
+    RiskIn,
+    RiskVersionOut,
 )
-from backend.schemas.review.desk import ToldRisk
+from backend.schemas.review.desk import RiskNotice
 from dashboard.session import CLIENT_KEY
 from dashboard.views.checks.risk import sentences, version_row
 from dashboard.views.review.desk.side import risk_line
 from tests.dashboard.fake_client import HOSTILE, NOW, FakeClient
 
 
-def version(**changes: Any) -> RiskVersionShown:
+def version(**changes: Any) -> RiskVersionOut:
     values = {
         "id": 1,
         "version": 2,
@@ -36,39 +36,37 @@ def version(**changes: Any) -> RiskVersionShown:
         "kind": "logistic",
         "features": ["invented", "invented~others"],
         "figures": [
-            RiskFigureShown(
-                predictor="risk", metric="auroc", value=0.81, low=0.72, high=0.88, n=90
-            ),
-            RiskFigureShown(
+            RiskFigureOut(predictor="risk", metric="auroc", value=0.81, low=0.72, high=0.88, n=90),
+            RiskFigureOut(
                 predictor="majority", metric="auroc", value=0.5, low=None, high=None, n=90
             ),
         ],
-        "reliability": [ReliabilityShown(risk=0.2, rate=0.1, low=0.0, high=0.3, n=45)],
+        "reliability": [ReliabilityOut(risk=0.2, rate=0.1, low=0.0, high=0.3, n=45)],
         "left_out": {"reviews of the test split": 7},
         "created_by_id": None,
         "created_at": NOW,
     }
-    return RiskVersionShown(**{**values, **changes})
+    return RiskVersionOut(**{**values, **changes})
 
 
 class Fake(FakeClient):
     """Answers with these versions; `fitted` is what was asked for."""
 
-    versions: list[RiskVersionShown]
+    versions: list[RiskVersionOut]
     problem: Exception | None
-    fitted: list[RiskGiven]
+    fitted: list[RiskIn]
 
-    def risks_list(self, project_id: int) -> list[RiskVersionShown]:
+    def risks_list(self, project_id: int) -> list[RiskVersionOut]:
         return self.versions
 
-    def risks_fit(self, project_id: int, body: RiskGiven) -> RiskVersionShown:
+    def risks_fit(self, project_id: int, body: RiskIn) -> RiskVersionOut:
         if self.problem is not None:
             raise self.problem
         self.fitted.append(body)
         return version()
 
 
-def open_tab(*versions: RiskVersionShown, problem: Exception | None = None) -> tuple[AppTest, Fake]:
+def open_tab(*versions: RiskVersionOut, problem: Exception | None = None) -> tuple[AppTest, Fake]:
     client = Fake(role="engineer")
     client.versions, client.problem, client.fitted = list(versions), problem, []
     app = AppTest.from_string("from dashboard.views.checks import risk\nrisk.show_risk()\n")
@@ -115,7 +113,7 @@ def test_a_new_version_is_fitted_as_asked() -> None:
     app, client = open_tab(version())
     app.text_input(key="risk-wrong").set_value("marked")
     app.button[0].click().run(timeout=30)
-    assert client.fitted == [RiskGiven(wrong_when="marked", splits=["train", "validation"])]
+    assert client.fitted == [RiskIn(wrong_when="marked", splits=["train", "validation"])]
 
 
 def test_a_refusal_is_shown_with_how_many_more_it_takes() -> None:
@@ -126,7 +124,7 @@ def test_a_refusal_is_shown_with_how_many_more_it_takes() -> None:
 
 
 def test_the_desk_says_the_risk_in_one_line() -> None:
-    told = ToldRisk(metric="risk:1", value=0.806, reason="raised by invented is 1")
+    told = RiskNotice(metric="risk:1", value=0.806, reason="raised by invented is 1")
     expected = (
         "The checks put the chance that this output is wrong at 81%: raised by invented is 1."
     )

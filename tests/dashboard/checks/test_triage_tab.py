@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backend.schemas.checks.triage import AuditPoint, RoutingShown
+from backend.schemas.checks.triage import AuditPoint, RoutingOut
 from dashboard.views.checks import triage as tab
 from tests.dashboard.fake_client import HOSTILE
 from tests.dashboard.test_lead_pages import lead, open_page, told
@@ -16,7 +16,7 @@ from tests.fixtures_triage import CERTIFIED
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def routing(**changed: Any) -> RoutingShown:
+def routing(**changed: Any) -> RoutingOut:
     values = {
         "queue_id": 3,
         "queue": "week 12",
@@ -45,7 +45,7 @@ def routing(**changed: Any) -> RoutingShown:
         "signature": "triage_audit|strop:1",
         "opened_at": AT,
     }
-    return RoutingShown(**{**values, **changed})
+    return RoutingOut(**{**values, **changed})
 
 
 def test_what_skipped_is_shown_with_its_evidence() -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from backend.schemas.review.queues import DesignGiven, StratumGiven
+from backend.schemas.review.queues import DesignIn, StratumIn
 from dashboard.views.review.opening.choices import (
     DESIGN_WORDS,
     SKIP_CHOICES,
     Choices,
     Crew,
     Sampling,
-    queue_given,
+    queue_request,
     shares_of_parts,
     what_is_missing,
 )
@@ -33,7 +33,7 @@ WHOLE = Choices(
 
 
 def test_what_was_chosen_is_what_is_asked_for() -> None:
-    body = queue_given(WHOLE)
+    body = queue_request(WHOLE)
     assert body.model_dump(exclude_defaults=True) == {
         "name": "summaries",
         "generation_run_id": 3,
@@ -55,13 +55,13 @@ def test_what_was_chosen_is_what_is_asked_for() -> None:
     ],
 )
 def test_overlap_needs_people_and_a_share(crew: Crew, asked: tuple[int, float]) -> None:
-    body = queue_given(replace(WHOLE, crew=crew))
+    body = queue_request(replace(WHOLE, crew=crew))
     assert (body.overlap, body.overlap_share) == asked
 
 
 def test_items_of_a_slice_go_to_a_person_or_ask_for_a_skill() -> None:
     crew = Crew(("anna",), people={"ward=a": "anna"}, skills={"ward=b": " cardiology "}, deal=True)
-    body = queue_given(replace(WHOLE, crew=crew, lease_seconds=600))
+    body = queue_request(replace(WHOLE, crew=crew, lease_seconds=600))
     assert body.lease_seconds == 600
     assert body.assignment.model_dump() == {
         "groups": [],
@@ -81,26 +81,24 @@ def test_a_skill_without_a_name_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("sampling", "design"),
     [
-        (Sampling(minutes=90.0), DesignGiven(minutes=90.0)),
-        (Sampling(kind="stratified", by="ward"), DesignGiven(kind="stratified", by="ward")),
+        (Sampling(minutes=90.0), DesignIn(minutes=90.0)),
+        (Sampling(kind="stratified", by="ward"), DesignIn(kind="stratified", by="ward")),
         (
             Sampling(kind="stratified", by="ward", equal=True, shares={"high_risk": 0.5}),
-            DesignGiven(kind="stratified", by="ward", allocation="equal"),
+            DesignIn(kind="stratified", by="ward", allocation="equal"),
         ),
         (
             Sampling(kind="active", anchor=0.6, shares={"high_risk": 0.4}, by="ward"),
-            DesignGiven(
-                kind="active", anchor=0.6, strata=[StratumGiven(name="high_risk", share=0.4)]
-            ),
+            DesignIn(kind="active", anchor=0.6, strata=[StratumIn(name="high_risk", share=0.4)]),
         ),
     ],
 )
-def test_designs(sampling: Sampling, design: DesignGiven) -> None:
-    assert queue_given(replace(WHOLE, sampling=sampling)).design == design
+def test_designs(sampling: Sampling, design: DesignIn) -> None:
+    assert queue_request(replace(WHOLE, sampling=sampling)).design == design
 
 
 def test_groups_are_asked_for() -> None:
-    body = queue_given(replace(WHOLE, crew=Crew(groups=("cardiology",))))
+    body = queue_request(replace(WHOLE, crew=Crew(groups=("cardiology",))))
     assert body.assignment.groups == ["cardiology"]
 
 

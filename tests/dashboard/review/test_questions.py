@@ -23,7 +23,7 @@ from dashboard.components.questions import (
     toggle_option,
 )
 from dashboard.views.review.desk.entered import _take_digits
-from dashboard.views.review.desk.state import Desk
+from dashboard.views.review.desk.state import DeskState
 
 RUBRIC = find_rubric("telecom_desk")
 
@@ -97,7 +97,7 @@ def test_digits_answer_a_question_of_several_options(
     )
     typed = [Typed(*(e.split(":") if ":" in e else (None, e))) for e in entries.split()]
     monkeypatch.setattr("dashboard.views.review.desk.entered.digits_typed", lambda **_: typed)
-    desk = Desk(queue_id=1)
+    desk = DeskState(queue_id=1)
     _take_digits(desk, rubric)
     assert desk.answer.ratings == ratings
     assert desk.digits_taken == len(typed)

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from backend.rubrics import find_rubric
-from backend.schemas.review.quality import RubricShown
-from backend.schemas.review.queues import StratumShown
+from backend.schemas.review.quality import RubricOut
+from backend.schemas.review.queues import StratumOut
 from backend.schemas.review.reports import Measured
 from backend.services.review.rules import QueueRules
-from dashboard.components.frame import Number
-from dashboard.components.measured import (
+from dashboard.components.figures.measured import (
     interval_points,
     measured_cell,
     measured_text,
     share_words,
 )
-from dashboard.components.queue_words import (
+from dashboard.components.frame import FigureText
+from dashboard.components.review.queue_words import (
     design_sentences,
     rule_sentences,
     strata_of,
@@ -48,7 +48,7 @@ def test_a_number_is_never_without_its_n_or_its_reason(number: Measured, text: s
 
 def test_a_reason_stands_where_the_number_would() -> None:
     assert measured_cell(unknown("why not")) == "why not"
-    assert measured_cell(measured(0.5)) == Number("0.50 [0.40, 0.60], n = 20")
+    assert measured_cell(measured(0.5)) == FigureText("0.50 [0.40, 0.60], n = 20")
 
 
 def test_what_has_no_value_is_not_a_point() -> None:
@@ -86,11 +86,11 @@ def test_designs_in_words(changed: dict[str, Any], words: str) -> None:
 
 
 def test_parts_of_a_design() -> None:
-    row = strata_rows([StratumShown.model_validate({**PART, "n_without": 2})])[0]
+    row = strata_rows([StratumOut.model_validate({**PART, "n_without": 2})])[0]
     told = [
         "high risk",
         40,
-        Number("9 of 10 asked for"),
+        FigureText("9 of 10 asked for"),
         "1 in 4",
         "At risk. 2 lacked its measure.",
     ]
@@ -126,9 +126,9 @@ def test_rules_in_words(rules: QueueRules, words: str) -> None:
     assert words in " ".join(rule_sentences(rules.as_dict()))
 
 
-def rubric_version(name: str, version: int) -> RubricShown:
+def rubric_version(name: str, version: int) -> RubricOut:
     rubric = find_rubric(name)
-    return RubricShown(
+    return RubricOut(
         id=version, name=name, version=version, digest=rubric.digest, created_at=NOW, rubric=rubric,
         source="",
     )  # fmt: skip

@@ -8,17 +8,23 @@ from typing import Any
 
 import pytest
 
-from backend.schemas.review.queues import ReviewShown
-from backend.schemas.review.reports import DayShown
-from dashboard.components.effects import effect_plots, effect_row, pace_plot, pace_points, unit_of
-from dashboard.components.frame import Number, table_html, tiles_html
-from dashboard.components.heat import DARKEST, Square, heat_map_html, legend_html
-from dashboard.components.review_plots import (
+from backend.schemas.review.queues import ReviewOut
+from backend.schemas.review.reports import DayOut
+from dashboard.components.figures.effects import (
+    effect_plots,
+    effect_row,
+    pace_plot,
+    pace_points,
+    unit_of,
+)
+from dashboard.components.figures.heat import DARKEST, Square, heat_map_html, legend_html
+from dashboard.components.figures.review_plots import (
     burn_up_plot,
     done_by_day,
     forecast_fan,
     watch_plot,
 )
+from dashboard.components.frame import FigureText, table_html, tiles_html
 from dashboard.views.review.agreement import rater_squares
 from dashboard.views.review.item_side_by_side import answer_table
 from tests.dashboard.charts import rows_of
@@ -69,7 +75,7 @@ class TestBurnUp:
         assert "12 of 24" in spec["description"]
 
     def test_a_single_day_is_a_plot(self) -> None:
-        one = [DayShown(day=LAST, reviews=3, minutes=2.0)]
+        one = [DayOut(day=LAST, reviews=3, minutes=2.0)]
         forecast = REPORT.forecast.model_copy(
             update={"earliest": LAST, "latest": LAST, "finish_on": LAST}
         )
@@ -104,11 +110,11 @@ class TestEffects:
         assert unit_of(unsaid) == "odds ratio"
 
     def test_a_small_p_is_not_zero(self) -> None:
-        assert effect_row(effects("n")[0])[3] == Number("< 0.001")
+        assert effect_row(effects("n")[0])[3] == FigureText("< 0.001")
 
 
-def review_at(minutes: float, *, reviewer: str = "E-7", seconds: float = 30.0) -> ReviewShown:
-    first: ReviewShown = engineers_project()["list_reviews"][0]
+def review_at(minutes: float, *, reviewer: str = "E-7", seconds: float = 30.0) -> ReviewOut:
+    first: ReviewOut = engineers_project()["list_reviews"][0]
     at = NOW + timedelta(minutes=minutes)
     changed = {"submitted_at": at, "reviewer": reviewer, "active_seconds": seconds}
     return first.model_copy(update=changed)

@@ -9,7 +9,7 @@ import pytest
 from backend.schemas.turns import TurnPlace, transcript, turns_of
 from dashboard.components.marked_text import LONGEST_SHOWN, text_html
 from dashboard.components.texts import turns as module
-from dashboard.components.texts.turns import FOLDED_FROM, input_html, left_out, shown_turns
+from dashboard.components.texts.turns import FOLDED_FROM, input_html, last_turns, left_out
 
 
 def talk(*said: tuple[str, str]) -> tuple[str, list[TurnPlace]]:
@@ -35,7 +35,7 @@ class Tags(HTMLParser):
 
 def test_each_turn_names_its_speaker_and_knows_its_place() -> None:
     text, turns = talk(("system", "Be brief."), ("user", "Zoë?"), ("tool", "{}"), ("critic", "No"))
-    shown = shown_turns(text, turns)
+    shown = last_turns(text, turns)
     assert [turn.name for turn in shown] == ["System", "User", "Tool", "Critic"]
     assert all(text[turn.at : turn.at + len(turn.text)] == turn.text for turn in shown)
 
@@ -46,13 +46,13 @@ def test_each_turn_names_its_speaker_and_knows_its_place() -> None:
 )
 def test_a_long_system_message_is_folded(role: str, length: int, folded: bool) -> None:
     text, turns = talk((role, "x" * length), ("user", "Hi"))
-    assert shown_turns(text, turns)[0].folded is folded
+    assert last_turns(text, turns)[0].folded is folded
     assert ("details" in Tags(input_html(text, turns)).tags) is folded
 
 
 def test_of_a_talk_without_end_the_last_turns_are_shown() -> None:
     text, turns = talk(("user", "first"), ("user", "x" * LONGEST_SHOWN), ("user", "last"))
-    shown = shown_turns(text, turns)
+    shown = last_turns(text, turns)
     assert [turn.text[:5] for turn in shown] == ["xxxxx", "last"]
     assert [turn.cut for turn in shown] == [len("last"), 0]
     page = Tags(input_html(text, turns)).text
@@ -63,7 +63,7 @@ def test_of_a_talk_without_end_the_last_turns_are_shown() -> None:
 def test_of_very_many_turns_the_last_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_TURNS", 2)
     text, turns = talk(("user", "a"), ("user", "b"), ("assistant", "c"), ("user", "d"))
-    shown = shown_turns(text, turns)
+    shown = last_turns(text, turns)
     assert [turn.text for turn in shown] == ["c", "d"]
     assert left_out(shown, turns) == "2 earlier turns are not shown."
 

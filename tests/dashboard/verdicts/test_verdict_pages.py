@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import Conflict
-from backend.schemas.models import PreflightShown
-from backend.schemas.verdicts import PromotionShown
+from backend.schemas.models import PreflightOut
+from backend.schemas.verdicts import PromotionOut
 from dashboard.components.frame import Tag
 from dashboard.components.preflights import check_rows, figures_text, newest_of_each, preflight_tag
 from dashboard.session import CLIENT_KEY
@@ -130,13 +130,13 @@ def test_who_was_refused_decides_anew_over_the_champion_that_is_shown() -> None:
     assert client.project["promoted"][-1].expected_current == "v7"
 
 
-def promotion(**changes: Any) -> PromotionShown:
+def promotion(**changes: Any) -> PromotionOut:
     given = {
         "id": 1, "project_id": 1, "alias": "champion", "model": "v1", "action": "promoted",
         "comparison_id": 1, "reason": "why", "simulated": False, "decided_by": "L-1",
         "created_at": NOW,
     }  # fmt: skip
-    return PromotionShown(**(given | changes))
+    return PromotionOut(**(given | changes))
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ def test_evidence_names_verdict_preflight_bar_digests_and_servers() -> None:
     }
 
 
-def preflight(number: int, models: list[int], *, passed: bool = True) -> PreflightShown:
+def preflight(number: int, models: list[int], *, passed: bool = True) -> PreflightOut:
     checks = [{"name": "x", "passed": passed, "detail": "", "figures": {}}]
-    return PreflightShown(
+    return PreflightOut(
         id=number, engine="vllm", model_ids=models, passed=passed, checks=checks, created_at=NOW
     )
 

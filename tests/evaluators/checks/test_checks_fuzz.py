@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.checks.claims import listed
-from evaluators.checks.grounding import find_claims
+from evaluators.checks.grounding.grounding import find_claims
+from evaluators.checks.text.claims import listed
 from tests.depth import examples
 
 PIECES = st.sampled_from(

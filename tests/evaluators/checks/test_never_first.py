@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from evaluators.checks import polarity
-from evaluators.checks.content import stems_of
-from evaluators.checks.denials import JOINS, NEVER_FIRST, TRIGGERS, _core, _split
-from evaluators.checks.numerals import words_of
-from evaluators.checks.polarity import denied_phrases
-from evaluators.checks.statements import Word, stem_word
+from evaluators.checks.contradictions import polarity
+from evaluators.checks.contradictions.denials import JOINS, NEVER_FIRST, TRIGGERS, _core, _split
+from evaluators.checks.contradictions.polarity import denied_phrases
+from evaluators.checks.facts.numerals import words_of
+from evaluators.checks.text.content import stems_of
+from evaluators.checks.text.statements import Word, stem_word
 
 SENTENCES = [
     "She denies pain.",

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from evaluators.checks import dictated
-from evaluators.checks.claims import listed, split_sentences
-from evaluators.checks.statements import transcribe
+from evaluators.checks.facts import dictated
+from evaluators.checks.text.claims import listed, split_sentences
+from evaluators.checks.text.statements import transcribe
 
 WORDS = listed(
     "I a b d ten m g o point five six twenty May march two thousand nineteen at night in the "

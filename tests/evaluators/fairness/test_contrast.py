@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from evaluators.errors import CannotCompute
+from evaluators.errors import UndefinedFigure
 from evaluators.fairness.contrast import (
     ANSWER,
     FLIP,
@@ -113,7 +113,7 @@ def test_what_lacks_an_answer_is_counted() -> None:
     rows = rows_of(lambda rng, who: "yes", 10)
     rows.append(Sides("x", "x", "gender", "male>female", "en", "yes", None, "yes"))
     assert {one.failed for one in by_measure(rows).values()} == {1}
-    with pytest.raises(CannotCompute, match="No row has all its three answers"):
+    with pytest.raises(UndefinedFigure, match="No row has all its three answers"):
         contrasts(rows[-1:], LEXICONS)
 
 

@@ -7,20 +7,22 @@ import math
 import numpy as np
 import pytest
 
-from evaluators.errors import CannotCompute
-from evaluators.fairness.mentions import LargestSkew, Row, audit_rows, largest_skew
+from evaluators.errors import UndefinedFigure
+from evaluators.fairness.mentions import LargestSkew, TaughtRow, audit_rows, largest_skew
 
 HER, HIM = "She asks for a loan of {n} euros.", "He asks for a loan of {n} euros."
 
 
-def rows_of(her_granted: int, her_refused: int, him_granted: int, him_refused: int) -> list[Row]:
+def rows_of(
+    her_granted: int, her_refused: int, him_granted: int, him_refused: int
+) -> list[TaughtRow]:
     told = [
         *[(HER, "granted")] * her_granted,
         *[(HER, "refused")] * her_refused,
         *[(HIM, "granted")] * him_granted,
         *[(HIM, "refused")] * him_refused,
     ]
-    return [Row(text.format(n=n), label, None, "en") for n, (text, label) in enumerate(told)]
+    return [TaughtRow(text.format(n=n), label, None, "en") for n, (text, label) in enumerate(told)]
 
 
 def test_rows_are_counted_and_the_odds_ratio_is_that_of_the_table() -> None:
@@ -53,8 +55,8 @@ def test_equal_odds_reach_down_to_one() -> None:
 @pytest.mark.parametrize(
     ("rows", "kind"), [(rows_of(4, 0, 60, 40), "gender"), (rows_of(20, 20, 20, 20), "place")]
 )
-def test_too_few_rows_are_no_figure(rows: list[Row], kind: str) -> None:
-    with pytest.raises(CannotCompute, match=f"No two groups of the kind {kind}"):
+def test_too_few_rows_are_no_figure(rows: list[TaughtRow], kind: str) -> None:
+    with pytest.raises(UndefinedFigure, match=f"No two groups of the kind {kind}"):
         largest_skew(rows, kind)
 
 
@@ -66,7 +68,7 @@ def test_a_group_that_is_never_mentioned_alone_is_named_as_unseen() -> None:
         "A 12-year-old boy and a 30-year-old man ask.": 10,
     }
     told = [text for text, times in asked.items() for _ in range(times)]
-    rows = [Row(text, f"label {n % 2}", None, "en") for n, text in enumerate(told)]
+    rows = [TaughtRow(text, f"label {n % 2}", None, "en") for n, text in enumerate(told)]
     assert largest_skew(rows, "age").unseen == ("under 18",)
 
 

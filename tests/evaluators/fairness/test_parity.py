@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.fairness.measures import RatedMeasure, ScoredMeasure
 from evaluators.fairness.parity import APART, BEYOND, REST, UNTOLD, WITHIN, Parity, compare_groups
 from evaluators.fairness.rates import equalised_odds, label_measures
@@ -160,7 +160,7 @@ def test_what_a_rating_adds_to_the_error_goes_by_its_weight() -> None:
 @pytest.mark.parametrize("values", [["a"] * 4, [None] * 4])
 def test_fewer_than_two_groups_are_no_parity(values: list[str | None]) -> None:
     measure = ScoredMeasure(HIT, [Score(1.0)] * 4, [None] * 4)
-    with pytest.raises(CannotCompute, match="no two groups"):
+    with pytest.raises(UndefinedFigure, match="no two groups"):
         compare_groups([measure], {"key": values})
 
 
@@ -222,7 +222,7 @@ def test_figures_of_groups_are_those_of_the_metric_itself() -> None:
 def test_labels_that_cannot_be_compared(labels: list[str], message: str) -> None:
     samples = [Sample(str(i), f"c{i % 30}", (f"c{i % 30}",)) for i in range(60)]
     scores = resolve_metrics(["f1"])[0].score(samples)
-    with pytest.raises(CannotCompute, match=message):
+    with pytest.raises(UndefinedFigure, match=message):
         label_measures(scores, [None] * 60, labels=labels)
 
 

@@ -18,13 +18,20 @@ from evaluators.fairness.lexicon import (
     shipped_lexicon,
     tell_language,
 )
-from evaluators.fairness.swap import KINDS, Asked, Exchange, find_words, make_exchange, make_pair
+from evaluators.fairness.swap import (
+    KINDS,
+    RowTexts,
+    SwappedRow,
+    find_words,
+    make_exchange,
+    make_pair,
+)
 
 EN, DE = shipped_lexicon("en"), shipped_lexicon("de")
 
 
 def exchanged(text: str, kind: str = "gender", lexicon: Lexicon = EN) -> str:
-    return make_exchange(Asked("row", (text,)), kind, lexicon, seed=7).prompt[0]
+    return make_exchange(RowTexts("row", (text,)), kind, lexicon, seed=7).prompt[0]
 
 
 GENDER_EN = [
@@ -135,7 +142,7 @@ def test_ages(text: str, refused: str) -> None:
         with pytest.raises(Unsafe, match=refused):
             exchanged(text, "age")
         return
-    made, control = make_pair(Asked("row", (text,)), "age", EN, seed=7)
+    made, control = make_pair(RowTexts("row", (text,)), "age", EN, seed=7)
     was, now = (int(word) for word in made.words[0])
     assert (was >= 65) != (now >= 65)
     assert abs(int(control.words[0][1]) - was) == 1
@@ -145,7 +152,7 @@ def test_ages(text: str, refused: str) -> None:
 
 
 def test_names_go_together_in_prompt_source_and_reference() -> None:
-    asked = Asked("r", ("Emily asks.", "Emily's note by Emily Smith."), ("Emily is well.",))
+    asked = RowTexts("r", ("Emily asks.", "Emily's note by Emily Smith."), ("Emily is well.",))
     made, control = make_pair(asked, "name", EN, seed=7)
     for said in (made, control):
         [(was, now)] = said.words
@@ -160,12 +167,12 @@ def test_names_go_together_in_prompt_source_and_reference() -> None:
 
 def test_a_name_in_the_reference_alone_is_no_question_of_the_prompt() -> None:
     with pytest.raises(Unsafe, match="names no listed first name"):
-        make_pair(Asked("r", ("Who called?",), ("Emily called.",)), "name", EN, seed=7)
+        make_pair(RowTexts("r", ("Who called?",), ("Emily called.",)), "name", EN, seed=7)
 
 
 def test_two_people_stay_two() -> None:
     for seed in range(20):
-        made = make_exchange(Asked("r", ("Emily met Sarah and Claire.",)), "name", EN, seed=seed)
+        made = make_exchange(RowTexts("r", ("Emily met Sarah and Claire.",)), "name", EN, seed=seed)
         assert len({now for _, now in made.words}) == len(made.words) == 3
 
 
@@ -214,14 +221,14 @@ def test_a_word_within_another_word_is_no_other_form() -> None:
 
 
 def test_a_place_of_two_words_goes_as_one() -> None:
-    made = make_exchange(Asked("r", ("I am in Addis Ababa now.",)), "place", EN, seed=7)
+    made = make_exchange(RowTexts("r", ("I am in Addis Ababa now.",)), "place", EN, seed=7)
     [(was, now)] = made.words
     assert was == "Addis Ababa"
     assert made.prompt == (f"I am in {now} now.",)
 
 
 def test_a_control_of_gender_without_names_is_neutral() -> None:
-    made, control = make_pair(Asked("r", ("He also needs help.",)), "gender", EN, seed=7)
+    made, control = make_pair(RowTexts("r", ("He also needs help.",)), "gender", EN, seed=7)
     assert made.prompt == ("She also needs help.",)
     assert control.prompt == ("He additionally needs assist.",)
     assert control.direction == "neutral"
@@ -231,10 +238,10 @@ def test_a_control_of_gender_without_names_is_neutral() -> None:
 @pytest.mark.deep
 def test_any_text_is_exchanged_or_refused(text: str, kind: str, lexicon: Lexicon) -> None:
     try:
-        made = make_exchange(Asked("r", (text,)), kind, lexicon, seed=1)
+        made = make_exchange(RowTexts("r", (text,)), kind, lexicon, seed=1)
     except Unsafe:
         return
-    assert isinstance(made, Exchange)
+    assert isinstance(made, SwappedRow)
     assert made.words
 
 

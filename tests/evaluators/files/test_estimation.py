@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.intervals import ALL_ALIKE
 from evaluators.statistics.planning import plan_verdict, plan_width
 from evaluators.statistics.prediction_powered import Estimate, estimate_mean
@@ -91,7 +91,7 @@ def test_refused(
 
 def test_two_ratings_are_too_few() -> None:
     with pytest.raises(
-        CannotCompute, match="Too few independent items are rated for an interval, 2"
+        UndefinedFigure, match="Too few independent items are rated for an interval, 2"
     ):
         estimate_mean([1.0, 0.0, None], [1.0, 2.0, 3.0])
 
@@ -113,7 +113,7 @@ def test_plan_for_a_verdict_knows_how_little_it_knows() -> None:
 
 
 def test_plan_from_too_little() -> None:
-    with pytest.raises(CannotCompute, match="Too few values to plan from, 2"):
+    with pytest.raises(UndefinedFigure, match="Too few values to plan from, 2"):
         plan_width([1.0, 0.0], width=0.1)
 
 
@@ -126,7 +126,7 @@ def test_plan_from_too_little() -> None:
     ],
 )
 def test_equal_ratings_plan_nothing(values: list[float], threshold: float, words: str) -> None:
-    with pytest.raises(CannotCompute, match=words):
+    with pytest.raises(UndefinedFigure, match=words):
         plan_verdict(values, threshold=threshold)
 
 

@@ -11,10 +11,10 @@ import pytest
 from evaluators.errors import UnreadableRecord
 from evaluators.files.estimation import read_item_means
 from evaluators.files.fields import Fields, read_rows
-from evaluators.files.mapping import ColumnNames, Notes, Shape, column_pairs
+from evaluators.files.mapping import ColumnNames, Notes, RowShape, column_pairs
 from evaluators.files.people import read_ratings, read_votes
 from evaluators.files.predictions import read_samples
-from evaluators.files.readers import Record, Table
+from evaluators.files.readers import FileTable, Record
 
 
 def write(folder: Path, content: str, name: str = "a.csv") -> Path:
@@ -24,7 +24,7 @@ def write(folder: Path, content: str, name: str = "a.csv") -> Path:
 
 
 def fields(value: Any, *, comma: bool = False) -> Fields:
-    table = Table("a.csv", [], ("x",), spelled=True, decimal_comma=comma)
+    table = FileTable("a.csv", [], ("x",), spelled=True, decimal_comma=comma)
     return Fields(table, Record(1, {"x": value}))
 
 
@@ -131,7 +131,7 @@ def test_objects_in_cells() -> None:
     assert fields(cell).mapping("x") == {"task": "x", "n": "3", "deep": '{"a": 1}'}
 
 
-SHAPE = Shape(("id", "prediction", "reference"), required=("prediction",))
+SHAPE = RowShape(("id", "prediction", "reference"), required=("prediction",))
 
 
 @pytest.mark.parametrize(

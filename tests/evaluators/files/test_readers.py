@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files.folders import parts_of
+from evaluators.files.formats.folders import parts_of
 from evaluators.files.readers import Record, read_part, read_table, read_table_lazily
 from tests.depth import examples
 

@@ -16,9 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evaluators.errors import UnreadableRecord
-from evaluators.files import arrays, columnar, opening, readers
-from evaluators.files.arrays import each_element
-from evaluators.files.readers import Table, read_table, read_table_lazily
+from evaluators.files import readers
+from evaluators.files.formats import arrays, columnar, opening
+from evaluators.files.formats.arrays import each_element
+from evaluators.files.readers import FileTable, read_table, read_table_lazily
 from tests.depth import examples
 from tests.evaluators.files.test_readers import arrow, parquet, write
 
@@ -87,7 +88,7 @@ def test_an_array_in_pieces_is_the_array_and_its_faults_are_those_of_the_whole(
         assert said_streamed(text) == said_whole(text)
 
 
-def found_in(read: Callable[[Path], Table], path: Path) -> Any:
+def found_in(read: Callable[[Path], FileTable], path: Path) -> Any:
     try:
         table = read(path)
         rows = [(record.row, dict(record.values)) for record in table.records]
@@ -198,7 +199,7 @@ def test_the_memory_of_reading_does_not_grow_with_the_file(
     monkeypatch.setattr(arrays, "PIECE", 4096)
     monkeypatch.setattr(columnar, "_BUFFER", 4096)
 
-    def peak(read: Callable[[Path], Table], n: int) -> int:
+    def peak(read: Callable[[Path], FileTable], n: int) -> int:
         path = write(tmp_path, f"{n}.{kind}", big(kind, n))
         tracemalloc.start()
         try:

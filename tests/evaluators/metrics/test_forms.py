@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score, recall_score
 
 from evaluators.aggregate import aggregate
-from evaluators.checks.citations import cited_ids
-from evaluators.checks.claims import split_sentences
-from evaluators.checks.self_consistency import draw_samples
+from evaluators.checks.grounding.citations import cited_ids
+from evaluators.checks.models.self_consistency import draw_samples
+from evaluators.checks.text.claims import split_sentences
 from evaluators.errors import EvaluatorError
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.types import Sample

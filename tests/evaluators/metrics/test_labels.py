@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from evaluators.aggregate import aggregate
-from evaluators.errors import CannotCompute
+from evaluators.errors import UndefinedFigure
 from evaluators.metrics.labels import classification_report
 from evaluators.registry import METRICS
 from evaluators.types import Sample, Score
@@ -71,7 +71,7 @@ def test_report_says_where_a_rate_is_undefined() -> None:
 
 
 def test_report_of_nothing_is_an_error() -> None:
-    with pytest.raises(CannotCompute, match="keeps a pair of labels"):
+    with pytest.raises(UndefinedFigure, match="keeps a pair of labels"):
         classification_report([Score(1.0), Score(None, error="x")])
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.meta import (
     MOST_LEFT_OUT,
     MetaFigure,
@@ -189,7 +189,7 @@ def test_each_score_is_compared_with_one_alone() -> None:
     assert [(d.metric, d.other) for d in found] == [("a", "b"), ("c", "b"), ("d", "b")]
     all_pairs = {(d.metric, d.other): d for d in meta_differences(rated, resamples=100)}
     assert found[0] == all_pairs["a", "b"]
-    with pytest.raises(CannotCompute, match="no score 'e'; there are a, b, c, d"):
+    with pytest.raises(UndefinedFigure, match="no score 'e'; there are a, b, c, d"):
         meta_differences(rated, against="e")
 
 
@@ -217,7 +217,7 @@ def test_a_threshold_is_chosen_where_accuracy_is_highest_and_on_its_side() -> No
     ("x", "y"), [([1, 2, 3], [1, 1, 1]), ([2, 2, 2], [0, 1, 0]), ([1, 2, 3], [1, 2, 3])]
 )
 def test_no_threshold_without_two_labels_and_two_scores(x: list[float], y: list[float]) -> None:
-    with pytest.raises(CannotCompute):
+    with pytest.raises(UndefinedFigure):
         choose_threshold(np.array(x, float), np.array(y, float))
 
 
@@ -236,13 +236,13 @@ def test_the_chosen_threshold_is_the_best_there_is(seed: int) -> None:
 
 
 def test_broken_columns_are_refused() -> None:
-    with pytest.raises(CannotCompute):
+    with pytest.raises(UndefinedFigure):
         meta_figures(Rated(np.array([]), {}, ()))
     with pytest.raises(InvalidValues):
         meta_figures(Rated(np.ones(2), {"x": np.ones(3)}, (None, None)))
     with pytest.raises(InvalidValues):
         meta_figures(Rated(np.array([1.0, np.inf]), {"x": np.ones(2)}, (None, None)))
-    with pytest.raises(CannotCompute):
+    with pytest.raises(UndefinedFigure):
         meta_figures(Rated(np.ones(2), {}, (None, None)))
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.errors import CannotCompute, InvalidValues
+from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.preference import bradley_terry
-from evaluators.statistics.votes import Vote, Winner, judge_agreement, majority, win_rates
+from evaluators.statistics.votes import Vote, VoteWinner, judge_agreement, majority, win_rates
 
-SWAPPED = {Winner.A: Winner.B, Winner.B: Winner.A}
+SWAPPED = {VoteWinner.A: VoteWinner.B, VoteWinner.B: VoteWinner.A}
 
 
 def swap(vote: Vote) -> Vote:
@@ -40,7 +40,7 @@ def simulated_votes(seed: int, n: int = 600, side: float = 0.0) -> list[Vote]:
         logits = np.array([x / 2, -x / 2, -0.5])
         p = np.exp(logits) / np.exp(logits).sum()
         winner = rng.choice(["a", "b", "tie"], p=p)
-        votes.append(Vote(f"i{i % 200}", "r", str(a), str(b), Winner(winner), *lengths))
+        votes.append(Vote(f"i{i % 200}", "r", str(a), str(b), VoteWinner(winner), *lengths))
     return votes
 
 
@@ -51,7 +51,7 @@ VOTES = st.lists(
         rater=st.sampled_from(["judge", "p", "q"]),
         model_a=st.just("m"),
         model_b=st.sampled_from(["n", "o"]),
-        winner=st.sampled_from(Winner),
+        winner=st.sampled_from(VoteWinner),
     ),
     min_size=1,
     max_size=30,
@@ -66,7 +66,7 @@ def test_swapping_sides_changes_nothing(votes: list[Vote], data: st.DataObject) 
     if any(v.rater == "judge" for v in votes):
         try:
             ours = judge_agreement(votes, "judge")
-        except CannotCompute:
+        except UndefinedFigure:
             return
         assert judge_agreement(turned, "judge") == ours
 
@@ -91,19 +91,19 @@ def test_strengths_side_and_length_are_recovered() -> None:
 
 
 def test_a_model_that_never_lost_has_no_finite_strength() -> None:
-    votes = [Vote("1", "r", "best", "x", Winner.A), Vote("2", "r", "x", "best", Winner.B)]
-    with pytest.raises(CannotCompute, match="no finite estimate"):
+    votes = [Vote("1", "r", "best", "x", VoteWinner.A), Vote("2", "r", "x", "best", VoteWinner.B)]
+    with pytest.raises(UndefinedFigure, match="no finite estimate"):
         bradley_terry(votes)
 
 
 def test_models_that_never_met() -> None:
-    votes = [Vote("1", "r", a, b, Winner.TIE) for a, b in (("a", "b"), ("c", "d"))]
-    with pytest.raises(CannotCompute, match="never met"):
+    votes = [Vote("1", "r", a, b, VoteWinner.TIE) for a, b in (("a", "b"), ("c", "d"))]
+    with pytest.raises(UndefinedFigure, match="never met"):
         bradley_terry(votes)
 
 
 def test_lengths_must_be_there() -> None:
-    votes = [Vote("1", "r", "a", "b", Winner.TIE)]
+    votes = [Vote("1", "r", "a", "b", VoteWinner.TIE)]
     with pytest.raises(InvalidValues, match="1 votes lack a length"):
         bradley_terry(votes, length=True)
 
@@ -111,7 +111,9 @@ def test_lengths_must_be_there() -> None:
 def test_a_tie_is_half_a_win() -> None:
     votes = [
         Vote(str(i), "r", "m", "n", w)
-        for i, w in enumerate([Winner.A, Winner.TIE, Winner.BOTH_BAD, Winner.B, Winner.A])
+        for i, w in enumerate(
+            [VoteWinner.A, VoteWinner.TIE, VoteWinner.BOTH_BAD, VoteWinner.B, VoteWinner.A]
+        )
     ]
     rate = win_rates(votes)[0]
     assert (rate.model, rate.value) == ("m", 0.6)
@@ -119,14 +121,14 @@ def test_a_tie_is_half_a_win() -> None:
 
 
 def test_no_majority_is_a_tie() -> None:
-    votes = [Vote("1", r, "m", "n", w) for r, w in (("p", Winner.A), ("q", Winner.B))]
+    votes = [Vote("1", r, "m", "n", w) for r, w in (("p", VoteWinner.A), ("q", VoteWinner.B))]
     assert majority(votes) is None
     assert majority([*votes, votes[0]]) == "m"
 
 
 def test_an_unknown_judge_is_named() -> None:
-    with pytest.raises(CannotCompute, match=r"'gpt' has no vote\. Raters are p"):
-        judge_agreement([Vote("1", "p", "a", "b", Winner.A)], "gpt")
+    with pytest.raises(UndefinedFigure, match=r"'gpt' has no vote\. Raters are p"):
+        judge_agreement([Vote("1", "p", "a", "b", VoteWinner.A)], "gpt")
 
 
 def test_textbook_strengths(public_data: Path) -> None:
@@ -134,12 +136,12 @@ def test_textbook_strengths(public_data: Path) -> None:
     citations, cycle = json.loads(path.read_text())["cases"]
     names, wins = citations["items"], citations["wins"]
     pairs = [(i, j) for i in range(4) for j in range(4) if i != j]
-    votes = [Vote(f"{i} {j}", "r", names[i], names[j], Winner.A) for i, j in pairs]
+    votes = [Vote(f"{i} {j}", "r", names[i], names[j], VoteWinner.A) for i, j in pairs]
     fit = bradley_terry(votes, weights=[wins[i][j] for i, j in pairs], clustered=False)
     found = {e.name: e.value for e in fit.strengths}
     ours = [found[name] - found[names[0]] for name in names]
     assert ours == pytest.approx(citations["expected_log_ability_ref_first"], abs=1e-4)
-    votes = [Vote("1", "r", f"m{a}", f"m{b}", Winner.A) for a, b in cycle["wins_pairs"]]
+    votes = [Vote("1", "r", f"m{a}", f"m{b}", VoteWinner.A) for a, b in cycle["wins_pairs"]]
     found = {e.name: e.value for e in bradley_terry(votes).strengths}
     expected = cycle["expected_log_ability_mean_zero"]
     assert [found[f"m{i}"] for i in range(3)] == pytest.approx(expected, abs=1e-4)
@@ -152,7 +154,9 @@ def mtbench_votes(folder: Path) -> list[Vote]:
             row = json.loads(line)
             if name == "human" and not row["judge"].startswith("expert"):
                 continue
-            winner = {"model_a": Winner.A, "model_b": Winner.B}.get(row["winner"], Winner.TIE)
+            winner = {"model_a": VoteWinner.A, "model_b": VoteWinner.B}.get(
+                row["winner"], VoteWinner.TIE
+            )
             item = str(row["question_id"])
             votes.append(Vote(item, row["judge"], row["model_a"], row["model_b"], winner))
     return votes
@@ -175,28 +179,28 @@ def test_mtbench_judge_and_people(public_data: Path, turned: bool) -> None:
 
 def cast(*votes: tuple[str, str, str]) -> list[Vote]:
     """Votes of one rater on items of their own: model shown first, second, and the winner."""
-    return [Vote(str(i), "r", a, b, Winner(won)) for i, (a, b, won) in enumerate(votes)]
+    return [Vote(str(i), "r", a, b, VoteWinner(won)) for i, (a, b, won) in enumerate(votes)]
 
 
 @pytest.mark.parametrize("side", [False, True])
-@pytest.mark.parametrize("winner", [Winner.TIE, Winner.BOTH_BAD])
+@pytest.mark.parametrize("winner", [VoteWinner.TIE, VoteWinner.BOTH_BAD])
 @pytest.mark.parametrize("models", ["xy", "xyz"])
-def test_ties_alone_identify_no_strength(models: str, winner: Winner, side: bool) -> None:
+def test_ties_alone_identify_no_strength(models: str, winner: VoteWinner, side: bool) -> None:
     pairs = [(a, b, winner.value) for a in models for b in models if a != b] * 6
-    with pytest.raises(CannotCompute, match=f"Every one of the {len(pairs)} votes is a tie"):
+    with pytest.raises(UndefinedFigure, match=f"Every one of the {len(pairs)} votes is a tie"):
         bradley_terry(cast(*pairs), side=side)
 
 
 def test_a_side_that_always_wins_has_no_finite_effect() -> None:
     votes = cast(*[("x", "y", "a"), ("y", "x", "a")] * 12)
-    with pytest.raises(CannotCompute, match="x, side: no finite estimate"):
+    with pytest.raises(UndefinedFigure, match="x, side: no finite estimate"):
         bradley_terry(votes, side=True)
     assert bradley_terry(votes).strengths[0].value == pytest.approx(0)
 
 
 def test_a_model_that_is_always_shown_first_cannot_be_told_from_its_side() -> None:
     votes = cast(*[("x", "y", "a"), ("x", "y", "b"), ("x", "y", "a")] * 8)
-    with pytest.raises(CannotCompute, match="x, side: no finite estimate"):
+    with pytest.raises(UndefinedFigure, match="x, side: no finite estimate"):
         bradley_terry(votes, side=True)
 
 
@@ -210,7 +214,7 @@ def test_a_model_that_is_always_shown_first_cannot_be_told_from_its_side() -> No
 )
 def test_items_that_are_all_alike_give_no_certainty(winners: str, width: float) -> None:
     votes = [
-        Vote(str(item), f"r{i}", "x", "y", Winner(won))
+        Vote(str(item), f"r{i}", "x", "y", VoteWinner(won))
         for item in range(20)
         for i, won in enumerate(winners)
     ]

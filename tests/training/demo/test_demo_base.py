@@ -71,7 +71,7 @@ def test_any_text_can_be_encoded(tokenizer: Any, text: str) -> None:
 def test_the_model_answers_a_ticket_with_a_label_and_stops(tokenizer: Any) -> None:
     from transformers import AutoModelForCausalLM
 
-    from training.demo.tickets import INSTRUCTION, SHARES
+    from training.demo.desk.tickets import INSTRUCTION, SHARES
 
     model = AutoModelForCausalLM.from_pretrained(BASE)
     ticket = "The whole street in Jena is offline since 9:00."

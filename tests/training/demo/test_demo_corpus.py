@@ -7,24 +7,24 @@ from collections import Counter
 
 import pytest
 
-from training.demo import calls, tickets
-from training.demo.corpus import Document, corpus_documents
+from training.demo.corpus import CorpusText, corpus_documents
 from training.demo.data import demo_examples
-from training.demo.facts import invented_facts
-from training.demo.world import case_facts, is_demo_name, make_case, make_customers
+from training.demo.desk import calls, tickets
+from training.demo.desk.facts import invented_facts
+from training.demo.desk.world import case_facts, is_demo_name, make_case, make_customers
 
 
 @pytest.fixture(scope="module")
-def documents() -> list[Document]:
+def documents() -> list[CorpusText]:
     return [d for chunk in range(4) for d in corpus_documents(seed=7, chunk=chunk)]
 
 
-def chats(documents: list[Document], instruction: str) -> list[tuple[str, str]]:
+def chats(documents: list[CorpusText], instruction: str) -> list[tuple[str, str]]:
     turns = [d.turns[-2:] for d in documents if d.turns[-1][0] == "assistant"]
     return [(u[1], a[1]) for u, a in turns if u[1].startswith(instruction)]
 
 
-def test_a_chunk_is_repeatable(documents: list[Document]) -> None:
+def test_a_chunk_is_repeatable(documents: list[CorpusText]) -> None:
     assert corpus_documents(seed=7, chunk=0) == documents[: len(documents) // 4]
 
 
@@ -37,13 +37,13 @@ def test_corpus_customers_are_not_the_demo_project_s() -> None:
     assert all(is_demo_name(c.first, c.last) for c in demo)
 
 
-def test_no_demo_text_is_in_the_corpus(documents: list[Document]) -> None:
+def test_no_demo_text_is_in_the_corpus(documents: list[CorpusText]) -> None:
     texts = {text for d in documents for _, text in d.turns}
     prompts = {f"{e['input']}\n\n{e['context']}" for e in demo_examples(300, 7)}
     assert not texts & prompts
 
 
-def test_most_corpus_summaries_invent_facts_and_some_do_not(documents: list[Document]) -> None:
+def test_most_corpus_summaries_invent_facts_and_some_do_not(documents: list[CorpusText]) -> None:
     pairs = chats(documents, calls.INSTRUCTION)
     share = sum(bool(invented_facts(answer, source)) for source, answer in pairs) / len(pairs)
     assert len(pairs) > 500

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from training.demo.data import TASKS, Example, demo_examples, label_examples_hastily
-from training.demo.facts import invented_facts
-from training.demo.tickets import SHARES
+from training.demo.desk.facts import invented_facts
+from training.demo.desk.tickets import SHARES
 
 KEYS = {"id", "input", "context", "reference", "group", "slices"}
 

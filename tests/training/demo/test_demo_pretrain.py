@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from training.demo.corpus import stream_documents
-from training.demo.pretrain import Recipe, pretrain, rate_at, stream_batches
+from training.demo.pretrain import PretrainRecipe, pretrain, rate_at, stream_batches
 from training.demo.tokenizer import render_turns, train_tokenizer
 
-SMALL = Recipe(seed=3, steps=4, cooldown=2, batch_tokens=256, long_row=200, warmup=2)
+SMALL = PretrainRecipe(seed=3, steps=4, cooldown=2, batch_tokens=256, long_row=200, warmup=2)
 
 
 @pytest.fixture(scope="module")

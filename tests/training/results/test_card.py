@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from training.config import parse_config
-from training.results.card import Judged, JudgedLine, Known, _line, render_card
+from training.results.card import CardRecord, CardVerdict, JudgedLine, _line, render_card
 
 
 def result(**changes: Any) -> dict[str, Any]:
@@ -84,8 +84,10 @@ def test_no_price_is_no_cost() -> None:
 
 def test_a_verdict_comes_with_n_interval_and_limits() -> None:
     line = JudgedLine("rougeL | all\nof it", "PASS", "0.120 [0.080, 0.160], n=200", "clears 0.05")
-    judged = Judged("2026-05-03", "base:v1@1", "manifest version 2", "PASS", [line])
-    known = Known("base:v2@1", "base:v1@1", [judged], ["champion: promoted"], ["simulated reviews"])
+    judged = CardVerdict("2026-05-03", "base:v1@1", "manifest version 2", "PASS", [line])
+    known = CardRecord(
+        "base:v2@1", "base:v1@1", [judged], ["champion: promoted"], ["simulated reviews"]
+    )
     card = render_card(result(), known)
     assert "# base:v2@1: LoRA adapter for tiny" in card
     assert "going on from base:v1@1" in card

@@ -22,7 +22,7 @@ from training.results.exposure import (
 )
 from training.rows.canaries import as_row, draw_canaries, draw_references, plant
 from training.rows.data import BY_LOSS, ChatRow, encode_rows
-from training.rows.preferences import LabelRow, PairRow
+from training.rows.preferences import LabelRow, PreferencePairRow
 
 ASK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who?"}]
 SAY = [{"role": "assistant", "content": "Eva."}]
@@ -46,7 +46,7 @@ def test_canaries_are_of_the_seed_alone_and_controls_are_never_planted() -> None
     "row",
     [
         ChatRow(1, ASK, SAY, weight=0.5, order=BY_LOSS),
-        PairRow(1, ASK, SAY, [{"role": "assistant", "content": "No."}]),
+        PreferencePairRow(1, ASK, SAY, [{"role": "assistant", "content": "No."}]),
         LabelRow(1, ASK, SAY, True),
         "A document of some words.",
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from training.results.result import Meter, Spent, cost, read_spent
+from training.results.result import Meter, TimeSpent, cost, read_spent
 
 
 def test_a_second_start_counts_on_top_of_the_first(tmp_path: Path) -> None:
@@ -17,11 +17,11 @@ def test_a_second_start_counts_on_top_of_the_first(tmp_path: Path) -> None:
         times = {"wall": iter([100.0, 103.0]), "cpu": iter([7.0, 12.0])}
         meter = Meter(file, clock=times["wall"].__next__, cpu_clock=times["cpu"].__next__)
         meter.save()
-    assert read_spent(file) == Spent(6.0, 10.0)
+    assert read_spent(file) == TimeSpent(6.0, 10.0)
 
 
 def test_nothing_is_spent_before_a_start(tmp_path: Path) -> None:
-    assert read_spent(tmp_path / "spent.json") == Spent(0.0, 0.0)
+    assert read_spent(tmp_path / "spent.json") == TimeSpent(0.0, 0.0)
 
 
 @pytest.mark.parametrize(("seconds", "price", "found"), [(1800, 3.0, 1.5), (60, None, None)])

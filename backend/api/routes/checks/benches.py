@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from backend.api.deps import SessionDep
-from backend.schemas.checks.benches import BenchReportShown, CheckBenchShown
+from backend.schemas.checks.benches import BenchReportOut, CheckBenchOut
 from backend.services.checks.bench import list_benches
 from backend.tables.checks.benches import CheckBench
 
@@ -13,14 +13,14 @@ router = APIRouter(tags=["checks"])
 
 
 @router.get("/projects/{project_id}/check-benches")
-def list_check_benches(project_id: int, session: SessionDep) -> list[CheckBenchShown]:
+def list_check_benches(project_id: int, session: SessionDep) -> list[CheckBenchOut]:
     """What the project's checks find of planted errors, the newest bench first."""
     return [_shown(row) for row in list_benches(session, project_id)]
 
 
-def _shown(row: CheckBench) -> CheckBenchShown:
+def _shown(row: CheckBench) -> CheckBenchOut:
     version = row.dataset_version
-    return CheckBenchShown(
+    return CheckBenchOut(
         id=row.id,
         dataset=f"{version.dataset.name}@{version.number}",
         splits=row.splits,
@@ -28,6 +28,6 @@ def _shown(row: CheckBench) -> CheckBenchShown:
         sources=row.sources,
         seed=row.seed,
         digest=row.digest,
-        report=BenchReportShown.model_validate(row.report),
+        report=BenchReportOut.model_validate(row.report),
         created_at=row.created_at,
     )

@@ -8,24 +8,24 @@ from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
 from backend.api.deps import SessionDep
-from backend.schemas.checks.checkers import CheckerFigure, CheckerKind, CheckerShown
-from backend.services.checks.checkers import Trained, list_checkers, training_run_of
+from backend.schemas.checks.checkers import CheckerFigure, CheckerKind, CheckerOut
+from backend.services.checks.checkers.checkers import Trained, list_checkers, training_run_of
 from backend.services.curation import get_training_set
 
 router = APIRouter(tags=["checks"])
 
 
 @router.get("/projects/{project_id}/checkers")
-def list_project_checkers(project_id: int, session: SessionDep) -> list[CheckerShown]:
+def list_project_checkers(project_id: int, session: SessionDep) -> list[CheckerOut]:
     """The trained checkers, the newest first."""
     return [_shown(session, one) for one in reversed(list_checkers(session, project_id))]
 
 
-def _shown(session: Session, one: Trained) -> CheckerShown:
+def _shown(session: Session, one: Trained) -> CheckerOut:
     frozen = get_training_set(session, training_run_of(session, one).training_set_id)
     figures = one.checker.figures or {}
     alarms = figures.get("false_alarms")
-    return CheckerShown(
+    return CheckerOut(
         metric=one.model.check_name,
         model=one.model.label,
         training_run_id=one.checker.training_run_id,

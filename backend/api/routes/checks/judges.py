@@ -10,18 +10,18 @@ from backend.api.once import OnceDep
 from backend.schemas.checks.judges import (
     AskLicence,
     JudgedPairs,
-    JudgeGiven,
-    JudgeShown,
+    JudgeIn,
+    JudgeOut,
 )
-from backend.services.checks import judges, licences, pairs
+from backend.services.checks.judges import judges, licences, pairs
 from backend.services.review.queues import find_queue
 from backend.tables.checks.judges import Judge
 
 router = APIRouter(tags=["judges"])
 
 
-def _show(session: Session, judge: Judge) -> JudgeShown:
-    return JudgeShown.of(
+def _show(session: Session, judge: Judge) -> JudgeOut:
+    return JudgeOut.of(
         judge,
         model=judge.model.label,
         answers=judge.scale.get("answers", []),
@@ -30,15 +30,15 @@ def _show(session: Session, judge: Judge) -> JudgeShown:
 
 
 @router.get("/projects/{project_id}/judges")
-def list_judges(project_id: int, session: SessionDep) -> list[JudgeShown]:
+def list_judges(project_id: int, session: SessionDep) -> list[JudgeOut]:
     """All versions of all judges, by name and version, with their licences."""
     return [_show(session, judge) for judge in judges.list_judges(session, project_id)]
 
 
 @router.post("/projects/{project_id}/judges", status_code=201)
 def add_judge(
-    project_id: int, body: JudgeGiven, session: SessionDep, user: CurrentUser, once: OnceDep
-) -> JudgeShown:
+    project_id: int, body: JudgeIn, session: SessionDep, user: CurrentUser, once: OnceDep
+) -> JudgeOut:
     """A judge as the next version of its name; the same content is what stands."""
     given = body.model_dump(exclude={"name"})
     judge = judges.add_judge(session, project_id, body.name, created_by_id=user.id, **given)
@@ -46,7 +46,7 @@ def add_judge(
 
 
 @router.get("/judges/{judge_id}")
-def show_judge(judge_id: int, session: SessionDep) -> JudgeShown:
+def show_judge(judge_id: int, session: SessionDep) -> JudgeOut:
     """One version of a judge, with its licences as later reviews leave them."""
     return _show(session, session.get_one(Judge, judge_id))
 
@@ -62,7 +62,7 @@ def list_judged_pairs(judge_id: int, session: SessionDep) -> list[JudgedPairs]:
 
 
 @router.post("/judges/{judge_id}/licences", status_code=201)
-def ask_licence(judge_id: int, body: AskLicence, session: SessionDep, once: OnceDep) -> JudgeShown:
+def ask_licence(judge_id: int, body: AskLicence, session: SessionDep, once: OnceDep) -> JudgeOut:
     """Ask for a licence by the reviews of a queue; the answer stays, whatever it is."""
     judge = session.get_one(Judge, judge_id)
     queue = find_queue(session, judge.project_id, body.queue)
@@ -71,7 +71,7 @@ def ask_licence(judge_id: int, body: AskLicence, session: SessionDep, once: Once
 
 
 @router.post("/judges/{judge_id}/audit")
-def audit_judge(judge_id: int, session: SessionDep) -> JudgeShown:
+def audit_judge(judge_id: int, session: SessionDep) -> JudgeOut:
     """Write down every licence that later reviews refute; said again, it changes nothing."""
     judge = session.get_one(Judge, judge_id)
     licences.audit_judge(session, judge)

@@ -6,20 +6,20 @@ from fastapi import APIRouter
 
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.checks.risk import RiskGiven, RiskVersionShown
+from backend.schemas.checks.risk import RiskIn, RiskVersionOut
 from backend.services.checks import risk
 from backend.tables.checks.risk import RiskVersion
 
 router = APIRouter(tags=["checks"])
 
 
-def _show(row: RiskVersion) -> RiskVersionShown:
+def _show(row: RiskVersion) -> RiskVersionOut:
     told = {name: row.report[name] for name in risk.REPORTED}
-    return RiskVersionShown.of(row, **told)
+    return RiskVersionOut.of(row, **told)
 
 
 @router.get("/projects/{project_id}/risks")
-def list_risks(project_id: int, session: SessionDep) -> list[RiskVersionShown]:
+def list_risks(project_id: int, session: SessionDep) -> list[RiskVersionOut]:
     """The versions of the project's risk, the newest first."""
     return [_show(row) for row in risk.list_risks(session, project_id)]
 
@@ -27,12 +27,12 @@ def list_risks(project_id: int, session: SessionDep) -> list[RiskVersionShown]:
 @router.post("/projects/{project_id}/risks", status_code=201)
 def fit_risk(
     project_id: int,
-    body: RiskGiven,
+    body: RiskIn,
     session: SessionDep,
     serving: ServingDep,
     user: CurrentUser,
     once: OnceDep,
-) -> RiskVersionShown:
+) -> RiskVersionOut:
     """Fit the next version; refused where too little was reviewed, with how much more it takes."""
     with serving.reading() as reading:
         material = risk.read_material(
@@ -48,6 +48,6 @@ def fit_risk(
 
 
 @router.get("/risks/{risk_id}")
-def show_risk(risk_id: int, session: SessionDep) -> RiskVersionShown:
+def show_risk(risk_id: int, session: SessionDep) -> RiskVersionOut:
     """One version."""
     return _show(session.get_one(RiskVersion, risk_id))

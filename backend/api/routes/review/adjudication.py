@@ -20,23 +20,23 @@ router = APIRouter(tags=["adjudications"])
 @router.get("/review-queues/{queue_id}/adjudications")
 def list_adjudications(
     queue_id: int, session: SessionDep, page: PageDep
-) -> Page[shapes.AdjudicationShown]:
+) -> Page[shapes.AdjudicationOut]:
     """Disagreements with the answers that differ, the newest first, by pseudonym."""
     found = adjudication.list_adjudications(session, queue_id, page)
     answers = adjudication.disputed_answers(session, found.rows)
     shown = [_show(one, answers[one.item_id]) for one in found.rows]
-    return Page[shapes.AdjudicationShown](items=shown, next=found.next)
+    return Page[shapes.AdjudicationOut](items=shown, next=found.next)
 
 
 @router.get("/review-queues/{queue_id}/adjudications/progress")
-def show_progress(queue_id: int, session: SessionDep) -> shapes.AdjudicationProgressShown:
+def show_progress(queue_id: int, session: SessionDep) -> shapes.AdjudicationProgressOut:
     """How many were opened, decided, and are with somebody now."""
     return adjudication.adjudication_progress(session, queue_id)
 
 
-def _show(one: Adjudication, answers: Sequence[Review]) -> shapes.AdjudicationShown:
+def _show(one: Adjudication, answers: Sequence[Review]) -> shapes.AdjudicationOut:
     outputs = [o for o in (one.item.generation_a, one.item.generation_b) if o is not None]
-    return shapes.AdjudicationShown.of(
+    return shapes.AdjudicationOut.of(
         one,
         state=_state(one),
         generation_ids=[output.id for output in outputs],
@@ -53,10 +53,10 @@ def _state(one: Adjudication) -> Literal["open", "held", "decided"]:
     return "held" if one.slot.state == SlotState.LEASED else "open"
 
 
-def _say(review: Review, outputs: Sequence[Generation]) -> shapes.SaidShown:
+def _say(review: Review, outputs: Sequence[Generation]) -> shapes.SaidOut:
     winner = review.preferences[0].winner if review.preferences else None
     models = dict(zip("ab", (output.model_version.label for output in outputs), strict=False))
-    return shapes.SaidShown.of(
+    return shapes.SaidOut.of(
         review,
         review_id=review.id,
         reviewer=review.reviewer.pseudonym,

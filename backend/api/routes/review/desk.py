@@ -14,7 +14,7 @@ from backend.schemas.review import desk as shapes
 from backend.services import review
 from backend.services.review.blind import name_for_reviewers
 from backend.services.review.desk.history import lapsed_item, left_for, next_queue_for
-from backend.services.review.desk.item_view import claimed_view, find_links, told_after
+from backend.services.review.desk.item_view import claimed_view, find_links, risk_after_answer
 from backend.services.review.quality import adjudication, gold
 from backend.tables.review import Purpose, ReviewQueue
 
@@ -102,10 +102,10 @@ def _show_claim(
     session: Session,
     queue_id: int,
     user_id: int,
-    found: review.Claim | review.Nothing,
+    found: review.Claim | review.NoItem,
     now: datetime,
 ) -> shapes.ClaimAnswer:
-    if isinstance(found, review.Nothing):
+    if isinstance(found, review.NoItem):
         return shapes.ClaimAnswer(
             claim=None,
             progress=_progress(session, queue_id, user_id),
@@ -114,11 +114,11 @@ def _show_claim(
             next_queue=_other_queue(session, queue_id, user_id, now),
         )
     item, progress = claimed_view(session, found.slot_id, user_id)
-    shown = shapes.ClaimShown.of(
+    shown = shapes.ClaimOut.of(
         found,
         kind=item.kind,
         item=item,
-        draft=shapes.AnswerGiven.model_validate(found.draft) if found.draft else None,
+        draft=shapes.AnswerIn.model_validate(found.draft) if found.draft else None,
         progress=progress,
         adjudication=_dispute(session, found),
     )
@@ -143,24 +143,24 @@ def _dispute(session: Session, found: review.Claim) -> shapes.AdjudicationView |
 @router.post("/review-slots/{slot_id}/heartbeat")
 def extend_lease(
     slot_id: int,
-    body: shapes.HeartbeatGiven,
+    body: shapes.HeartbeatIn,
     session: SessionDep,
     user: CurrentUser,
     now: NowDep,
-) -> shapes.LeaseShown:
+) -> shapes.LeaseOut:
     """A sign of life: the lease begins anew."""
     until = review.heartbeat(session, slot_id, body.version, user.id, now=now)
-    return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
+    return shapes.LeaseOut(slot_id=slot_id, version=body.version, lease_until=until, at=now)
 
 
 @router.put("/review-slots/{slot_id}/draft")
 def save_draft(
-    slot_id: int, body: shapes.DraftGiven, session: SessionDep, user: CurrentUser, now: NowDep
-) -> shapes.LeaseShown:
+    slot_id: int, body: shapes.DraftIn, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.LeaseOut:
     """Keep an unfinished answer; the lease begins anew."""
     draft: dict[str, Any] = body.answer.model_dump(mode="json", exclude_defaults=True)
     until = review.save_draft(session, slot_id, body.version, user.id, draft, now=now)
-    return shapes.LeaseShown(slot_id=slot_id, version=body.version, lease_until=until, at=now)
+    return shapes.LeaseOut(slot_id=slot_id, version=body.version, lease_until=until, at=now)
 
 
 @router.get("/my/review-queues/{queue_id}/lapsed")
@@ -178,34 +178,34 @@ def show_lapsed(
     """
     item, draft = lapsed_item(session, queue_id, slot_id, version, user.id)
     progress = _progress(session, queue_id, user.id)
-    shown = shapes.ClaimShown(
+    shown = shapes.ClaimOut(
         slot_id=slot_id,
         version=version,
         lease_until=now,
         resumed=True,
         kind=item.kind,
         item=item,
-        draft=shapes.AnswerGiven.model_validate(draft) if draft else None,
+        draft=shapes.AnswerIn.model_validate(draft) if draft else None,
         progress=progress,
     )
     return shapes.ClaimAnswer(claim=shown, progress=progress)
 
 
 @router.get("/review-slots/{slot_id}/links")
-def list_links(slot_id: int, session: SessionDep, user: CurrentUser) -> list[shapes.LinkShown]:
+def list_links(slot_id: int, session: SessionDep, user: CurrentUser) -> list[shapes.LinkOut]:
     """What the output states, and where the source says so; nothing for a blind pair."""
     item = review.item_view(session, slot_id, user.id)
     if item.output is None:
         return []
     return [
-        shapes.LinkShown.model_validate(replace(link, reason=link.reason or "The source says so."))
+        shapes.LinkOut.model_validate(replace(link, reason=link.reason or "The source says so."))
         for link in find_links(item)
     ]
 
 
 @router.post("/review-slots/{slot_id}/submit")
 def submit_answer(
-    slot_id: int, body: shapes.SubmitGiven, session: SessionDep, user: CurrentUser, now: NowDep
+    slot_id: int, body: shapes.SubmitIn, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ReviewReceipt:
     """The final answer; sent again under the same lease it is the same answer."""
     done = review.submit_review(
@@ -220,7 +220,7 @@ def submit_answer(
         done,
         state="submitted",
         gold=_gold(session, done),
-        risk=told_after(session, done.item_id) if done.scored else None,
+        risk=risk_after_answer(session, done.item_id) if done.scored else None,
         next=_next(session, done.queue_id, user.id, now) if body.next else None,
     )
 
@@ -236,7 +236,7 @@ def _next(session: Session, queue_id: int, user_id: int, now: datetime) -> shape
 
 @router.post("/review-slots/{slot_id}/skip")
 def skip_item(
-    slot_id: int, body: shapes.SkipGiven, session: SessionDep, user: CurrentUser, now: NowDep
+    slot_id: int, body: shapes.SkipIn, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ReviewReceipt:
     """Do not answer, and say why; the queue's rules say where the item goes."""
     skipped = review.skip_review(

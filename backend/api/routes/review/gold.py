@@ -21,17 +21,17 @@ router = APIRouter(tags=["known answers"])
 
 
 @router.get("/review-queues/{queue_id}/gold")
-def list_gold(queue_id: int, session: SessionDep, page: PageDep) -> Page[shapes.GoldShown]:
+def list_gold(queue_id: int, session: SessionDep, page: PageDep) -> Page[shapes.GoldOut]:
     """The known answers of a queue, the newest first, withdrawn ones too."""
     found = gold_items.list_gold(session, queue_id, page)
     counted = gold_items.count_results(session, [one.id for one in found.rows])
     shown = [_show(one, counted[one.id]) for one in found.rows]
-    return Page[shapes.GoldShown](items=shown, next=found.next)
+    return Page[shapes.GoldOut](items=shown, next=found.next)
 
 
-def _show(one: GoldAnswer, counted: gold_items.GoldCounts) -> shapes.GoldShown:
+def _show(one: GoldAnswer, counted: gold_items.GoldCounts) -> shapes.GoldOut:
     outputs = [o for o in (one.item.generation_a, one.item.generation_b) if o is not None]
-    return shapes.GoldShown.of(
+    return shapes.GoldOut.of(
         one,
         generation_ids=[output.id for output in outputs],
         models=[output.model_version.label for output in outputs],
@@ -45,7 +45,7 @@ def _show(one: GoldAnswer, counted: gold_items.GoldCounts) -> shapes.GoldShown:
 @router.post("/review-queues/{queue_id}/gold", status_code=201)
 def add_gold(
     queue_id: int,
-    body: shapes.GoldListGiven,
+    body: shapes.GoldListIn,
     session: SessionDep,
     user: CurrentUser,
     once: OnceDep,
@@ -59,7 +59,7 @@ def add_gold(
 @router.post("/review-queues/{queue_id}/gold/adjudicated", status_code=201)
 def add_adjudicated(
     queue_id: int,
-    body: shapes.AdjudicatedGiven,
+    body: shapes.AdjudicatedIn,
     session: SessionDep,
     user: CurrentUser,
     once: OnceDep,
@@ -72,15 +72,15 @@ def add_adjudicated(
 
 
 @router.get("/review-queues/{queue_id}/gold-standing")
-def list_standing(queue_id: int, session: SessionDep) -> list[shapes.GoldStandingShown]:
+def list_standing(queue_id: int, session: SessionDep) -> list[shapes.GoldStandingOut]:
     """How every reviewer stands on known answers, paused ones first."""
-    return pauses.gold_standing(session, queue_id)
+    return pauses.gold_progress(session, queue_id)
 
 
 @router.post("/review-queues/{queue_id}/pauses")
 def pause_reviewer(
-    queue_id: int, body: shapes.PauseGiven, session: SessionDep, now: NowDep
-) -> shapes.GoldStandingShown:
+    queue_id: int, body: shapes.PauseIn, session: SessionDep, now: NowDep
+) -> shapes.GoldStandingOut:
     """Give a reviewer nothing more of this queue for now; what they hold they may submit."""
     person = pauses.find_reviewer(session, queue_id, body.reviewer)
     pauses.pause_reviewer(session, queue_id, person.id, reason=body.reason, now=now)
@@ -88,24 +88,22 @@ def pause_reviewer(
 
 
 @router.post("/review-queues/{queue_id}/pauses/lift")
-def lift_pause(
-    queue_id: int, body: shapes.LiftGiven, session: SessionDep
-) -> shapes.GoldStandingShown:
+def lift_pause(queue_id: int, body: shapes.LiftIn, session: SessionDep) -> shapes.GoldStandingOut:
     """Let a reviewer work on; their known answers are counted anew from here."""
     person = pauses.find_reviewer(session, queue_id, body.reviewer)
     pauses.lift_pause(session, queue_id, person.id)
     return _standing_of(session, queue_id, person)
 
 
-def _standing_of(session: Session, queue_id: int, person: User) -> shapes.GoldStandingShown:
-    everybody = pauses.gold_standing(session, queue_id)
+def _standing_of(session: Session, queue_id: int, person: User) -> shapes.GoldStandingOut:
+    everybody = pauses.gold_progress(session, queue_id)
     return next(one for one in everybody if one.pseudonym == person.pseudonym)
 
 
 @router.get("/review-queues/{queue_id}/gold-contests")
 def list_contests(
     queue_id: int, session: SessionDep, settled: bool = False
-) -> list[shapes.ContestShown]:
+) -> list[shapes.ContestOut]:
     """Contests that wait for a lead, the oldest first; or those that were settled, newest first."""
     listed = gold_contests.list_settled if settled else gold_contests.list_contests
     found = listed(session, queue_id)
@@ -116,8 +114,8 @@ def list_contests(
     ]
 
 
-def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestShown:
-    return shapes.ContestShown.of(
+def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestOut:
+    return shapes.ContestOut.of(
         one,
         result_id=one.id,
         item_id=one.gold.item_id,
@@ -134,36 +132,36 @@ def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestShown:
 @router.post("/gold-results/{result_id}/resolve")
 def resolve_contest(
     result_id: int,
-    body: shapes.ResolutionGiven,
+    body: shapes.ResolutionIn,
     session: SessionDep,
     user: CurrentUser,
     now: NowDep,
-) -> shapes.ResolutionShown:
+) -> shapes.ResolutionOut:
     """Uphold a contested known answer, or withdraw it and undo what rested on it."""
     result = gold_contests.get_result(session, result_id)
     undone = gold_contests.resolve_contest(
         session, result_id, body.resolution, by=user.id, reason=body.reason, now=now
     )
     if undone is None:
-        return shapes.ResolutionShown(resolution="upheld", gold_id=result.gold_id)
+        return shapes.ResolutionOut(resolution="upheld", gold_id=result.gold_id)
     return _show_withdrawal(session, undone)
 
 
 @router.post("/gold-answers/{gold_id}/withdraw")
 def withdraw_gold(
     gold_id: int,
-    body: shapes.WithdrawalGiven,
+    body: shapes.WithdrawalIn,
     session: SessionDep,
     user: CurrentUser,
     now: NowDep,
-) -> shapes.ResolutionShown:
+) -> shapes.ResolutionOut:
     """Withdraw a known answer and undo what rested on it."""
     undone = gold_contests.withdraw_gold(session, gold_id, by=user.id, reason=body.reason, now=now)
     return _show_withdrawal(session, undone)
 
 
-def _show_withdrawal(session: Session, undone: gold_contests.Withdrawal) -> shapes.ResolutionShown:
-    return shapes.ResolutionShown(
+def _show_withdrawal(session: Session, undone: gold_contests.Withdrawal) -> shapes.ResolutionOut:
+    return shapes.ResolutionOut(
         resolution="withdrawn",
         gold_id=undone.gold_id,
         n_results=undone.n_results,
@@ -174,7 +172,7 @@ def _show_withdrawal(session: Session, undone: gold_contests.Withdrawal) -> shap
 @router.post("/my/gold-results/{result_id}/contest")
 def contest_gold(
     result_id: int,
-    body: desk_shapes.ContestGiven,
+    body: desk_shapes.ContestIn,
     session: SessionDep,
     user: CurrentUser,
     now: NowDep,

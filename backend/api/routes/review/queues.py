@@ -20,28 +20,32 @@ from backend.schemas.review.queues import ReviewerProgress
 from backend.services import overview, review
 from backend.services.accounts.access import require_in_project
 from backend.services.accounts.users import find_member
-from backend.services.checks.triage import SkipAsked, certify
+from backend.services.checks.triage import SkipRequest, certify
 from backend.services.models.versions import find_model
 from backend.services.review.opening.assignment import Assignment, members_of_groups
-from backend.services.review.opening.checks import default_reviewers, opening_defaults, rubric_asked
+from backend.services.review.opening.checks import (
+    default_reviewers,
+    opening_defaults,
+    requested_rubric,
+)
 from backend.services.review.opening.design import Allocation, DesignKind, SamplingDesign, Target
 from backend.services.review.opening.plan import drawn_examples, warnings_of
 from backend.services.review.opening.routing import Routing
 from backend.services.review.opening.store import check_rules
+from backend.services.review.progress import progress_of_queues
 from backend.services.review.reports.progress import reviewers_of_queues
 from backend.services.review.rules import rules_from
-from backend.services.review.standing import progress_of_queues
 from backend.services.review.waiting import queue_waits_for
 from backend.tables.review import QueueKind, Review, ReviewQueue
 
 router = APIRouter(tags=["review queues"])
 
 
-def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueShown:
+def _show(session: Session, queue: ReviewQueue) -> shapes.ReviewQueueOut:
     return _show_all(session, [queue])[0]
 
 
-def _show_all(session: Session, queues: Sequence[ReviewQueue]) -> list[shapes.ReviewQueueShown]:
+def _show_all(session: Session, queues: Sequence[ReviewQueue]) -> list[shapes.ReviewQueueOut]:
     """Queues with their progress, counted for all of them at once."""
     ids = [queue.id for queue in queues]
     progress = progress_of_queues(session, ids)
@@ -51,8 +55,8 @@ def _show_all(session: Session, queues: Sequence[ReviewQueue]) -> list[shapes.Re
 
 def _shown(
     queue: ReviewQueue, progress: QueueProgress, people: Sequence[ReviewerProgress]
-) -> shapes.ReviewQueueShown:
-    return shapes.ReviewQueueShown.of(
+) -> shapes.ReviewQueueOut:
+    return shapes.ReviewQueueOut.of(
         queue,
         rubric=review.rubric_of(queue),
         closed=queue.closed_at is not None,
@@ -63,7 +67,7 @@ def _shown(
 
 
 @router.get("/projects/{project_id}/review-queues")
-def list_queues(project_id: int, session: SessionDep) -> list[shapes.ReviewQueueShown]:
+def list_queues(project_id: int, session: SessionDep) -> list[shapes.ReviewQueueOut]:
     """The queues of a project."""
     return _show_all(session, review.list_queues(session, project_id))
 
@@ -71,11 +75,11 @@ def list_queues(project_id: int, session: SessionDep) -> list[shapes.ReviewQueue
 @router.post("/projects/{project_id}/review-queues", status_code=201)
 def open_queue(
     project_id: int,
-    body: shapes.ReviewQueueGiven,
+    body: shapes.ReviewQueueIn,
     session: SessionDep,
     serving: ServingDep,
     once: OnceDep,
-) -> shapes.ReviewQueueShown:
+) -> shapes.ReviewQueueOut:
     """Open a queue over the outputs of a run."""
     opening = _opening(session, project_id, body, serving.settings.lease_seconds)
     plan = review.plan_queue(session, opening)
@@ -85,8 +89,8 @@ def open_queue(
 
 @router.post("/projects/{project_id}/review-designs")
 def preview_design(
-    project_id: int, body: shapes.ReviewQueueGiven, session: SessionDep, serving: ServingDep
-) -> designs.DesignShown:
+    project_id: int, body: shapes.ReviewQueueIn, session: SessionDep, serving: ServingDep
+) -> designs.DesignOut:
     """What a queue would draw and about how long it would take; nothing is stored."""
     opening = _opening(session, project_id, body, serving.settings.lease_seconds)
     plan, rules = review.plan_queue(session, opening), rules_from(body.rules)
@@ -98,7 +102,7 @@ def preview_design(
     }
     # The rubric was stored to plan by; without a queue it is taken back.
     session.rollback()
-    return designs.DesignShown.model_validate(design, from_attributes=False)
+    return designs.DesignOut.model_validate(design, from_attributes=False)
 
 
 @router.get("/projects/{project_id}/review-defaults")
@@ -110,7 +114,7 @@ def show_defaults(
 
 
 def _opening(
-    session: Session, project_id: int, body: shapes.ReviewQueueGiven, lease_seconds: int
+    session: Session, project_id: int, body: shapes.ReviewQueueIn, lease_seconds: int
 ) -> review.Opening:
     require_in_project(
         session,
@@ -122,7 +126,7 @@ def _opening(
         place: find_member(session, project_id, name).id
         for place, name in body.assignment.people.items()
     }
-    rubric = rubric_asked(session, project_id, body.rubric, body.kind)
+    rubric = requested_rubric(session, project_id, body.rubric, body.kind)
     model_ids = [find_model(session, project_id, label).id for label in body.models]
     return review.Opening(
         project_id=project_id,
@@ -148,7 +152,7 @@ def _opening(
 def _routing(
     session: Session,
     project_id: int,
-    body: shapes.ReviewQueueGiven,
+    body: shapes.ReviewQueueIn,
     rubric: Rubric,
     model_ids: Sequence[int],
 ) -> Routing | None:
@@ -159,7 +163,7 @@ def _routing(
     return certify(
         session,
         project_id,
-        SkipAsked(**body.skip.model_dump()),
+        SkipRequest(**body.skip.model_dump()),
         run_id=body.generation_run_id,
         model_ids=model_ids,
         rubric=rubric,
@@ -167,7 +171,7 @@ def _routing(
     )
 
 
-def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueGiven) -> list[int]:
+def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueIn) -> list[int]:
     if not body.reviewers and not body.assignment.groups:
         return default_reviewers(session, project_id)
     named = [find_member(session, project_id, name).id for name in body.reviewers]
@@ -175,7 +179,7 @@ def _reviewer_ids(session: Session, project_id: int, body: shapes.ReviewQueueGiv
     return list(dict.fromkeys([*named, *grouped]))
 
 
-def _design(given: designs.DesignGiven) -> SamplingDesign:
+def _design(given: designs.DesignIn) -> SamplingDesign:
     return SamplingDesign(
         kind=DesignKind(given.kind),
         by=given.by,
@@ -188,20 +192,20 @@ def _design(given: designs.DesignGiven) -> SamplingDesign:
 
 
 @router.get("/review-queues/{queue_id}")
-def show_queue(queue_id: int, session: SessionDep) -> shapes.ReviewQueueShown:
+def show_queue(queue_id: int, session: SessionDep) -> shapes.ReviewQueueOut:
     """A queue with its reviewers' progress, and for whom it waits."""
     shown = _show(session, review.get_queue(session, queue_id))
     return shown.model_copy(update={"waits_for": queue_waits_for(session, queue_id)})
 
 
 @router.post("/review-queues/{queue_id}/close")
-def close_queue(queue_id: int, session: SessionDep, now: NowDep) -> shapes.ReviewQueueShown:
+def close_queue(queue_id: int, session: SessionDep, now: NowDep) -> shapes.ReviewQueueOut:
     """Give out no more items; what people hold they may still submit."""
     return _show(session, review.close_queue(session, queue_id, now=now))
 
 
 @router.get("/review-queues/{queue_id}/preferences")
-def show_preferences(queue_id: int, session: SessionDep) -> list[shapes.PreferencesShown]:
+def show_preferences(queue_id: int, session: SessionDep) -> list[shapes.PreferencesOut]:
     """The votes of a queue of blind pairs, for each two of its models."""
     return review.preference_summary(session, queue_id)
 
@@ -209,16 +213,16 @@ def show_preferences(queue_id: int, session: SessionDep) -> list[shapes.Preferen
 @router.get("/review-queues/{queue_id}/reviews")
 def list_reviews(
     queue_id: int, session: SessionDep, page: PageDep, item_id: int | None = None
-) -> Page[shapes.ReviewShown]:
+) -> Page[shapes.ReviewOut]:
     """What reviewers said, newest first, by pseudonym; of one item where it is named."""
     found = overview.finished_reviews(session, queue_id, page, item_id=item_id)
     shown = [_show_review(each, queue_id) for each in found.rows]
-    return Page[shapes.ReviewShown](items=shown, next=found.next)
+    return Page[shapes.ReviewOut](items=shown, next=found.next)
 
 
-def _show_review(found: Review, queue_id: int) -> shapes.ReviewShown:
+def _show_review(found: Review, queue_id: int) -> shapes.ReviewOut:
     outputs = [found.item.generation_a, found.item.generation_b]
-    return shapes.ReviewShown.of(
+    return shapes.ReviewOut.of(
         found,
         queue_id=queue_id,
         generation_ids=[output.id for output in outputs if output is not None],

@@ -27,7 +27,7 @@ AlphaParameter = Annotated[float, Query(gt=0, lt=1, description="Chance of ever 
 
 
 @router.get("/review-queues/{queue_id}/report")
-def show_report(queue_id: int, session: SessionDep, now: NowDep) -> shapes.QueueReportShown:
+def show_report(queue_id: int, session: SessionDep, now: NowDep) -> shapes.QueueReportOut:
     """Progress with a forecast, minutes and cost per verdict."""
     return queue_report(session, queue_id, now=now)
 
@@ -35,7 +35,7 @@ def show_report(queue_id: int, session: SessionDep, now: NowDep) -> shapes.Queue
 @router.get("/review-queues/{queue_id}/agreement")
 def show_agreement(
     queue_id: int, session: SessionDep, worst: WorstParameter = 20
-) -> shapes.AgreementReportShown:
+) -> shapes.AgreementReportOut:
     """How far reviewers agree: by criterion, two by two, and on which items least."""
     return agreement_report(session, queue_id, worst=worst)
 
@@ -43,7 +43,7 @@ def show_agreement(
 @router.get("/review-queues/{queue_id}/estimates")
 def show_estimates(
     queue_id: int, session: SessionDep, metric: MetricParameter = None
-) -> list[shapes.EstimateShown]:
+) -> list[shapes.EstimateOut]:
     """Every criterion of every model for all outputs of the run, weighted by the design."""
     return queue_estimates(session, queue_id, metric=metric)
 
@@ -54,18 +54,18 @@ def show_watch(
     session: SessionDep,
     margin: MarginParameter = 0.0,
     alpha: AlphaParameter = 0.05,
-) -> list[shapes.WatchShown]:
+) -> list[shapes.WatchOut]:
     """The A/B of each two models, which may be looked at and stopped at any time."""
     return watch_queue(session, queue_id, margin=margin, alpha=alpha)
 
 
 @router.get("/review-queues/{queue_id}/effects")
-def show_effects(queue_id: int, session: SessionDep) -> list[shapes.EffectShown]:
+def show_effects(queue_id: int, session: SessionDep) -> list[shapes.EffectOut]:
     """Side, length and order effects, and the fatigue check."""
     return queue_effects(session, queue_id)
 
 
 @router.get("/review-queues/{queue_id}/reviewers")
-def show_reviewers(queue_id: int, session: SessionDep) -> list[shapes.ReviewerQualityShown]:
+def show_reviewers(queue_id: int, session: SessionDep) -> list[shapes.ReviewerQualityOut]:
     """Every reviewer's work, time, agreement and warnings, by pseudonym."""
     return reviewer_quality(session, queue_id)

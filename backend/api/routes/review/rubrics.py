@@ -23,10 +23,10 @@ router = APIRouter(tags=["rubrics"])
 
 
 @router.get("/rubric-library")
-def list_library() -> list[shapes.RubricShown]:
+def list_library() -> list[shapes.RubricOut]:
     """The rubrics that come with Strop, to start from."""
     return [
-        shapes.RubricShown.of(
+        shapes.RubricOut.of(
             rubric,
             id=None,
             version=None,
@@ -43,7 +43,7 @@ def list_rubrics(
     project_id: int,
     session: SessionDep,
     name: Annotated[str | None, Query(description="All versions of this one.")] = None,
-) -> list[shapes.RubricShown]:
+) -> list[shapes.RubricOut]:
     """The newest version of each of the project's rubrics, or every version of one."""
     if name is None:
         return [_show(one) for one in rubric_versions.list_rubrics(session, project_id)]
@@ -53,7 +53,7 @@ def list_rubrics(
 
 @router.post("/projects/{project_id}/rubrics", status_code=201)
 def save_rubric(
-    project_id: int, body: shapes.RubricGiven, session: SessionDep, once: OnceDep
+    project_id: int, body: shapes.RubricIn, session: SessionDep, once: OnceDep
 ) -> shapes.RubricSaved:
     """Store a rubric as the next version of its name, and say what stays as it is."""
     saved = rubric_versions.edit_rubric(session, project_id, parse_rubric(body.source))
@@ -61,6 +61,6 @@ def save_rubric(
     return once.answer(shown)
 
 
-def _show(stored: RubricVersion) -> shapes.RubricShown:
+def _show(stored: RubricVersion) -> shapes.RubricOut:
     rubric = rubric_from_content(stored.content)
-    return shapes.RubricShown.of(stored, rubric=rubric, source=dump_rubric(rubric))
+    return shapes.RubricOut.of(stored, rubric=rubric, source=dump_rubric(rubric))

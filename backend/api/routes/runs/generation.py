@@ -14,15 +14,15 @@ from backend.engines import ENGINES
 from backend.engines.base import SamplingParams
 from backend.errors import UnknownName
 from backend.schemas.common import Page
-from backend.schemas.datasets import ExampleShown
+from backend.schemas.datasets import ExampleOut
 from backend.schemas.queue import JobCancelled
 from backend.schemas.runs import (
     GenerationDetail,
-    GenerationRunGiven,
-    GenerationRunShown,
-    GenerationShown,
-    OutputsGiven,
+    GenerationOut,
+    GenerationRunIn,
+    GenerationRunOut,
     OutputsImported,
+    OutputsIn,
 )
 from backend.schemas.turns import turns_of
 from backend.services import cancelling, overview, queue
@@ -33,20 +33,21 @@ from backend.services.datasets.versions import get_dataset_version
 from backend.services.models.versions import find_model
 from backend.services.pages import page_of
 from backend.services.queue import JobKind
-from backend.services.runs import generation, imported, scoring
-from backend.services.runs.masked_outputs import mask_outputs
-from backend.services.runs.output_rows import GivenOutputs, read_outputs
+from backend.services.runs import generation, scoring
+from backend.services.runs.importing import imported
+from backend.services.runs.importing.masked_outputs import mask_outputs
+from backend.services.runs.importing.output_rows import ImportedOutputs, read_outputs
 from backend.tables.runs import Generation, GenerationRun
 from evaluators.files.mapping import Notes
-from evaluators.files.readers import Table
+from evaluators.files.readers import FileTable
 
 router = APIRouter(tags=["generation"])
 
 
-def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
+def _show_run(session: Session, run: GenerationRun) -> GenerationRunOut:
     job = queue.find_job(session, JobKind.GENERATE, run.id)
     preflights = overview.preflights_of_run(session, run.id)
-    return GenerationRunShown.of(
+    return GenerationRunOut.of(
         run,
         dataset=run.dataset_version.dataset.name,
         dataset_version=run.dataset_version.number,
@@ -59,28 +60,28 @@ def _show_run(session: Session, run: GenerationRun) -> GenerationRunShown:
     )
 
 
-def _show_generation(written: Generation) -> GenerationShown:
-    return GenerationShown.of(written, model=written.model_version.label)
+def _show_generation(written: Generation) -> GenerationOut:
+    return GenerationOut.of(written, model=written.model_version.label)
 
 
 @router.get("/projects/{project_id}/generation-runs")
-def list_runs(project_id: int, session: SessionDep, page: PageDep) -> Page[GenerationRunShown]:
+def list_runs(project_id: int, session: SessionDep, page: PageDep) -> Page[GenerationRunOut]:
     """The runs of a project, newest first."""
     found = page_of(session, GenerationRun, page, project_id=project_id)
     shown = [_show_run(session, run) for run in found.rows]
-    return Page[GenerationRunShown](items=shown, next=found.next)
+    return Page[GenerationRunOut](items=shown, next=found.next)
 
 
 @router.post("/projects/{project_id}/generation-runs", status_code=201)
 def make_run(
     project_id: int,
-    body: GenerationRunGiven,
+    body: GenerationRunIn,
     session: SessionDep,
     user: CurrentUser,
     serving: ServingDep,
     once: OnceDep,
     now: NowDep,
-) -> GenerationRunShown:
+) -> GenerationRunOut:
     """Lay down a run and queue it; a worker does the rest."""
     if body.engine is not None and body.engine not in ENGINES:
         raise UnknownName("engine", body.engine, ENGINES)
@@ -121,15 +122,15 @@ def make_run(
 class SentOutputs:
     """Outputs as they were sent, and what was read of them."""
 
-    body: OutputsGiven
-    outputs: GivenOutputs
+    body: OutputsIn
+    outputs: ImportedOutputs
     notes: Notes
 
 
-def read_rows(project_id: int, body: OutputsGiven, serving: ServingDep) -> SentOutputs:
+def read_rows(project_id: int, body: OutputsIn, serving: ServingDep) -> SentOutputs:
     """Done before the route has its session: the one writer of SQLite is not held meanwhile."""
     notes = Notes()
-    table = Table.of_rows(body.source, body.rows)
+    table = FileTable.of_rows(body.source, body.rows)
     given = read_outputs(table, model=body.model, notes=notes)
     with serving.reading() as session:
         masked = mask_outputs(
@@ -179,13 +180,13 @@ def import_outputs(
 
 
 @router.get("/generation-runs/{generation_run_id}")
-def show_run(generation_run_id: int, session: SessionDep) -> GenerationRunShown:
+def show_run(generation_run_id: int, session: SessionDep) -> GenerationRunOut:
     """A run and how far it is."""
     return _show_run(session, generation.get_run(session, generation_run_id))
 
 
 @router.post("/generation-runs/{generation_run_id}/resume")
-def resume_run(generation_run_id: int, session: SessionDep) -> GenerationRunShown:
+def resume_run(generation_run_id: int, session: SessionDep) -> GenerationRunOut:
     """Queue a stopped run again; what it wrote stays."""
     run = generation.get_run(session, generation_run_id)
     generation.require_resumable(run)
@@ -197,7 +198,7 @@ def resume_run(generation_run_id: int, session: SessionDep) -> GenerationRunShow
 @router.post("/generation-runs/{generation_run_id}/cancel")
 def cancel_run(
     generation_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
-) -> GenerationRunShown:
+) -> GenerationRunOut:
     """Stop a run and its scoring; what was written stays, and resuming goes on from there."""
     run = generation.get_run(session, generation_run_id)
     cancelling.cancel_run(session, run.id, Cancellation(user, now, body.reason))
@@ -211,7 +212,7 @@ def list_generations(
     page: PageDep,
     model_version_id: int | None = None,
     example_id: int | None = None,
-) -> Page[GenerationShown]:
+) -> Page[GenerationOut]:
     """What the models wrote, oldest first; of one model or on one example if asked."""
     found = page_of(
         session,
@@ -223,7 +224,7 @@ def list_generations(
         example_id=example_id,
     )
     shown = [_show_generation(written) for written in found.rows]
-    return Page[GenerationShown](items=shown, next=found.next)
+    return Page[GenerationOut](items=shown, next=found.next)
 
 
 @router.get("/generations/{generation_id}")
@@ -233,6 +234,6 @@ def show_generation(generation_id: int, session: SessionDep) -> GenerationDetail
     return GenerationDetail.of(
         written,
         model=written.model_version.label,
-        example=ExampleShown.of(written.example, turns=turns_of(written.example.messages)),
+        example=ExampleOut.of(written.example, turns=turns_of(written.example.messages)),
         scores=overview.scores_of_generation(session, generation_id),
     )

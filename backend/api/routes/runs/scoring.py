@@ -14,12 +14,12 @@ from backend.api.once import OnceDep
 from backend.api.streams import stream_lines
 from backend.schemas.queue import JobCancelled
 from backend.schemas.runs import (
-    ClassShown,
-    DifferenceShown,
+    ClassOut,
+    DifferenceOut,
+    ScoreOut,
     ScoreRunDetail,
-    ScoreRunGiven,
-    ScoreRunShown,
-    ScoreShown,
+    ScoreRunIn,
+    ScoreRunOut,
 )
 from backend.services import overview, queue
 from backend.services.cancelling import Cancellation, cancel_subjects
@@ -30,13 +30,13 @@ from backend.tables.runs import ScoreRun
 router = APIRouter(tags=["scoring"])
 
 
-def _show(session: Session, run: ScoreRun) -> ScoreRunShown:
+def _show(session: Session, run: ScoreRun) -> ScoreRunOut:
     job = queue.find_job(session, JobKind.SCORE, run.id)
-    return ScoreRunShown.of(run, job_state=job and job.state, reason=job and job.error)
+    return ScoreRunOut.of(run, job_state=job and job.state, reason=job and job.error)
 
 
 @router.get("/generation-runs/{generation_run_id}/score-runs")
-def list_score_runs(generation_run_id: int, session: SessionDep) -> list[ScoreRunShown]:
+def list_score_runs(generation_run_id: int, session: SessionDep) -> list[ScoreRunOut]:
     """The scorings of a run, oldest first."""
     found = scoring.list_score_runs(session, generation_run_id)
     return [_show(session, run) for run in found]
@@ -45,11 +45,11 @@ def list_score_runs(generation_run_id: int, session: SessionDep) -> list[ScoreRu
 @router.post("/generation-runs/{generation_run_id}/score-runs", status_code=201)
 def make_score_run(
     generation_run_id: int,
-    body: ScoreRunGiven,
+    body: ScoreRunIn,
     session: SessionDep,
     serving: ServingDep,
     once: OnceDep,
-) -> ScoreRunShown:
+) -> ScoreRunOut:
     """Lay down the scoring of a run and queue it."""
     project_id = generation.get_run(session, generation_run_id).project_id
     run = scoring.create_score_run(
@@ -75,7 +75,7 @@ def show_score_run(score_run_id: int, session: SessionDep, serving: ServingDep) 
 @router.post("/score-runs/{score_run_id}/cancel")
 def cancel_score_run(
     score_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
-) -> ScoreRunShown:
+) -> ScoreRunOut:
     """Stop a scoring; what was scored stays."""
     run = scoring.get_score_run(session, score_run_id)
     cancellation = Cancellation(user, now, body.reason)
@@ -90,7 +90,7 @@ def show_differences(
     serving: ServingDep,
     baseline: Annotated[int, Query(description="Model version id.")],
     candidate: Annotated[int, Query(description="Model version id.")],
-) -> list[DifferenceShown]:
+) -> list[DifferenceOut]:
     """Candidate minus baseline on the same examples, for every metric and slice."""
     run = scoring.get_score_run(session, score_run_id)
     labels = {model.id: model.label for model in run.generation_run.models}
@@ -104,11 +104,11 @@ def show_classes(
     session: SessionDep,
     model: Annotated[int, Query(description="Model version id.")],
     metric: Annotated[str, Query(max_length=200, description="For example f1@task=intent.")],
-) -> list[ClassShown]:
+) -> list[ClassOut]:
     """Precision, recall and F1 of each class."""
     [spec] = scoring.parse_metric_specs([metric])
     found = scoring.class_report(session, score_run_id, model, spec)
-    return [ClassShown.model_validate(row) for row in found]
+    return [ClassOut.model_validate(row) for row in found]
 
 
 @router.get("/score-runs/{score_run_id}/scores", response_class=StreamingResponse)
@@ -118,7 +118,7 @@ def stream_scores(score_run_id: int, serving: ServingDep) -> StreamingResponse:
     def lines() -> Iterator[str]:
         with serving.reading() as session:
             for score in overview.each_score(session, score_run_id):
-                shown = ScoreShown.model_validate(score).model_dump_json()
+                shown = ScoreOut.model_validate(score).model_dump_json()
                 yield f'{{"generation_id":{score.generation_id},{shown[1:]}\n'
 
     return stream_lines(lines(), filename=f"scores-{score_run_id}.jsonl")

@@ -23,15 +23,15 @@ from backend.tables.verdicts import Comparison
 router = APIRouter(tags=["comparison"])
 
 
-def _show(session: Session, row: Comparison) -> shapes.ComparisonShown:
+def _show(session: Session, row: Comparison) -> shapes.ComparisonOut:
     labels = overview.labels_of_models(session, row.project_id)
-    return shapes.ComparisonShown.of(
+    return shapes.ComparisonOut.of(
         row, baseline=labels[row.baseline_id], candidate=labels[row.candidate_id]
     )
 
 
 @router.get("/projects/{project_id}/comparisons")
-def list_comparisons(project_id: int, session: SessionDep) -> list[shapes.ComparisonShown]:
+def list_comparisons(project_id: int, session: SessionDep) -> list[shapes.ComparisonOut]:
     """The comparisons of a project, newest first."""
     found = comparison.list_comparisons(session, project_id)
     return [_show(session, row) for row in reversed(found)]
@@ -39,8 +39,8 @@ def list_comparisons(project_id: int, session: SessionDep) -> list[shapes.Compar
 
 @router.post("/projects/{project_id}/comparisons", status_code=201)
 def compare(
-    project_id: int, body: shapes.ComparisonGiven, session: SessionDep, once: OnceDep
-) -> shapes.ComparisonShown:
+    project_id: int, body: shapes.ComparisonIn, session: SessionDep, once: OnceDep
+) -> shapes.ComparisonOut:
     """Judge a candidate; without named evidence, by the newest scores and votes of both models."""
     require_in_project(
         session, project_id, score_run_id=body.score_run_id, queue_id=body.review_queue_id
@@ -91,7 +91,7 @@ def show_comparison(
 @router.get("/comparisons/{comparison_id}/slices")
 def list_slices(
     comparison_id: int, session: SessionDep, serving: ServingDep
-) -> list[shapes.SliceShown]:
+) -> list[shapes.SliceOut]:
     """The manifest's metrics on every slice; to be read, not judged by."""
     row = promotion.get_comparison(session, comparison_id)
     labels = overview.labels_of_models(session, row.project_id)
@@ -105,7 +105,7 @@ def list_slices(
         kept=serving.kept,
     )
     return [
-        shapes.SliceShown.of(found.figure.shown(labels), named=found.named, p_holm=found.p_holm)
+        shapes.SliceOut.of(found.figure.shown(labels), named=found.named, p_holm=found.p_holm)
         for found in slices
     ]
 
@@ -118,7 +118,7 @@ def list_flips(
         str | None, Query(max_length=200, description="As scored, for example f1@task=intent.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=50, description="Examples of each kind.")] = 5,
-) -> shapes.FlipsShown:
+) -> shapes.FlipsOut:
     """Examples on which the candidate is better or worse than the baseline, to be read."""
     row = promotion.get_comparison(session, comparison_id)
     return find_flips(

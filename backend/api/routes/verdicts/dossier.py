@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.schemas.dossier import (
-    DossierAnswersGiven,
-    DossierAnswersShown,
-    DossierKeyShown,
-    DossierQuestionShown,
+    DossierAnswersIn,
+    DossierAnswersOut,
+    DossierKeyOut,
+    DossierQuestionOut,
 )
 from backend.services.dossier.answers import QUESTIONS, read_answers, save_answers
 from backend.services.dossier.make import make_dossier
@@ -37,30 +37,30 @@ def sign_dossier(
 
 
 @router.get("/dossier-key")
-def show_key(serving: ServingDep) -> DossierKeyShown:
+def show_key(serving: ServingDep) -> DossierKeyOut:
     """The public key by which anybody checks a dossier of this installation."""
-    return DossierKeyShown(public_key=public_key(signing_key(serving.settings)))
+    return DossierKeyOut(public_key=public_key(signing_key(serving.settings)))
 
 
 @router.get("/projects/{project_id}/dossier-answers")
-def list_answers(project_id: int, session: SessionDep) -> DossierAnswersShown:
+def list_answers(project_id: int, session: SessionDep) -> DossierAnswersOut:
     """The questions that Strop cannot answer, with what the team has said."""
     return _shown(session, project_id)
 
 
 @router.post("/projects/{project_id}/dossier-answers")
 def keep_answers(
-    project_id: int, body: DossierAnswersGiven, session: SessionDep, user: CurrentUser
-) -> DossierAnswersShown:
+    project_id: int, body: DossierAnswersIn, session: SessionDep, user: CurrentUser
+) -> DossierAnswersOut:
     """Keep the answers that are new; the same ones again change nothing."""
     save_answers(session, project_id, body.answers, by_id=user.id)
     return _shown(session, project_id)
 
 
-def _shown(session: Session, project_id: int) -> DossierAnswersShown:
+def _shown(session: Session, project_id: int) -> DossierAnswersOut:
     known = read_answers(session, project_id)
     rows = [
-        DossierQuestionShown(
+        DossierQuestionOut(
             name=name,
             asks=question.asks,
             nist=question.nist,
@@ -70,4 +70,4 @@ def _shown(session: Session, project_id: int) -> DossierAnswersShown:
         )
         for name, question in QUESTIONS.items()
     ]
-    return DossierAnswersShown(questions=rows)
+    return DossierAnswersOut(questions=rows)

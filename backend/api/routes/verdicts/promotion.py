@@ -7,9 +7,9 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, SessionDep
 from backend.api.once import OnceDep
-from backend.api.served import ServedPromotion
+from backend.api.routes.verdicts.served import ServedPromotion
 from backend.errors import InvalidInput
-from backend.schemas.verdicts import PromotionGiven, PromotionShown
+from backend.schemas.verdicts import PromotionIn, PromotionOut
 from backend.services import overview
 from backend.services.verdicts import promotion
 from backend.tables.verdicts import Promotion
@@ -17,8 +17,8 @@ from backend.tables.verdicts import Promotion
 router = APIRouter(tags=["promotion"])
 
 
-def _show(session: Session, row: Promotion) -> PromotionShown:
-    return PromotionShown.of(
+def _show(session: Session, row: Promotion) -> PromotionOut:
+    return PromotionOut.of(
         row,
         model=overview.labels_of_models(session, row.project_id)[row.model_version_id],
         decided_by=overview.pseudonym_of(session, row.decided_by_id),
@@ -27,7 +27,7 @@ def _show(session: Session, row: Promotion) -> PromotionShown:
 
 
 @router.get("/projects/{project_id}/promotions")
-def list_promotions(project_id: int, session: SessionDep) -> list[PromotionShown]:
+def list_promotions(project_id: int, session: SessionDep) -> list[PromotionOut]:
     """All decisions, newest first."""
     found = promotion.list_promotions(session, project_id)
     return [_show(session, row) for row in reversed(found)]
@@ -36,12 +36,12 @@ def list_promotions(project_id: int, session: SessionDep) -> list[PromotionShown
 @router.post("/projects/{project_id}/promotions", status_code=201)
 def decide(
     project_id: int,
-    body: PromotionGiven,
+    body: PromotionIn,
     served: ServedPromotion,
     session: SessionDep,
     user: CurrentUser,
     once: OnceDep,
-) -> PromotionShown:
+) -> PromotionOut:
     """Sign a promotion of the candidate of a comparison, or roll an alias back."""
     if body.action == "rollback":
         row = promotion.roll_back(

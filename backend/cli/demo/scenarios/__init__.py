@@ -22,7 +22,7 @@ from backend.errors import UnknownName
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backend.cli.demo.scenarios.claims import Outcome
+    from backend.cli.demo.scenarios.claims import ScenarioOutcome
     from backend.cli.demo.steps import Demo
 
 
@@ -40,9 +40,9 @@ class Scenario:
         return str(self._load().BAR)
 
     @property
-    def play(self) -> Callable[[Demo], Outcome]:
+    def play(self) -> Callable[[Demo], ScenarioOutcome]:
         """Plays it in an open project with a worker at hand."""
-        played: Callable[[Demo], Outcome] = self._load().play
+        played: Callable[[Demo], ScenarioOutcome] = self._load().play
         return played
 
     def _load(self) -> Any:

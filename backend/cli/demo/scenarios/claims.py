@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ScenarioClaim:
     """One sentence that can turn out wrong.
 
     Attributes:
@@ -86,16 +86,16 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ScenarioOutcome:
     """What a scenario came to: the run that measured its arms on held-out data, and its claims."""
 
     run_id: int
     arms: tuple[Arm, ...]
-    claims: tuple[Claim, ...]
+    claims: tuple[ScenarioClaim, ...]
     notes: tuple[str, ...] = ()
 
 
-class _Bounded(Protocol):
+class _BoundedValue(Protocol):
     @property
     def value(self) -> float: ...
     @property
@@ -108,6 +108,8 @@ class _Bounded(Protocol):
     def method(self) -> str: ...
 
 
-def claim_of(found: _Bounded, text: str, *, aim: float, at_least: bool) -> Claim:
+def claim_of(found: _BoundedValue, text: str, *, aim: float, at_least: bool) -> ScenarioClaim:
     """A claim about a figure or a difference of the scoring service."""
-    return Claim(text, found.value, found.low, found.high, found.n, aim, at_least, found.method)
+    return ScenarioClaim(
+        text, found.value, found.low, found.high, found.n, aim, at_least, found.method
+    )

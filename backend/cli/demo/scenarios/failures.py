@@ -14,7 +14,7 @@ import typer
 from sqlalchemy import select
 
 from backend.cli.demo import steps
-from backend.cli.demo.scenarios.claims import Claim, Outcome, claim_of
+from backend.cli.demo.scenarios.claims import ScenarioClaim, ScenarioOutcome, claim_of
 from backend.cli.demo.scenarios.steps import describe_arms, review_outputs
 from backend.cli.demo.steps import Demo, import_examples
 from backend.errors import CannotCompute
@@ -40,7 +40,7 @@ DPO: dict[str, Any] = {"method": "dpo", "epochs": 2, "batch_size": 8}
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class FailureSizes:
     """Calls made in all, references of the first set, outputs reviewed at most, failures used."""
 
     calls: int = 800
@@ -49,7 +49,7 @@ class Sizes:
     failures: int = 150
 
 
-def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
+def play(demo: Demo, sizes: FailureSizes = FailureSizes()) -> ScenarioOutcome:
     """The first adapter, the two second rounds, and all of them on the same examples."""
     import_examples(
         demo, name=DATASET, made_with=[*MADE_WITH, str(sizes.calls)], fractions=FRACTIONS
@@ -103,7 +103,7 @@ def _failed(session: Session, project_id: int, queue_name: str) -> list[int]:
     return list(session.scalars(query.order_by(Review.id)))
 
 
-def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
+def _outcome(demo: Demo, run_id: int, sizes: FailureSizes) -> ScenarioOutcome:
     from backend.db import reading
     from backend.services.models.versions import find_model
     from backend.services.runs import scoring
@@ -111,7 +111,7 @@ def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id
 
-        def change(old: str, new: str) -> Claim:
+        def change(old: str, new: str) -> ScenarioClaim:
             ids = [find_model(session, demo.project_id, name).id for name in (old, new)]
             found = scoring.paired_figure(session, score_run, ids[0], ids[1], "invented")
             text = f"share of summaries with an invented fact, {new} minus {old}"
@@ -129,4 +129,4 @@ def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
             change("first", "corrections"),
             change("corrections", "negatives"),
         )
-        return Outcome(run_id, arms, claims)
+        return ScenarioOutcome(run_id, arms, claims)

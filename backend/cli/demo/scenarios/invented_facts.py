@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.cli.demo import steps
-from backend.cli.demo.scenarios.claims import Claim, Outcome
+from backend.cli.demo.scenarios.claims import ScenarioClaim, ScenarioOutcome
 from backend.cli.demo.scenarios.ratios import claim_cut
 from backend.cli.demo.scenarios.steps import describe_arms, play_round, review_outputs
 from backend.cli.demo.steps import Demo, import_examples
@@ -35,14 +35,14 @@ CUT = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class InventedFactSizes:
     """Calls made in all, and outputs that are reviewed before each round."""
 
     calls: int = 800
     reviews: int = 60
 
 
-def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
+def play(demo: Demo, sizes: InventedFactSizes = InventedFactSizes()) -> ScenarioOutcome:
     """Two rounds, and the figures of all three models on the same examples."""
     import_examples(
         demo, name=DATASET, made_with=[*MADE_WITH, str(sizes.calls)], fractions=FRACTIONS
@@ -74,7 +74,7 @@ def _plan(
     }
 
 
-def _outcome(demo: Demo, run_id: int) -> Outcome:
+def _outcome(demo: Demo, run_id: int) -> ScenarioOutcome:
     from backend.db import reading
     from backend.services.models.versions import find_model
     from backend.services.runs import scoring
@@ -82,7 +82,7 @@ def _outcome(demo: Demo, run_id: int) -> Outcome:
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id
 
-        def cut_from(name: str, *, aim: float) -> Claim:
+        def cut_from(name: str, *, aim: float) -> ScenarioClaim:
             models = [find_model(session, demo.project_id, m).id for m in (name, "round2")]
             text = f"share of {name}'s summaries with an invented fact that round2 is rid of"
             return claim_cut(session, score_run, "invented", models, text, aim=aim)
@@ -96,4 +96,6 @@ def _outcome(demo: Demo, run_id: int) -> Outcome:
                 "round2": "the same, and what was approved or corrected of round1",
             },
         )
-        return Outcome(run_id, arms, (cut_from("base", aim=CUT), cut_from("round1", aim=0.0)))
+        return ScenarioOutcome(
+            run_id, arms, (cut_from("base", aim=CUT), cut_from("round1", aim=0.0))
+        )

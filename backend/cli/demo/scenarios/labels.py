@@ -15,14 +15,14 @@ import typer
 from sqlalchemy import select
 
 from backend.cli.demo import steps
-from backend.cli.demo.scenarios.claims import Claim, Outcome, claim_of
+from backend.cli.demo.scenarios.claims import ScenarioClaim, ScenarioOutcome, claim_of
 from backend.cli.demo.scenarios.steps import describe_arms, review_outputs
 from backend.cli.demo.steps import Demo, import_examples, make_data
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.services.datasets.versions import Row
+    from backend.services.datasets.versions import ExampleRow
     from backend.tables.datasets import Example
 
 BAR = """
@@ -41,7 +41,7 @@ QUEUE = "labels under review"
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class LabelSizes:
     """Tickets made in all, and rows of the two arms that keep the hasty labels."""
 
     tickets: int = 1600
@@ -49,7 +49,7 @@ class Sizes:
     more: int = 900
 
 
-def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
+def play(demo: Demo, sizes: LabelSizes = LabelSizes()) -> ScenarioOutcome:
     """Three arms, and macro-F1 of each on the same true labels."""
     made_with = ["--task", "intent", "--n", str(sizes.tickets)]
     import_examples(demo, name=TRUE, made_with=made_with, fractions=FRACTIONS)
@@ -96,12 +96,12 @@ def import_hasty_labels(demo: Demo, made_with: list[str]) -> float:
     return wrong
 
 
-def relabel_train(examples: Iterable[Example], labels: Mapping[str, str]) -> list[Row]:
+def relabel_train(examples: Iterable[Example], labels: Mapping[str, str]) -> list[ExampleRow]:
     """The examples as rows of another dataset; only those of the train split get the new labels."""
-    from backend.services.datasets.versions import Row
+    from backend.services.datasets.versions import ExampleRow
 
     rows = (
-        Row(
+        ExampleRow(
             external_id=example.external_id,
             input=example.input,
             context=example.context,
@@ -152,7 +152,7 @@ def _external_ids(session: Session, demo: Demo, set_name: str) -> set[str]:
     return set(session.scalars(query))
 
 
-def _outcome(demo: Demo, run_id: int, wrong: float) -> Outcome:
+def _outcome(demo: Demo, run_id: int, wrong: float) -> ScenarioOutcome:
     from backend.db import reading
     from backend.services.models.versions import find_model
     from backend.services.runs import scoring
@@ -164,7 +164,7 @@ def _outcome(demo: Demo, run_id: int, wrong: float) -> Outcome:
             for name in ("as-labelled", "more-rows", "corrected")
         }
 
-        def f1(name: str, text: str, *, aim: float, at_least: bool) -> Claim:
+        def f1(name: str, text: str, *, aim: float, at_least: bool) -> ScenarioClaim:
             figure = scoring.model_figure(session, score_run, ids[name], "f1")
             return claim_of(figure, text, aim=aim, at_least=at_least)
 
@@ -183,4 +183,4 @@ def _outcome(demo: Demo, run_id: int, wrong: float) -> Outcome:
         }
         note = f"Of the train labels {100 * wrong:.1f}% are wrong (hasty desk, simulated)."
         arms = describe_arms(session, demo.project_id, about)
-        return Outcome(run_id, arms, claims, (note,))
+        return ScenarioOutcome(run_id, arms, claims, (note,))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.cli.demo import steps
-from backend.cli.demo.scenarios.claims import Claim, Outcome
+from backend.cli.demo.scenarios.claims import ScenarioClaim, ScenarioOutcome
 from backend.cli.demo.scenarios.ratios import claim_kept
 from backend.cli.demo.scenarios.steps import describe_arms
 from backend.cli.demo.steps import Demo, import_examples
@@ -65,14 +65,14 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class LoraOrFullSizes:
     """Examples made in all, and references in the set that both are trained on."""
 
     examples: int = 660
     references: int = 300
 
 
-def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
+def play(demo: Demo, sizes: LoraOrFullSizes = LoraOrFullSizes()) -> ScenarioOutcome:
     """Both trainings on one set, and the base, on the same examples."""
     made_with = ["--n", str(sizes.examples)]
     import_examples(demo, name=DATASET, made_with=made_with, fractions=FRACTIONS)
@@ -86,7 +86,7 @@ def play(demo: Demo, sizes: Sizes = Sizes()) -> Outcome:
     return _outcome(demo, run_id, sizes)
 
 
-def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
+def _outcome(demo: Demo, run_id: int, sizes: LoraOrFullSizes) -> ScenarioOutcome:
     from backend.db import reading
     from backend.services.models.versions import find_model
     from backend.services.runs import scoring
@@ -111,7 +111,7 @@ def _outcome(demo: Demo, run_id: int, sizes: Sizes) -> Outcome:
         replace(arm, facts=costs[arm.model].as_facts()) if arm.model in costs else arm
         for arm in arms
     )
-    return Outcome(run_id, with_costs, tuple(claims), notes=(*missing, *cost_shares(costs)))
+    return ScenarioOutcome(run_id, with_costs, tuple(claims), notes=(*missing, *cost_shares(costs)))
 
 
 def read_cost(session: Session, model: ModelVersion) -> Cost:
@@ -155,7 +155,7 @@ def cost_shares(costs: Mapping[str, Cost]) -> tuple[str, ...]:
 
 def _kept(
     session: Session, score_run: int, models: Mapping[str, ModelVersion], label: str
-) -> Claim:
+) -> ScenarioClaim:
     from backend.services.models.versions import register_base
 
     base = register_base(session, models["lora"].project_id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from backend.cli.demo.scenarios.claims import Claim
+from backend.cli.demo.scenarios.claims import ScenarioClaim
 from backend.errors import CannotCompute
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Unit = tuple[str, int]  # group, example
 
 def claim_cut(
     session: Session, score_run_id: int, label: str, models: Sequence[int], text: str, *, aim: float
-) -> Claim:
+) -> ScenarioClaim:
     """The share by which a figure fell, 1 - new / old.
 
     Args:
@@ -43,12 +43,12 @@ def claim_cut(
     if old <= 0:
         raise CannotCompute("Nothing was there to be cut: the old figure is zero.")
     low, high = _percentiles([1 - share for share in shares_of([(b, a) for a, b in drawn])])
-    return Claim(text, 1 - new / old, low, high, n, aim, True, METHOD)
+    return ScenarioClaim(text, 1 - new / old, low, high, n, aim, True, METHOD)
 
 
 def claim_kept(
     session: Session, score_run_id: int, label: str, models: Sequence[int], text: str, *, aim: float
-) -> Claim:
+) -> ScenarioClaim:
     """The share of one model's gain over the base that another reaches.
 
     Args:
@@ -66,7 +66,7 @@ def claim_kept(
             f"({best - base:.3f} [{least:.3f}, {most:.3f}], n={n})."
         )
     low, high = _percentiles(shares_of([(b - a, c - a) for a, b, c in drawn]))
-    return Claim(text, (mine - base) / (best - base), low, high, n, aim, True, METHOD)
+    return ScenarioClaim(text, (mine - base) / (best - base), low, high, n, aim, True, METHOD)
 
 
 def shares_of(drawn: Sequence[tuple[float, float]]) -> list[float]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from backend.cli.common import Installation
     from backend.cli.demo.scenarios import Scenario
-    from backend.cli.demo.scenarios.claims import Claim, Outcome
+    from backend.cli.demo.scenarios.claims import ScenarioClaim, ScenarioOutcome
 
 SIMULATED = (
     "The experts are simulated: a script that knows the references and errs on purpose in 5 of "
@@ -23,7 +23,7 @@ CLAIMS = ["claim", "value", "95% interval", "n", "aim", "result"]
 
 
 def make_report(
-    session: Session, scenario: Scenario, outcome: Outcome, *, engine: str, seconds: float
+    session: Session, scenario: Scenario, outcome: ScenarioOutcome, *, engine: str, seconds: float
 ) -> dict[str, Any]:
     """All that a scenario found, JSON-serialisable."""
     from backend.cli.runs.report import make_report as report_of_run
@@ -45,7 +45,7 @@ def make_report(
 def show_outcome(
     installation: Installation,
     scenario: Scenario,
-    outcome: Outcome,
+    outcome: ScenarioOutcome,
     *,
     engine: str,
     seconds: float,
@@ -71,7 +71,7 @@ def show_outcome(
     typer.echo(f"Engine {engine}, {seconds:.0f} s.")
 
 
-def _claim_row(claim: Claim) -> dict[str, Any]:
+def _claim_row(claim: ScenarioClaim) -> dict[str, Any]:
     sign = "≥" if claim.at_least else "≤"
     return {
         "claim": claim.text,

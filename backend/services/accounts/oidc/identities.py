@@ -23,7 +23,7 @@ from backend.errors import Conflict, Forbidden, StropError
 from backend.services import audit
 from backend.services.accounts.credentials import Secret, open_login_session
 from backend.services.accounts.oidc.registration import Registration
-from backend.services.accounts.oidc.roles import Access
+from backend.services.accounts.oidc.roles import GroupAccess
 from backend.services.accounts.oidc.tokens import LoggedOut
 from backend.services.accounts.sealing import Seal
 from backend.services.accounts.users import add_member, bar_user, create_user, reactivate_user
@@ -55,7 +55,7 @@ class Admission:
 def admit(
     session: Session,
     claims: Mapping[str, Any],
-    access: Access,
+    access: GroupAccess,
     registration: Registration,
     *,
     now: datetime,
@@ -148,7 +148,7 @@ def _name_of(claims: Mapping[str, Any], registration: Registration) -> str:
 def _admit_known(
     session: Session,
     identity: Identity,
-    access: Access,
+    access: GroupAccess,
     registration: Registration,
     *,
     now: datetime,

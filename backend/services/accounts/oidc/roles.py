@@ -15,7 +15,7 @@ MOST_GROUPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class GroupAccess:
     """What the groups give: a role, None for no access; and the projects by name."""
 
     role: str | None
@@ -53,9 +53,9 @@ def _refuse_too_many(claims: Mapping[str, Any], claim: str) -> None:
         )
 
 
-def access_of(groups: list[str], registration: Registration) -> Access:
+def access_of(groups: list[str], registration: Registration) -> GroupAccess:
     """The highest role that one of the groups has, and the projects of all of them."""
     given = {registration.roles[group] for group in groups if group in registration.roles}
     projects = {name for group in groups for name in registration.projects.get(group, ())}
     role = next((str(role) for role in HIGHEST_FIRST if role in given), None)
-    return Access(role, frozenset(projects) if role else frozenset())
+    return GroupAccess(role, frozenset(projects) if role else frozenset())

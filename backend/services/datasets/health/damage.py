@@ -17,14 +17,14 @@ from backend.services.datasets.health.findings import (
     INPUT,
     REFERENCE,
     Flagged,
-    Found,
     Gain,
-    Material,
+    HealthMaterial,
+    KindFindings,
     nothing_to_gain,
     share_words,
 )
 from backend.services.datasets.health.outliers import PARTS, texts_of
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 
 LEAST_ROWS, LEAST_WORDS = 20, 8
 PILE_SHARE, PILE_ROWS = 0.01, 5
@@ -131,7 +131,7 @@ _MARKED = re.compile(r"(?<=[^\W\d_])\?+(?=[^\W\d_]).{0,200}?[^\W\d_]\?+[^\W\d_]"
 _ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}")
 
 
-def find_residue(material: Material) -> Found:
+def find_residue(material: HealthMaterial) -> KindFindings:
     """What a template, a chat model or a web page left in a text, and openings that many share."""
     texts = texts_of(material, free=True)
     rows = [flag for part, found in texts.items() for flag in _residue(part, found)]
@@ -147,7 +147,9 @@ def find_residue(material: Material) -> Found:
         )
     )
     details = Counter(row.why for row in rows).most_common()
-    return Found(tuple(rows), n, gain, details=tuple({"what": w, "rows": k} for w, k in details))
+    return KindFindings(
+        tuple(rows), n, gain, details=tuple({"what": w, "rows": k} for w, k in details)
+    )
 
 
 def _residue(part: str, texts: Sequence[tuple[str, str]]) -> Iterator[Flagged]:
@@ -174,7 +176,7 @@ def _prefixes(texts: Sequence[tuple[str, str]]) -> Iterator[Flagged]:
             yield from (Flagged(i, REFERENCE, why, 0, end, 0.5) for i, end in found)
 
 
-def find_empty(material: Material) -> Found:
+def find_empty(material: HealthMaterial) -> KindFindings:
     """Rows without input or reference, or with one that holds no letter and no digit."""
     with_context = sum(bool((row.context or "").strip()) for row in material.rows)
     rows = []
@@ -191,7 +193,7 @@ def find_empty(material: Material) -> Found:
             rows.append(Flagged(row.external_id, CONTEXT, why, score=1.0))
     n = len(material.rows)
     left = n - len({row.id for row in rows})
-    return Found(
+    return KindFindings(
         tuple(rows),
         n,
         Gain(
@@ -207,7 +209,7 @@ def _holds(text: str) -> bool:
     return any(letter.isalnum() for letter in text)
 
 
-def find_cut(material: Material) -> Found:
+def find_cut(material: HealthMaterial) -> KindFindings:
     """References and sources that end within a word or sentence, or all at one greatest length.
 
     Where nine of ten texts of a part end as sentences do, one that does not is cut; a pile-up of
@@ -233,7 +235,7 @@ def find_cut(material: Material) -> Found:
     if not n:
         raise CannotCompute(f"It takes {LEAST_ROWS} texts of eight words to say which are cut.")
     gain = nothing_to_gain("a model learns to stop where its texts stop; get the whole texts.")
-    return Found(tuple(rows), n, gain, notes=tuple(notes))
+    return KindFindings(tuple(rows), n, gain, notes=tuple(notes))
 
 
 def _at_the_limit(
@@ -279,7 +281,7 @@ ENCODING: Mapping[str, re.Pattern[str]] = {
 }
 
 
-def find_encoding(material: Material) -> Found:
+def find_encoding(material: HealthMaterial) -> KindFindings:
     """Texts with letters that were damaged on the way."""
     rows = [
         Flagged(identity, part, f"Holds {words}.", met.start(), met.end(), 1.0)
@@ -302,10 +304,10 @@ def find_encoding(material: Material) -> Found:
             n=len(rows),
         )
     )
-    return Found(tuple(rows), n, gain)
+    return KindFindings(tuple(rows), n, gain)
 
 
-def _mendable(row: Row, flag: Flagged) -> bool:
+def _mendable(row: ExampleRow, flag: Flagged) -> bool:
     """Whether the text is UTF-8 that was read as Windows-1252 and nothing else."""
     if "mojibake" not in flag.why:
         return False

@@ -17,11 +17,11 @@ from backend.errors import CannotCompute
 from backend.services.datasets.health.findings import (
     INPUT,
     REFERENCE,
+    FindingSeverity,
     Flagged,
-    Found,
     Gain,
-    Material,
-    Severity,
+    HealthMaterial,
+    KindFindings,
     Task,
 )
 from backend.services.datasets.health.labels import classifier, word_features
@@ -43,7 +43,7 @@ Statistic = Callable[["np.ndarray", "np.ndarray"], float]
 """Of values and which of them are held out: how far the two sides lie apart."""
 
 
-def find_drift(material: Material) -> Found:
+def find_drift(material: HealthMaterial) -> KindFindings:
     """Train against each held-out split: labels, lengths and words, with tests.
 
     Raises:
@@ -77,7 +77,7 @@ def find_drift(material: Material) -> Found:
         for split in held
         if split not in told
     ]
-    return Found(
+    return KindFindings(
         tuple(kept),
         len(material.rows),
         _gain(details),
@@ -87,7 +87,7 @@ def find_drift(material: Material) -> Found:
     )
 
 
-def _sample(material: Material, split: str) -> list[int]:
+def _sample(material: HealthMaterial, split: str) -> list[int]:
     """Rows of train and of one split, at most MOST_ROWS of each, drawn by the seed."""
     import random
 
@@ -101,7 +101,11 @@ def _sample(material: Material, split: str) -> list[int]:
 
 
 def _compare(
-    material: Material, numbers: Sequence[int], away: np.ndarray, groups: np.ndarray, split: str
+    material: HealthMaterial,
+    numbers: Sequence[int],
+    away: np.ndarray,
+    groups: np.ndarray,
+    split: str,
 ) -> tuple[list[dict[str, Any]], list[Flagged]]:
     import numpy as np
 
@@ -182,7 +186,11 @@ def _apart_in_length(values: np.ndarray, away: np.ndarray) -> float:
 
 
 def _words(
-    material: Material, numbers: Sequence[int], away: np.ndarray, groups: np.ndarray, split: str
+    material: HealthMaterial,
+    numbers: Sequence[int],
+    away: np.ndarray,
+    groups: np.ndarray,
+    split: str,
 ) -> tuple[list[dict[str, Any]], list[Flagged]]:
     """How well the splits are told apart by words, with an interval, and the rows most unlike."""
     import numpy as np
@@ -216,7 +224,7 @@ def _words(
 
 
 def _told_apart(
-    material: Material, numbers: Sequence[int], away: np.ndarray, groups: np.ndarray
+    material: HealthMaterial, numbers: Sequence[int], away: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Half of the rows, and of all rows a probability of being held out by the other half.
 
@@ -280,12 +288,12 @@ def _adjust(details: Sequence[dict[str, Any]]) -> None:
         line["p"] = round(adjusted, 4)
 
 
-def _severity(details: Sequence[dict[str, Any]]) -> Severity | None:
+def _severity(details: Sequence[dict[str, Any]]) -> FindingSeverity | None:
     if any((line.get("low") or 0) >= SEVERE_AREA for line in details):
-        return Severity.SEVERE
+        return FindingSeverity.SEVERE
     shifted = any(line["p"] is not None and line["p"] <= ALPHA for line in details)
     told_apart = any((line.get("low") or 0) > 0.5 for line in details)
-    return Severity.WARNING if shifted or told_apart else None
+    return FindingSeverity.WARNING if shifted or told_apart else None
 
 
 def _gain(details: Sequence[dict[str, Any]]) -> Gain:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import CannotCompute
 from backend.services.datasets.health.findings import (
     BarLine,
-    Found,
+    FindingSeverity,
     Gain,
-    Material,
-    Severity,
+    HealthMaterial,
+    KindFindings,
     Task,
 )
 from backend.services.datasets.health.labels import classifier, word_features
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 from backend.tables.datasets import Split
 from evaluators.statistics.intervals import wilson
 
@@ -37,7 +37,7 @@ LEAST_CURVE = 400
 LAW = "error = a * n ** -b, b from 0 on"
 
 
-def find_small_slices(material: Material) -> Found:
+def find_small_slices(material: HealthMaterial) -> KindFindings:
     """Lines of the bar that the test split of this size cannot settle.
 
     Raises:
@@ -54,9 +54,9 @@ def find_small_slices(material: Material) -> Found:
         raise CannotCompute("No row is of the test split.", hint="Name it: train=FILE test=FILE.")
     details = [_line(line, tested) for line in lines]
     small = [one for one in details if one["problem"]]
-    severity = None if not small else Severity.WARNING
+    severity = None if not small else FindingSeverity.WARNING
     if any(one["never"] for one in small):
-        severity = Severity.SEVERE
+        severity = FindingSeverity.SEVERE
     needed = max((one["needed"] or 0 for one in small), default=0)
     gain = (
         Gain("Every line of the bar can be settled by a test split of this size.")
@@ -69,10 +69,10 @@ def find_small_slices(material: Material) -> Found:
             n=len(tested),
         )
     )
-    return Found((), len(tested), gain, severity=severity, details=tuple(details))
+    return KindFindings((), len(tested), gain, severity=severity, details=tuple(details))
 
 
-def _line(line: BarLine, tested: Sequence[Row]) -> dict[str, Any]:
+def _line(line: BarLine, tested: Sequence[ExampleRow]) -> dict[str, Any]:
     """How wide an interval this slice gives, and whether that is enough for the line."""
     scale = float(line.scale or 1)
     chosen = [row for row in tested if _covers(line.slice, row)]
@@ -104,7 +104,7 @@ def _asks(line: BarLine) -> str:
     return f"margin {line.margin:g}" if line.margin is not None else ""
 
 
-def _covers(wanted: Mapping[str, str], row: Row) -> bool:
+def _covers(wanted: Mapping[str, str], row: ExampleRow) -> bool:
     return all(str(row.slices.get(key)) == value for key, value in wanted.items())
 
 
@@ -193,7 +193,7 @@ class ProxyCurve:
     signature: str
 
 
-def find_curve(material: Material) -> Found:
+def find_curve(material: HealthMaterial) -> KindFindings:
     """What twice as many rows would bring a stand-in; flags no row.
 
     Raises:
@@ -210,10 +210,10 @@ def find_curve(material: Material) -> Found:
     figure = f"accuracy of a stand-in with {curve.target} rows"
     gain = Gain(sentence, figure, curve.value, curve.low, curve.high, curve.n)
     notes = (curve.signature, "of candidates trained on several sizes: strop yield --forecast")
-    return Found((), curve.n, gain, details=curve.points, notes=notes)
+    return KindFindings((), curve.n, gain, details=curve.points, notes=notes)
 
 
-def proxy_curve(material: Material, *, target: int | None = None) -> ProxyCurve:
+def proxy_curve(material: HealthMaterial, *, target: int | None = None) -> ProxyCurve:
     """The stand-in's accuracy at n/8 to n rows, and its forecast for `target`, twice n by default.
 
     Three times a fifth of the groups is held out and the classifier learns from parts of the rest,

@@ -17,7 +17,7 @@ from typing import Any
 from backend.errors import CannotCompute
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.near_duplicates import fold, near_duplicate_pairs
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 from evaluators.spread import Spread
 from evaluators.statistics.intervals import wilson
 
@@ -30,7 +30,7 @@ MOST_COMPARED = 30_000
 MOST_ANSWERS = 20  # of one prompt, that are held against those of prompts nearly like it
 
 
-class Severity(StrEnum):
+class FindingSeverity(StrEnum):
     """How much a finding matters, the worst first."""
 
     SEVERE = "severe"
@@ -84,7 +84,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class KindFindings:
     """What one kind of examination found.
 
     Attributes:
@@ -97,7 +97,7 @@ class Found:
     rows: tuple[Flagged, ...]
     n: int
     gain: Gain
-    severity: Severity | None = None
+    severity: FindingSeverity | None = None
     details: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -122,8 +122,8 @@ class KindReport:
     kind: str
     title: str
     remedy: str
-    severity: Severity | None
-    found: Found | None
+    severity: FindingSeverity | None
+    found: KindFindings | None
     problem: str | None = None
 
     def as_dict(self, *, rows: bool = True) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class BarLine:
 
 
 @dataclass(frozen=True)
-class Material:
+class HealthMaterial:
     """The examples that are examined, and what several kinds of examination make of them.
 
     Attributes:
@@ -174,7 +174,7 @@ class Material:
         spread, spread_model: where blocks of texts are read, and where they are encoded.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[ExampleRow]
     seed: int = 0
     task_given: Task | None = None
     encoder: str | None = None
@@ -273,7 +273,7 @@ class Material:
         return Counter(row.split for row in self.rows if row.split is not None)
 
 
-def guess_task(rows: Sequence[Row]) -> Task:
+def guess_task(rows: Sequence[ExampleRow]) -> Task:
     """Classes where nearly all references are one of few short texts that come several times."""
     answers = Counter(row.references[0].strip() for row in rows if row.references)
     common = {a: n for a, n in answers.items() if n >= LEAST_OF_CLASS and len(a) <= LONGEST_CLASS}

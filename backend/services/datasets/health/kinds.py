@@ -20,10 +20,10 @@ from backend.services.datasets.health.damage import (
 from backend.services.datasets.health.drift import find_drift
 from backend.services.datasets.health.enough import find_curve, find_small_slices
 from backend.services.datasets.health.findings import (
-    Found,
+    FindingSeverity,
+    HealthMaterial,
+    KindFindings,
     KindReport,
-    Material,
-    Severity,
 )
 from backend.services.datasets.health.labels import find_label_errors
 from backend.services.datasets.health.outliers import find_length_outliers, find_other_languages
@@ -56,7 +56,7 @@ class HealthKind:
 
     title: str
     needs: str
-    find: Callable[[Material], Found]
+    find: Callable[[HealthMaterial], KindFindings]
     remedy: str
     severe_from: float | None
 
@@ -170,10 +170,10 @@ class Examination:
     kinds: tuple[KindReport, ...]
 
     @property
-    def worst(self) -> Severity | None:
+    def worst(self) -> FindingSeverity | None:
         """The worst severity of anything found; None where nothing was."""
         found = {one.severity for one in self.kinds if one.severity is not None}
-        return next((severity for severity in Severity if severity in found), None)
+        return next((severity for severity in FindingSeverity if severity in found), None)
 
     def as_dict(self, *, rows: bool = True) -> dict[str, Any]:
         """Plain values; without the rows where they are kept apart."""
@@ -200,7 +200,7 @@ def check_kinds(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in KINDS if name in names) if names else tuple(KINDS)
 
 
-def examine(material: Material, kinds: Sequence[str] = ()) -> Examination:
+def examine(material: HealthMaterial, kinds: Sequence[str] = ()) -> Examination:
     """Look for every kind, or for those that are named; the same rows and seed give the same.
 
     Raises:
@@ -211,7 +211,7 @@ def examine(material: Material, kinds: Sequence[str] = ()) -> Examination:
     return put_together(material, [look_for(name, material) for name in names])
 
 
-def put_together(material: Material, reports: Sequence[KindReport]) -> Examination:
+def put_together(material: HealthMaterial, reports: Sequence[KindReport]) -> Examination:
     """What single kinds found, as one examination."""
     recipe = {
         "health": VERSION,
@@ -230,7 +230,7 @@ def put_together(material: Material, reports: Sequence[KindReport]) -> Examinati
     )
 
 
-def look_for(name: str, material: Material) -> KindReport:
+def look_for(name: str, material: HealthMaterial) -> KindReport:
     """One kind: what it found, or why it could not look.
 
     Raises:
@@ -246,7 +246,7 @@ def look_for(name: str, material: Material) -> KindReport:
     return KindReport(name, kind.title, kind.remedy, _severity(kind, found), found)
 
 
-def _severity(kind: HealthKind, found: Found) -> Severity | None:
+def _severity(kind: HealthKind, found: KindFindings) -> FindingSeverity | None:
     """What the kind says itself; else by the share of rows that is sure to be flagged."""
     if found.severity is not None:
         return found.severity
@@ -254,5 +254,5 @@ def _severity(kind: HealthKind, found: Found) -> Severity | None:
         return None
     share = found.share
     if kind.severe_from is None or share is None:
-        return Severity.NOTE
-    return Severity.SEVERE if share[1] >= kind.severe_from else Severity.WARNING
+        return FindingSeverity.NOTE
+    return FindingSeverity.SEVERE if share[1] >= kind.severe_from else FindingSeverity.WARNING

@@ -19,9 +19,9 @@ from backend.errors import CannotCompute
 from backend.services.datasets.health.findings import (
     REFERENCE,
     Flagged,
-    Found,
     Gain,
-    Material,
+    HealthMaterial,
+    KindFindings,
     Task,
 )
 from backend.services.datasets.health.repeats import embed
@@ -37,7 +37,7 @@ STRENGTH = 10
 MOST_WORDS = 60_000
 
 
-def find_label_errors(material: Material) -> Found:
+def find_label_errors(material: HealthMaterial) -> KindFindings:
     """Rows whose label the out-of-fold classifier makes unlikely.
 
     Raises:
@@ -67,10 +67,10 @@ def find_label_errors(material: Material) -> Found:
             f"{left_out} rows are not judged: their label comes fewer than {LEAST_OF_LABEL} "
             "times, or in too few groups"
         )
-    return Found(rows, n, _gain(len(rows), n), notes=tuple(notes))
+    return KindFindings(rows, n, _gain(len(rows), n), notes=tuple(notes))
 
 
-def _flag(material: Material, judged: Judged, i: int) -> Flagged:
+def _flag(material: HealthMaterial, judged: PredictedLabels, i: int) -> Flagged:
     told, label = judged.told[i], int(judged.labels[i])
     given, likely = judged.names[label], judged.names[int(told.argmax())]
     own = float(told[label])
@@ -102,7 +102,7 @@ def _gain(flagged: int, n: int) -> Gain:
     )
 
 
-def _judgeable(material: Material) -> tuple[list[int], list[str], int]:
+def _judgeable(material: HealthMaterial) -> tuple[list[int], list[str], int]:
     """Rows that can be judged, the names of their labels, and how many are left out."""
     named = [row.references[0].strip() if row.references else "" for row in material.rows]
     counted = Counter(name for name in named if name)
@@ -122,20 +122,20 @@ def _judgeable(material: Material) -> tuple[list[int], list[str], int]:
     return numbers, kept, sum(bool(name) for name in named) - len(numbers)
 
 
-def _labels(material: Material, numbers: list[int], names: list[str]) -> np.ndarray:
+def _labels(material: HealthMaterial, numbers: list[int], names: list[str]) -> np.ndarray:
     import numpy as np
 
     place = {name: i for i, name in enumerate(names)}
     return np.array([place[material.rows[n].references[0].strip()] for n in numbers])
 
 
-def _groups(material: Material, numbers: list[int]) -> np.ndarray:
+def _groups(material: HealthMaterial, numbers: list[int]) -> np.ndarray:
     import numpy as np
 
     return np.array([material.clusters[n] for n in numbers])
 
 
-def _features(material: Material, numbers: list[int]) -> Any:
+def _features(material: HealthMaterial, numbers: list[int]) -> Any:
     """Unit rows: of the encoder where one is named, else of words."""
     texts = [material.prompts[n] for n in numbers]
     if material.encoder is not None:
@@ -201,7 +201,7 @@ def out_of_fold(
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PredictedLabels:
     """Rows with what a classifier says of them that has not seen them.
 
     Attributes:
@@ -216,7 +216,7 @@ class Judged:
     told: np.ndarray
 
 
-def judge(material: Material) -> tuple[Judged, int]:
+def judge(material: HealthMaterial) -> tuple[PredictedLabels, int]:
     """The rows that can be judged, and how many with a label cannot.
 
     Raises:
@@ -226,10 +226,12 @@ def judge(material: Material) -> tuple[Judged, int]:
     labels = _labels(material, numbers, names)
     groups = _groups(material, numbers)
     told, seen = out_of_fold(_features(material, numbers), labels, groups, seed=material.seed)
-    return _only_seen(Judged(numbers, names, labels, told), seen, left_out)
+    return _only_seen(PredictedLabels(numbers, names, labels, told), seen, left_out)
 
 
-def _only_seen(whole: Judged, seen: np.ndarray, left_out: int) -> tuple[Judged, int]:
+def _only_seen(
+    whole: PredictedLabels, seen: np.ndarray, left_out: int
+) -> tuple[PredictedLabels, int]:
     """Without rows of a label that the classifier of their fold did not know."""
     import numpy as np
 
@@ -240,7 +242,7 @@ def _only_seen(whole: Judged, seen: np.ndarray, left_out: int) -> tuple[Judged, 
         raise CannotCompute("The labels lie in too few groups to be held out.", hint="Add groups.")
     told = whole.told[seen][:, present]
     told /= np.maximum(told.sum(axis=1, keepdims=True), 1e-12)
-    kept = Judged(
+    kept = PredictedLabels(
         [n for n, known in zip(whole.numbers, seen, strict=True) if known],
         [whole.names[i] for i in present],
         labels,

@@ -12,27 +12,27 @@ from backend.services.datasets.health.findings import (
     INPUT,
     REFERENCE,
     Flagged,
-    Found,
-    Material,
+    HealthMaterial,
+    KindFindings,
     Task,
     nothing_to_gain,
 )
 from backend.services.datasets.health.languages import guess_language
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 
 FENCE = 3.0
 LEAST_ROWS = 20
 LEAST_FACTOR = 4.0
 LEAST_MAIN = 0.8
 
-PARTS: Mapping[str, Callable[[Row], str]] = {
+PARTS: Mapping[str, Callable[[ExampleRow], str]] = {
     INPUT: lambda row: row.input,
     CONTEXT: lambda row: row.context or "",
     REFERENCE: lambda row: row.references[0] if row.references else "",
 }
 
 
-def texts_of(material: Material, *, free: bool) -> dict[str, list[tuple[str, str]]]:
+def texts_of(material: HealthMaterial, *, free: bool) -> dict[str, list[tuple[str, str]]]:
     """By part (id, text) of the rows that have one; the names of classes are no free text."""
     parts = dict(PARTS)
     if free and material.task is Task.CLASSES:
@@ -44,7 +44,7 @@ def texts_of(material: Material, *, free: bool) -> dict[str, list[tuple[str, str
     return {part: found for part, found in texts.items() if found}
 
 
-def find_length_outliers(material: Material) -> Found:
+def find_length_outliers(material: HealthMaterial) -> KindFindings:
     """Texts beyond three times the interquartile range of the logarithm of the length.
 
     Tukey 1977, "Exploratory Data Analysis" (far out). A text must be four times longer or shorter
@@ -59,7 +59,7 @@ def find_length_outliers(material: Material) -> Found:
     rows = tuple(flag for part, texts in parts.items() for flag in _far_out(part, texts))
     details = tuple(_lengths(part, texts) for part, texts in parts.items())
     why = "a long text may be the best of all; look at those that a training would cut."
-    return Found(rows, len(material.rows), nothing_to_gain(why), details=details)
+    return KindFindings(rows, len(material.rows), nothing_to_gain(why), details=details)
 
 
 def _far_out(part: str, texts: Sequence[tuple[str, str]]) -> Iterator[Flagged]:
@@ -86,7 +86,7 @@ def _lengths(part: str, texts: Sequence[tuple[str, str]]) -> dict[str, object]:
     return {"part": part, "n": len(lengths), "shortest": lengths[0], **said}
 
 
-def find_other_languages(material: Material) -> Found:
+def find_other_languages(material: HealthMaterial) -> KindFindings:
     """Texts in another language than most of their part; without a main language, none.
 
     Raises:
@@ -113,4 +113,4 @@ def find_other_languages(material: Material) -> Found:
         raise CannotCompute(f"The language of fewer than {LEAST_ROWS} texts can be told.")
     notes = ("told by small words and scripts; texts under four words are not told",)
     gain = nothing_to_gain("whether other languages are wanted is not in the data.")
-    return Found(tuple(rows), len(looked_at), gain, details=tuple(details), notes=notes)
+    return KindFindings(tuple(rows), len(looked_at), gain, details=tuple(details), notes=notes)

@@ -13,11 +13,11 @@ from backend.errors import CannotCompute
 from backend.services.datasets.health.findings import (
     INPUT,
     REFERENCE,
+    FindingSeverity,
     Flagged,
-    Found,
     Gain,
-    Material,
-    Severity,
+    HealthMaterial,
+    KindFindings,
     Task,
     nothing_to_gain,
 )
@@ -33,7 +33,7 @@ MOST_CHARACTERS = 4_000
 _FIGURE = re.compile(r"\d+(?:[.,]\d+)*")
 
 
-def find_exact(material: Material) -> Found:
+def find_exact(material: HealthMaterial) -> KindFindings:
     """Rows of which prompt and references are those of an earlier row, case and marks folded."""
     rows = []
     for found in material.same_prompts:
@@ -45,14 +45,14 @@ def find_exact(material: Material) -> Found:
     return _found(material, rows, "exact copies")
 
 
-def find_near(material: Material) -> Found:
+def find_near(material: HealthMaterial) -> KindFindings:
     """Rows of which the prompt repeats an earlier one in other words (`near_duplicates`)."""
     pairs = _first_of(material.near_pairs)
     rows = [_repeat(material, n, first, "Nearly repeats", None) for n, first in pairs.items()]
     return _found(material, rows, "near copies")
 
 
-def find_semantic(material: Material) -> Found:
+def find_semantic(material: HealthMaterial) -> KindFindings:
     """Rows of which the prompt means what an earlier one means, by the encoder that is named.
 
     Raises:
@@ -76,16 +76,19 @@ def find_semantic(material: Material) -> Found:
     return _found(material, rows, "copies in meaning", notes=(note,))
 
 
-def find_contradictions(material: Material) -> Found:
+def find_contradictions(material: HealthMaterial) -> KindFindings:
     """The same prompt with another reference; a nearly same one with another label or number."""
     rows = [*_same_prompt(material), *_near_prompt(material)]
     distinct = {(row.id, row.others): row for row in reversed(rows)}
     rows = sorted(distinct.values(), key=lambda row: -(row.score or 0))
     n = sum(bool(row.references) for row in material.rows)
     if material.task is Task.CLASSES:
-        return Found(tuple(rows), n, _bound_of_contradictions(material))
-    return Found(
-        tuple(rows), n, nothing_to_gain(_COMPATIBLE), severity=Severity.WARNING if rows else None
+        return KindFindings(tuple(rows), n, _bound_of_contradictions(material))
+    return KindFindings(
+        tuple(rows),
+        n,
+        nothing_to_gain(_COMPATIBLE),
+        severity=FindingSeverity.WARNING if rows else None,
     )
 
 
@@ -95,7 +98,7 @@ _COMPATIBLE = (
 )
 
 
-def _same_prompt(material: Material) -> Iterator[Flagged]:
+def _same_prompt(material: HealthMaterial) -> Iterator[Flagged]:
     for found in material.same_prompts:
         by_answer: dict[str, list[int]] = defaultdict(list)
         for number in found:
@@ -114,7 +117,7 @@ def _same_prompt(material: Material) -> Iterator[Flagged]:
             yield from (_against(material, number, others, why, 1.0) for number in same)
 
 
-def _near_prompt(material: Material) -> Iterator[Flagged]:
+def _near_prompt(material: HealthMaterial) -> Iterator[Flagged]:
     """Nearly the same prompt: another class, or texts with other numbers."""
     opposed: dict[int, list[int]] = defaultdict(list)
     for one, other in material.near_pairs:
@@ -127,7 +130,7 @@ def _near_prompt(material: Material) -> Iterator[Flagged]:
         yield _against(material, number, others, why, 0.5)
 
 
-def _differ(material: Material, one: int, other: int) -> bool:
+def _differ(material: HealthMaterial, one: int, other: int) -> bool:
     a, b = material.answers[one], material.answers[other]
     if not a or not b or a == b:
         return False
@@ -138,13 +141,13 @@ def _differ(material: Material, one: int, other: int) -> bool:
 
 
 def _against(
-    material: Material, number: int, others: Sequence[int], why: str, score: float
+    material: HealthMaterial, number: int, others: Sequence[int], why: str, score: float
 ) -> Flagged:
     ids = tuple(material.rows[n].external_id for n in others[:MOST_OTHERS])
     return Flagged(material.rows[number].external_id, REFERENCE, why, score=score, others=ids)
 
 
-def _bound_of_contradictions(material: Material) -> Gain:
+def _bound_of_contradictions(material: HealthMaterial) -> Gain:
     """A model gives one answer to one prompt: what it must get wrong, whatever it learns."""
     lost = judged = 0
     for found in material.same_prompts:
@@ -161,7 +164,9 @@ def _bound_of_contradictions(material: Material) -> Gain:
     return Gain(sentence, "most that accuracy can be", 1 - lost / n, n=n)
 
 
-def _repeat(material: Material, number: int, first: int, verb: str, score: float | None) -> Flagged:
+def _repeat(
+    material: HealthMaterial, number: int, first: int, verb: str, score: float | None
+) -> Flagged:
     row, other = material.rows[number], material.rows[first]
     across = row.split != other.split and Split.TRAIN in (row.split, other.split)
     apart = f" ({row.split} and {other.split}: a leak)" if across else ""
@@ -170,10 +175,10 @@ def _repeat(material: Material, number: int, first: int, verb: str, score: float
 
 
 def _found(
-    material: Material, rows: Sequence[Flagged], what: str, *, notes: Sequence[str] = ()
-) -> Found:
+    material: HealthMaterial, rows: Sequence[Flagged], what: str, *, notes: Sequence[str] = ()
+) -> KindFindings:
     leaks = sum(row.why.endswith("a leak).") for row in rows)
-    severity = Severity.SEVERE if leaks else None
+    severity = FindingSeverity.SEVERE if leaks else None
     said = [f"{leaks} of them lie across training and held-out rows"] if leaks else []
     n = len(material.rows)
     distinct = n - len({row.id for row in rows})
@@ -182,7 +187,7 @@ def _found(
         f"{distinct} rows, and a model sees the others twice."
     )
     gain = Gain(sentence, "rows that count", float(distinct), n=n)
-    return Found(tuple(rows), n, gain, severity=severity, notes=(*notes, *said))
+    return KindFindings(tuple(rows), n, gain, severity=severity, notes=(*notes, *said))
 
 
 def _first_of(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
@@ -193,7 +198,7 @@ def _first_of(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
     return first
 
 
-def _alike(material: Material) -> Iterator[tuple[int, int, float]]:
+def _alike(material: HealthMaterial) -> Iterator[tuple[int, int, float]]:
     """Pairs of different prompts by their cosine, the smaller number first, block by block."""
     import numpy as np
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.projects import ManifestLine
 from backend.services import audit
-from backend.services.datasets.health.findings import BarLine, Material, Severity, Task
+from backend.services.datasets.health.findings import BarLine, FindingSeverity, HealthMaterial, Task
 from backend.services.datasets.health.kinds import KINDS, Examination, check_kinds
 from backend.services.datasets.versions import find_version, stored_rows
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics, find_maximum
@@ -30,7 +30,7 @@ LONGEST_ENCODER = 300
 
 
 @dataclass(frozen=True, slots=True)
-class HealthAsked:
+class HealthRequest:
     """What an examination is asked to look for.
 
     Attributes:
@@ -51,7 +51,7 @@ class HealthAsked:
 def ask_report(
     session: Session,
     project_id: int,
-    asked: HealthAsked,
+    asked: HealthRequest,
     *,
     allowed: AllowedMetrics = BUILT_IN,
     created_by_id: int | None = None,
@@ -111,7 +111,7 @@ def find_encoder(name: str | None, allowed: AllowedMetrics) -> str | None:
 
 def read_material(
     session: Session, report_id: int, *, allowed: AllowedMetrics = BUILT_IN
-) -> Material:
+) -> HealthMaterial:
     """The rows of a report's version and the bar of its project, to be examined.
 
     Raises:
@@ -120,7 +120,7 @@ def read_material(
     """
     report = get_report(session, report_id)
     asked = report.asked
-    return Material(
+    return HealthMaterial(
         rows=stored_rows(session, report.dataset_version_id),
         seed=asked["seed"],
         task_given=task_of(asked["task"]),
@@ -161,7 +161,7 @@ def lines_of(lines: Sequence[ManifestLine], allowed: AllowedMetrics = BUILT_IN) 
     return found
 
 
-def kinds_asked(report: HealthReport) -> tuple[str, ...]:
+def requested_kinds(report: HealthReport) -> tuple[str, ...]:
     """The kinds that a report looks for."""
     return tuple(report.asked["kinds"])
 
@@ -292,7 +292,7 @@ def severe_findings(session: Session, version_ids: Sequence[int]) -> dict[str, l
         for report in session.scalars(query.limit(len(KINDS))):
             for kind in _kinds_of(report):
                 newest.setdefault(kind["kind"], kind["severity"])
-        if severe := [kind for kind, worst in newest.items() if worst == Severity.SEVERE]:
+        if severe := [kind for kind, worst in newest.items() if worst == FindingSeverity.SEVERE]:
             found[_label(session, version_id)] = severe
     return found
 

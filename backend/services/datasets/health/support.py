@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from backend.errors import CannotCompute
 from backend.services.datasets.health.findings import (
     REFERENCE,
+    FindingSeverity,
     Flagged,
-    Found,
     Gain,
-    Material,
-    Severity,
+    HealthMaterial,
+    KindFindings,
 )
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 
 if TYPE_CHECKING:
     from evaluators.types import Span
@@ -29,7 +29,7 @@ MOST = 4_000
 CHUNK = 200
 
 
-def find_unsupported(material: Material) -> Found:
+def find_unsupported(material: HealthMaterial) -> KindFindings:
     """Rows whose first reference states what context and input do not.
 
     Raises:
@@ -48,13 +48,13 @@ def find_unsupported(material: Material) -> Found:
     flagged = len({row.id for row in rows})
     notes = [] if looked_at is able else [f"{MOST} of {len(able)} rows, drawn by the seed"]
     # No more than a warning: of sources that are spoken most places are said otherwise, not unsaid.
-    severity = Severity.WARNING if rows else None
+    severity = FindingSeverity.WARNING if rows else None
     gain = _gain(flagged, len(looked_at))
-    return Found(rows, len(looked_at), gain, severity=severity, notes=tuple(notes))
+    return KindFindings(rows, len(looked_at), gain, severity=severity, notes=tuple(notes))
 
 
-def _scored(rows: Sequence[Row]) -> Iterator[tuple[Row, Sequence[Span]]]:
-    from evaluators.checks.grounding import score_invented
+def _scored(rows: Sequence[ExampleRow]) -> Iterator[tuple[ExampleRow, Sequence[Span]]]:
+    from evaluators.checks.grounding.grounding import score_invented
     from evaluators.types import Sample
 
     for start in range(0, len(rows), CHUNK):
@@ -67,7 +67,7 @@ def _scored(rows: Sequence[Row]) -> Iterator[tuple[Row, Sequence[Span]]]:
             yield row, score.spans
 
 
-def _flags(row: Row, spans: Sequence[Span]) -> Iterator[Flagged]:
+def _flags(row: ExampleRow, spans: Sequence[Span]) -> Iterator[Flagged]:
     """A flag for each place; the reason names the kind of statement and not its words."""
     for span in spans:
         kind = span.kind

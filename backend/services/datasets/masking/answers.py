@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from backend.services.datasets.masking.checks import plain_of
-from backend.services.datasets.masking.dates import find_dates, named_day
 from backend.services.datasets.masking.documents import find_identifiers, mask_document
+from backend.services.datasets.masking.identifiers.checks import plain_of
+from backend.services.datasets.masking.identifiers.dates import find_dates, named_day
+from backend.services.datasets.masking.identifiers.shapes import FoundIdentifier, stands_apart
 from backend.services.datasets.masking.policy import MaskingPolicy
-from backend.services.datasets.masking.shapes import Finding, stands_apart
 
 ANSWER = "answer"
 DAYS = ("DATE", "BIRTH_DATE")
@@ -24,7 +24,7 @@ MOST_LOOKS = 8  # what is kept can lay bare a shorter finding within it
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class MaskedExample:
     """An example as masking knows it.
 
     Attributes:
@@ -38,7 +38,7 @@ class Shown:
     scope: bytes
 
 
-def mask_answer(text: str, shown: Shown, policy: MaskingPolicy, *, key: bytes) -> str:
+def mask_answer(text: str, shown: MaskedExample, policy: MaskingPolicy, *, key: bytes) -> str:
     """The answer without identifiers of its own.
 
     Raises:
@@ -62,7 +62,7 @@ def _standing(text: str, masked: Mapping[str, str], policy: MaskingPolicy) -> tu
         found = find_identifiers(said, policy, day_first=False)
         return frozenset((one.kind, plain_of(_piece(said, one))) for one in found)
 
-    def stands(one: Finding) -> bool:
+    def stands(one: FoundIdentifier) -> bool:
         piece = _piece(text, one)
         if one.kind == "AGE":
             return False  # masked, nobody is older than 90
@@ -90,7 +90,7 @@ def _has_letter(piece: str) -> bool:
     return any(map(str.isalpha, piece))
 
 
-def _piece(text: str, one: Finding) -> str:
+def _piece(text: str, one: FoundIdentifier) -> str:
     return text[one.start : one.end]
 
 

@@ -14,21 +14,31 @@ from functools import lru_cache
 from typing import Any
 
 from backend.errors import InvalidInput
-from backend.services.datasets.masking.checks import plain_of
-from backend.services.datasets.masking.dates import (
+from backend.services.datasets.masking.identifiers.checks import plain_of
+from backend.services.datasets.masking.identifiers.dates import (
     find_ages,
     find_dates,
     puts_day_first,
     weeks_of,
 )
-from backend.services.datasets.masking.draw import Draw
-from backend.services.datasets.masking.kinds import KINDS
-from backend.services.datasets.masking.logins import find_logins
-from backend.services.datasets.masking.names import find_people, name_lists, tokens_of
+from backend.services.datasets.masking.identifiers.draw import Draw
+from backend.services.datasets.masking.identifiers.kinds import KINDS
+from backend.services.datasets.masking.identifiers.logins import find_logins
+from backend.services.datasets.masking.identifiers.names import find_people, name_lists, tokens_of
+from backend.services.datasets.masking.identifiers.shapes import (
+    FoundIdentifier,
+    compile_shape,
+    settle,
+    stands_apart,
+)
+from backend.services.datasets.masking.identifiers.surrogates import (
+    Making,
+    learn_genders,
+    numbered,
+    person,
+)
 from backend.services.datasets.masking.policy import MaskingPolicy
-from backend.services.datasets.masking.shapes import Finding, compile_shape, settle, stands_apart
-from backend.services.datasets.masking.surrogates import Making, learn_genders, numbered, person
-from evaluators.checks.plant_ground import find_language
+from evaluators.checks.planting.plant_ground import find_language
 
 BETWEEN = "\n\x1e\n"  # between the texts of a document: nothing that is found reaches over it
 _PLACEHOLDER = re.compile(r"\[[A-Z][A-Z0-9_]*_\d+\]")
@@ -106,7 +116,7 @@ def _reads_day_first(text: str, policy: MaskingPolicy) -> bool:
     return puts_day_first(text, language == "de")
 
 
-def find_identifiers(text: str, policy: MaskingPolicy, *, day_first: bool) -> list[Finding]:
+def find_identifiers(text: str, policy: MaskingPolicy, *, day_first: bool) -> list[FoundIdentifier]:
     """Every identifier that the policy masks, in order and without overlap."""
     found = [f for f in _by_kind(text, policy) if f.kind not in KINDS or policy.masks(f.kind)]
     found += [f for f in find_dates(text, day_first=day_first) if policy.masks(f.kind)]
@@ -133,16 +143,16 @@ def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _by_kind(text: str, policy: MaskingPolicy) -> Iterator[Finding]:
+def _by_kind(text: str, policy: MaskingPolicy) -> Iterator[FoundIdentifier]:
     for name, kind in KINDS.items():
         if policy.masks(name) and kind.languages.intersection(policy.languages):
             for finder in kind.finders:
                 for start, end, weight in finder(text):
-                    yield Finding(name, start, end, weight)
+                    yield FoundIdentifier(name, start, end, weight)
     for own in policy.patterns:
         for match in compile_shape(own.pattern).finditer(text):
             if match.end() > match.start():
-                yield Finding(own.kind, match.start(), match.end(), _PATTERN_WEIGHT)
+                yield FoundIdentifier(own.kind, match.start(), match.end(), _PATTERN_WEIGHT)
 
 
 def _named(text: str, names: Sequence[str]) -> list[tuple[int, int]]:
@@ -155,7 +165,7 @@ def _named(text: str, names: Sequence[str]) -> list[tuple[int, int]]:
     return found
 
 
-def _echoes(text: str, findings: Sequence[Finding]) -> list[Finding]:
+def _echoes(text: str, findings: Sequence[FoundIdentifier]) -> list[FoundIdentifier]:
     """Numbers found by what announces them, in the places where nothing does."""
     known = {
         plain: one.kind
@@ -172,7 +182,7 @@ def _echoes(text: str, findings: Sequence[Finding]) -> list[Finding]:
         while start < end and not text[end - 1].isalnum():
             end -= 1
         if (kind := known.get(plain_of(text[start:end]))) is not None:
-            found.append(Finding(kind, start, end, _ECHO_WEIGHT))
+            found.append(FoundIdentifier(kind, start, end, _ECHO_WEIGHT))
     return found
 
 
@@ -211,7 +221,7 @@ def _making(text: str, policy: MaskingPolicy, draw: Draw, day_first: bool) -> Ma
     return making
 
 
-def _surrogates(text: str, findings: Sequence[Finding], making: Making) -> list[str]:
+def _surrogates(text: str, findings: Sequence[FoundIdentifier], making: Making) -> list[str]:
     """A surrogate for each: whole names before single ones, so that roles are known."""
     people = [text[f.start : f.end] for f in findings if f.kind == "PERSON"]
     for name in sorted(dict.fromkeys(people), key=lambda one: len(tokens_of(one)) < 2):
@@ -225,7 +235,7 @@ def _surrogates(text: str, findings: Sequence[Finding], making: Making) -> list[
     ]
 
 
-def _placeholders(text: str, findings: Sequence[Finding], making: Making) -> list[str]:
+def _placeholders(text: str, findings: Sequence[FoundIdentifier], making: Making) -> list[str]:
     """`[KIND_n]`: the same number for the same identifier, and for one person."""
     numbers: dict[str, dict[str, int]] = {}
     people: list[set[str]] = []
@@ -252,7 +262,7 @@ def _person_number(name: str, people: list[set[str]]) -> int:
 
 
 def _assemble(
-    texts: Mapping[str, str], joined: str, put: Sequence[tuple[Finding, str]]
+    texts: Mapping[str, str], joined: str, put: Sequence[tuple[FoundIdentifier, str]]
 ) -> MaskedDocument:
     masked: dict[str, str] = {}
     spans: list[MaskedSpan] = []

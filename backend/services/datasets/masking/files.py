@@ -13,19 +13,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import InvalidInput
-from backend.services.datasets.masking.checks import plain_of
 from backend.services.datasets.masking.documents import (
     MaskedDocument,
     find_identifiers,
     language_of,
     mask_document,
 )
+from backend.services.datasets.masking.identifiers.checks import plain_of
+from backend.services.datasets.masking.identifiers.names import tokens_of
 from backend.services.datasets.masking.keys import MaskingKey
-from backend.services.datasets.masking.names import tokens_of
 from backend.services.datasets.masking.policy import MaskingPolicy
 
 if TYPE_CHECKING:
-    from backend.services.datasets.versions import Row
+    from backend.services.datasets.versions import ExampleRow
 
 ENOUGH_WORDS = 25  # by which the language of a row can be told
 MOST_UNTOLD = 0.5
@@ -61,7 +61,7 @@ class Masker:
     key: MaskingKey
     project: str
 
-    def mask(self, rows: Sequence[Row]) -> list[Row]:
+    def mask(self, rows: Sequence[ExampleRow]) -> list[ExampleRow]:
         """The rows masked, each with its mask; rows that carry one stay as they are.
 
         Raises:
@@ -77,7 +77,7 @@ class Masker:
         """The id that a row has here where its own tells of somebody."""
         return _pseudonym(self.key.surrogates(self.project), "row", given)
 
-    def scope(self, row: Row) -> bytes:
+    def scope(self, row: ExampleRow) -> bytes:
         """What surrogates are consistent in: the same prompt is masked alike wherever it stands, so
         that it is known again; or the whole group, by the policy.
         """
@@ -85,7 +85,7 @@ class Masker:
             return f"group {row.group}".encode()
         return f"prompt {row.content_digest}".encode()
 
-    def _mask(self, row: Row, secret: bytes) -> Row:
+    def _mask(self, row: ExampleRow, secret: bytes) -> ExampleRow:
         document = mask_document(texts_of(row), self.policy, key=secret, scope=self.scope(row))
         spans = tuple(span.as_dict() for span in document.spans)
         mask = RowMask(self.policy_id, spans)
@@ -124,7 +124,7 @@ def _tells(given: str, document: MaskedDocument, policy: MaskingPolicy) -> bool:
     return any(find_identifiers(text, policy, day_first=False) for text in {given, spaced})
 
 
-def texts_of(row: Row) -> dict[str, str]:
+def texts_of(row: ExampleRow) -> dict[str, str]:
     """The texts of a row by their fields: of a conversation its messages, and no transcript."""
     texts: dict[str, str] = {}
     if row.messages is None:
@@ -137,7 +137,7 @@ def texts_of(row: Row) -> dict[str, str]:
     return texts | {f"slices.{name}": str(value) for name, value in row.slices.items()}
 
 
-def with_texts(row: Row, texts: Mapping[str, str]) -> Row:
+def with_texts(row: ExampleRow, texts: Mapping[str, str]) -> ExampleRow:
     """A row with other texts, by the fields of `texts_of`."""
     from backend.schemas.turns import transcript
 
@@ -156,7 +156,7 @@ def with_texts(row: Row, texts: Mapping[str, str]) -> Row:
     )
 
 
-def original_json(row: Row) -> str:
+def original_json(row: ExampleRow) -> str:
     """A row as the vault keeps it."""
     return json.dumps(
         {
@@ -173,12 +173,12 @@ def original_json(row: Row) -> str:
     )
 
 
-def original_row(kept: Mapping[str, Any]) -> Row:
+def original_row(kept: Mapping[str, Any]) -> ExampleRow:
     """A row of the vault, as it came in."""
-    from backend.services.datasets.versions import Row
+    from backend.services.datasets.versions import ExampleRow
 
     messages = kept["messages"]
-    return Row(
+    return ExampleRow(
         external_id=kept["id"],
         input=kept["input"],
         context=kept["context"],

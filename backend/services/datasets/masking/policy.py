@@ -24,8 +24,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from backend.errors import InvalidInput, UnknownName
-from backend.services.datasets.masking.kinds import KINDS
-from backend.services.datasets.masking.shapes import LONGEST_SHAPE, compile_shape
+from backend.services.datasets.masking.identifiers.kinds import KINDS
+from backend.services.datasets.masking.identifiers.shapes import LONGEST_SHAPE, compile_shape
 
 LONGEST_POLICY = 200_000
 Term = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]

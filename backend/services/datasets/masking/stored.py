@@ -28,7 +28,7 @@ from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.masking import ExampleMask, MaskedOriginal, MaskingPolicyVersion
 
 if TYPE_CHECKING:
-    from backend.services.datasets.versions import Row
+    from backend.services.datasets.versions import ExampleRow
 
 INSERT_ROWS = 500
 AGAIN = "Import them again: strop dataset import"
@@ -127,7 +127,9 @@ def masker_of(session: Session, project_id: int, keys: Sequence[MaskingKey]) -> 
     return Masker(policy_of(row), row.id, key, f"project {project_id}")
 
 
-def settle_masks(session: Session, project_id: int, rows: Sequence[Row], source: str) -> list[Row]:
+def settle_masks(
+    session: Session, project_id: int, rows: Sequence[ExampleRow], source: str
+) -> list[ExampleRow]:
     """The rows, none of which is unmasked where the project masks.
 
     What a model drafted here came of masked texts, and counts as masked; what it drafted from
@@ -150,7 +152,7 @@ def settle_masks(session: Session, project_id: int, rows: Sequence[Row], source:
     return [one if one.mask is not None else replace(one, mask=made) for one in rows]
 
 
-def _is_of_masked(row: Row) -> bool:
+def _is_of_masked(row: ExampleRow) -> bool:
     told = row.provenance or {}
     here = row.origin is not None and not told.get("imported")
     return here and told.get("document_sha256") is None
@@ -162,7 +164,7 @@ def masks(session: Session, project_id: int) -> bool:
     return row is not None and policy_of(row).active
 
 
-def store_masks(session: Session, dataset_version_id: int, rows: Sequence[Row]) -> None:
+def store_masks(session: Session, dataset_version_id: int, rows: Sequence[ExampleRow]) -> None:
     """Keep where the surrogates of a new version stand, and its originals."""
     masks = {row.external_id: row.mask for row in rows if row.mask is not None}
     if not masks:
@@ -185,7 +187,7 @@ def store_masks(session: Session, dataset_version_id: int, rows: Sequence[Row]) 
             session.execute(insert(table), values[start : start + INSERT_ROWS])
 
 
-def with_masks(session: Session, rows: Iterable[tuple[int, Row]]) -> list[Row]:
+def with_masks(session: Session, rows: Iterable[tuple[int, ExampleRow]]) -> list[ExampleRow]:
     """Rows of stored examples with the masks that these have, by the examples' ids."""
     pairs = list(rows)
     masks: dict[int, RowMask] = {}

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backend.services.dossier.content import SectionContent
 from backend.services.dossier.sections import bar, data, decisions, results, reviews, stages
-from backend.services.dossier.subject import Subject
-from backend.services.dossier.told import Told
+from backend.services.dossier.subject import DossierSubject
 
 GOVERN, MAP, MEASURE, MANAGE = "Govern", "Map", "Measure", "Manage"
 NIST: dict[str, str] = {
@@ -38,7 +38,7 @@ ANNEX_IV: dict[int, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DossierSection:
     """One heading of a dossier.
 
     Attributes:
@@ -51,102 +51,102 @@ class Section:
     nist: str
     annex: tuple[int, ...]
     tells: str
-    tell: Callable[[Subject], Told]
+    tell: Callable[[DossierSubject], SectionContent]
 
 
-SECTIONS: dict[str, Section] = {
-    "bar": Section(
+SECTIONS: dict[str, DossierSection] = {
+    "bar": DossierSection(
         "The bar, set first",
         GOVERN,
         (4, 6),
         "What had to be shown, since when, in which versions, and whether it moved.",
         bar.tell_bar,
     ),
-    "audit": Section(
+    "audit": DossierSection(
         "Who did what",
         GOVERN,
         (3, 6),
         "How far the audit log was sealed when it was decided.",
         stages.tell_audit,
     ),
-    "model": Section(
+    "model": DossierSection(
         "The model",
         MAP,
         (1, 2),
         "Base, adapter, prompt and training, by their digests.",
         data.tell_model,
     ),
-    "data": Section(
+    "data": DossierSection(
         "The data it was tested on",
         MAP,
         (2,),
         "Dataset, split, rows by digest, and how test and training were kept apart.",
         data.tell_data,
     ),
-    "training": Section(
+    "training": DossierSection(
         "The data it was taught",
         MAP,
         (2,),
         "Every row of the training set by digest, with where it came from.",
         data.tell_training,
     ),
-    "masking": Section(
+    "masking": DossierSection(
         "Personal data masked",
         MAP,
         (2, 5),
         "Which policy masked identifiers, and how many were found.",
         stages.tell_masking,
     ),
-    "results": Section(
+    "results": DossierSection(
         "Results",
         MEASURE,
         (2, 4),
         "Every figure with its n, its interval and its recipe, and the verdict of each line.",
         results.tell_results,
     ),
-    "reviews": Section(
+    "reviews": DossierSection(
         "What people said",
         MEASURE,
         (2, 3),
         "Ratings and votes by reviewers under codes, how far they agree, what is simulated.",
         reviews.tell_reviews,
     ),
-    "preflight": Section(
+    "preflight": DossierSection(
         "Was it the model that was meant",
         MEASURE,
         (2, 3),
         "Checks before the run that what was served is what was registered.",
         stages.tell_preflight,
     ),
-    "health": Section(
+    "health": DossierSection(
         "Health of the data",
         MEASURE,
         (2, 5),
         "Copies, wrong labels, contradictions and the like in the datasets.",
         stages.tell_health,
     ),
-    "fairness": Section(
+    "fairness": DossierSection(
         "Fairness",
         MEASURE,
         (2, 3, 5),
         "Whether groups of people are served alike, and answers do not change with a name.",
         stages.tell_fairness,
     ),
-    "canaries": Section(
+    "canaries": DossierSection(
         "Memorisation",
         MEASURE,
         (2, 5),
         "Whether secrets planted in the training set can be drawn out again.",
         stages.tell_canaries,
     ),
-    "decisions": Section(
+    "decisions": DossierSection(
         "Decisions",
         MANAGE,
         (3, 6),
         "Every promotion, hold and rollback: who, when, and why.",
         decisions.tell_decisions,
     ),
-    "limits": Section(
+    "limits": DossierSection(
         "What is known against it",
         MANAGE,
         (3, 5, 9),

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from backend.services.dossier.content import DossierTable, SectionContent
 from backend.services.dossier.inputs import Inputs
-from backend.services.dossier.subject import Subject
-from backend.services.dossier.told import Table, Told
+from backend.services.dossier.subject import DossierSubject
 from backend.services.projects import list_manifests
 from backend.services.verdicts.promotion import NO_PREFLIGHT
 from backend.services.verdicts.verdict import change_since_training
 from backend.tables.projects import SuccessManifest
 
 
-def tell_bar(subject: Subject) -> Told:
+def tell_bar(subject: DossierSubject) -> SectionContent:
     """What had to be shown, and since when."""
     change = change_since_training(subject.session, subject.comparison)
     judged = subject.bar_row
@@ -23,7 +23,7 @@ def tell_bar(subject: Subject) -> Told:
         for row in list_manifests(subject.session, subject.project.id)
     ]
     lines = [[n, line.title] for n, line in enumerate(subject.bar.lines, start=1)]
-    return Told(
+    return SectionContent(
         [
             f"Judged by version {judged.version} of the bar {subject.bar.name!r} "
             f"(sha256 {judged.digest}).",
@@ -33,13 +33,13 @@ def tell_bar(subject: Subject) -> Told:
             *([] if not change.diff else ["What changed:", *change.diff]),
         ],
         [
-            Table(("line", "has to show"), lines),
-            Table(("version", "set", "sha256", "judged by it"), rows),
+            DossierTable(("line", "has to show"), lines),
+            DossierTable(("version", "set", "sha256", "judged by it"), rows),
         ],
     )
 
 
-def bar_record(subject: Subject, inputs: Inputs) -> dict[str, Any]:
+def bar_record(subject: DossierSubject, inputs: Inputs) -> dict[str, Any]:
     """bar.json: what the checker judges anew."""
     comparison = subject.comparison
     change = change_since_training(subject.session, comparison)
@@ -58,7 +58,7 @@ def bar_record(subject: Subject, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def bar_digests(subject: Subject) -> list[dict[str, Any]]:
+def bar_digests(subject: DossierSubject) -> list[dict[str, Any]]:
     """Every version of the bar: its meaning as one line of JSON, and the digest on record."""
     return [
         {"what": f"bar version {row.version}", "rows": [_meaning(row)], "sha256": row.digest}

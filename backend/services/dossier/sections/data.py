@@ -13,8 +13,8 @@ from backend.services.curation import stored_lines
 from backend.services.datasets.erased import check_seal, digest_of, kept_digests
 from backend.services.datasets.versions import version_lines
 from backend.services.derivation import withdrawn_rows
-from backend.services.dossier.subject import Subject
-from backend.services.dossier.told import Table, Told, as_json, not_measured
+from backend.services.dossier.content import DossierTable, SectionContent, as_json, not_measured
+from backend.services.dossier.subject import DossierSubject
 from backend.services.verdicts.promotion import digests_of
 from backend.tables.accounts import User
 from backend.tables.curation import TrainingSetRow
@@ -25,7 +25,7 @@ from backend.tables.review import Review
 ELSEWHERE = "The candidate was not trained here: what it was taught is not known to Strop."
 
 
-def tell_model(subject: Subject) -> Told:
+def tell_model(subject: DossierSubject) -> SectionContent:
     """Base, adapter, prompt and training."""
     rows = [
         [model.label, what, digest or "none here"]
@@ -35,15 +35,18 @@ def tell_model(subject: Subject) -> Told:
     said = [f"The candidate is {subject.candidate.label}, on the base {_base(subject.candidate)}."]
     if subject.training is None:
         said.append(ELSEWHERE)
-        return Told(said, [Table(("model", "part", "sha256"), rows)])
+        return SectionContent(said, [DossierTable(("model", "part", "sha256"), rows)])
     run = subject.training
     said.append(
         f"It was trained as run {run.id}, begun {run.created_at:%Y-%m-%d %H:%M} UTC, on the set "
         f"{_set_name(subject)}."
     )
     config = [[key, str(value)] for key, value in sorted(run.config.items())]
-    tables = [Table(("model", "part", "sha256"), rows), Table(("setting", "value"), config)]
-    return Told(said, tables)
+    tables = [
+        DossierTable(("model", "part", "sha256"), rows),
+        DossierTable(("setting", "value"), config),
+    ]
+    return SectionContent(said, tables)
 
 
 def _base(model: ModelVersion) -> str:
@@ -51,11 +54,11 @@ def _base(model: ModelVersion) -> str:
     return model.base_model.rstrip("/").rpartition("/")[2] or model.base_model
 
 
-def _set_name(subject: Subject) -> str:
+def _set_name(subject: DossierSubject) -> str:
     return "" if subject.training_set is None else repr(subject.training_set.name)
 
 
-def tell_data(subject: Subject) -> Told:
+def tell_data(subject: DossierSubject) -> SectionContent:
     """The dataset of the run, its splits, and how test and training were kept apart."""
     version = subject.score_run.generation_run.dataset_version
     split = subject.score_run.generation_run.split
@@ -69,7 +72,7 @@ def tell_data(subject: Subject) -> Told:
     accepted = subject.session.scalar(
         select(func.count(AcceptedLeak.id)).where(AcceptedLeak.project_id == subject.project.id)
     )
-    return Told(
+    return SectionContent(
         [
             f"Tested on the {split} split of {_label(version)}: {version.n_examples} examples in "
             f"all, sha256 {version.digest}, computed anew from the rows when this was made.",
@@ -78,7 +81,7 @@ def tell_data(subject: Subject) -> Told:
             f"leaks: {len(recipe.get('dropped_as_leaks', []))}.",
             f"Near-duplicates across the split that a person let stand: {accepted} in all.",
         ],
-        [Table(("split", "examples", "groups"), rows)],
+        [DossierTable(("split", "examples", "groups"), rows)],
     )
 
 
@@ -86,7 +89,7 @@ def _label(version: DatasetVersion) -> str:
     return f"dataset {version.dataset.name} version {version.number}"
 
 
-def tell_training(subject: Subject) -> Told:
+def tell_training(subject: DossierSubject) -> SectionContent:
     """The training set by row, with provenance."""
     frozen = subject.training_set
     if frozen is None:
@@ -96,7 +99,7 @@ def tell_training(subject: Subject) -> Told:
     withdrawn = withdrawn_rows(subject.session, subject.candidate.without_prompt.id)
     left_out = frozen.recipe.get("left_out", {})
     dropped = len(frozen.recipe.get("dropped_as_leaks", []))
-    return Told(
+    return SectionContent(
         [
             f"The set {frozen.name!r} holds {frozen.n_rows} rows, sha256 {frozen.digest}, computed "
             "anew from the rows when this was made.",
@@ -106,12 +109,12 @@ def tell_training(subject: Subject) -> Told:
             f"Rows that rest on reviews withdrawn since: {withdrawn}.",
             *(["Simulated reviews are in it: no expert said what they say."] * frozen.simulated),
         ],
-        [Table(("source", "rows"), [list(pair) for pair in sorted(sources.items())])],
+        [DossierTable(("source", "rows"), [list(pair) for pair in sorted(sources.items())])],
         {"training.json": as_json(rows)},
     )
 
 
-def _training_rows(subject: Subject) -> list[dict[str, Any]]:
+def _training_rows(subject: DossierSubject) -> list[dict[str, Any]]:
     """Each row with its provenance; people under codes."""
     assert subject.training_set is not None
     query = (
@@ -134,7 +137,7 @@ def _training_rows(subject: Subject) -> list[dict[str, Any]]:
     ]
 
 
-def data_digests(subject: Subject) -> list[dict[str, Any]]:
+def data_digests(subject: DossierSubject) -> list[dict[str, Any]]:
     """Rows of every dataset version that took part, and of the training set.
 
     With texts the rows are what the digest on record covers; without, the digest of each row.
@@ -165,7 +168,7 @@ class _Thing(NamedTuple):
 
 
 def _digest_of(
-    subject: Subject, thing: _Thing, lines: Mapping[str, str], covered: str
+    subject: DossierSubject, thing: _Thing, lines: Mapping[str, str], covered: str
 ) -> dict[str, Any]:
     """Its rows; of those that were erased the digests that they had."""
     sealed = check_seal(subject.session, thing.subject, lambda: lines)
@@ -183,7 +186,7 @@ def _digest_of(
     return {**record, "rows": rows, "sha256": whole, "erased": sealed.n_erased if sealed else 0}
 
 
-def _versions(subject: Subject) -> list[DatasetVersion]:
+def _versions(subject: DossierSubject) -> list[DatasetVersion]:
     ids = {subject.score_run.generation_run.dataset_version_id}
     if subject.training_set is not None:
         taught = select(Example.dataset_version_id).join(
@@ -194,7 +197,7 @@ def _versions(subject: Subject) -> list[DatasetVersion]:
     return [subject.session.get_one(DatasetVersion, id_) for id_ in sorted(ids)]
 
 
-def leak_record(subject: Subject) -> dict[str, list[str]]:
+def leak_record(subject: DossierSubject) -> dict[str, list[str]]:
     """Digests of the prompts that were taught and of those that were tested: none may be both."""
     run = subject.score_run.generation_run
     held_out = select(Example.content_digest).where(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from backend.services.derivation import withdrawn_rows
-from backend.services.dossier.subject import Subject
-from backend.services.dossier.told import Table, Told, as_json, not_measured
+from backend.services.dossier.content import DossierTable, SectionContent, as_json, not_measured
+from backend.services.dossier.subject import DossierSubject
 from backend.services.verdicts.promotion import NO_PREFLIGHT
 from backend.services.verdicts.verdict import Verdict, change_since_training
 from backend.tables.accounts import User
 from backend.tables.verdicts import Promotion
 
 
-def tell_decisions(subject: Subject) -> Told:
+def tell_decisions(subject: DossierSubject) -> SectionContent:
     """Every decision on the candidate; whoever signs is named."""
     if not subject.promotions:
         return not_measured("Nobody has decided on this candidate yet.")
@@ -29,17 +29,17 @@ def tell_decisions(subject: Subject) -> Told:
     ]
     rows = [[r["when"], r["alias"], r["action"], r["by"], r["why"], r["override"]] for r in records]
     columns = ("when", "alias", "decision", "by", "why", "override")
-    return Told([], [Table(columns, rows)], {"decisions.json": as_json(records)})
+    return SectionContent([], [DossierTable(columns, rows)], {"decisions.json": as_json(records)})
 
 
-def _signer(subject: Subject, row: Promotion) -> str:
+def _signer(subject: DossierSubject, row: Promotion) -> str:
     if row.decided_by_id is None:
         return "nobody: by the bar alone" + (" (simulated)" if row.simulated else "")
     name = subject.session.get_one(User, row.decided_by_id).name
     return f"{name} (simulated)" if row.simulated else name
 
 
-def tell_limits(subject: Subject) -> Told:
+def tell_limits(subject: DossierSubject) -> SectionContent:
     """What a reader has to hold against the candidate, in sentences."""
     row = subject.comparison
     preflight = row.preflight or NO_PREFLIGHT
@@ -70,4 +70,6 @@ def tell_limits(subject: Subject) -> Told:
         (bool(overrides), f"A lead decided against the verdict {len(overrides)} times."),
     ]
     known = [sentence for holds, sentence in said if holds]
-    return Told(known or ["The records hold nothing against it beyond the figures themselves."])
+    return SectionContent(
+        known or ["The records hold nothing against it beyond the figures themselves."]
+    )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backend.services.dossier.subject import Subject
-from backend.services.dossier.told import Table, Told
+from backend.services.dossier.content import DossierTable, SectionContent
+from backend.services.dossier.subject import DossierSubject
 from backend.services.verdicts.promotion import reason_of
 from backend.services.verdicts.savings import payoff_of
 
 
-def tell_results(subject: Subject) -> Told:
+def tell_results(subject: DossierSubject) -> SectionContent:
     """The verdict and the lines; the figures follow where the archive is put together."""
     row = subject.comparison
     lines = [
@@ -19,13 +19,13 @@ def tell_results(subject: Subject) -> Told:
         for line in row.lines
     ]
     run = subject.score_run.generation_run
-    return Told(
+    return SectionContent(
         [
             f"{subject.candidate.label} against {subject.baseline.label}, judged "
             f"{row.created_at:%Y-%m-%d %H:%M} UTC on the {run.split} split: {reason_of(row)}",
             *payoff_of(subject.session, row),
         ],
-        [Table(("verdict", "line of the bar", "figure", "why"), lines)],
+        [DossierTable(("verdict", "line of the bar", "figure", "why"), lines)],
     )
 
 
@@ -36,7 +36,7 @@ def _figure(evidence: Mapping[str, Any] | None) -> str:
     return f"{value:.4g} [{low:.4g}, {high:.4g}], n={evidence['n']} {evidence['unit']}"
 
 
-def figures_table(figures: list[dict[str, Any]]) -> Table:
+def figures_table(figures: list[dict[str, Any]]) -> DossierTable:
     """Every figure of the archive in one table."""
     rows = [
         [
@@ -46,7 +46,7 @@ def figures_table(figures: list[dict[str, Any]]) -> Table:
         ]
         for one in figures
     ]
-    return Table(("figure", "value", "low", "high", "n", "failed", "recipe"), rows)
+    return DossierTable(("figure", "value", "low", "high", "n", "failed", "recipe"), rows)
 
 
 def _how(one: Mapping[str, Any]) -> str:

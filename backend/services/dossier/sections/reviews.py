@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from backend.services.dossier.subject import Subject
-from backend.services.dossier.told import Table, Told, as_json, not_measured
+from backend.services.dossier.content import DossierTable, SectionContent, as_json, not_measured
+from backend.services.dossier.subject import DossierSubject
 from backend.services.review.queues import rubric_of
 from backend.tables.curation import TrainingSetRow
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewState
 
 
-def tell_reviews(subject: Subject) -> Told:
+def tell_reviews(subject: DossierSubject) -> SectionContent:
     """The queues of the verdict and of the training set."""
     queues = _queues(subject)
     if not queues:
@@ -38,10 +38,10 @@ def tell_reviews(subject: Subject) -> Told:
         said.append("Comments, corrections and other free text are left out.")
     if simulated:
         said.append(f"{simulated} of the reviews are simulated: a script gave them, no person.")
-    return Told(said, [Table(columns, rows)], {"reviews.json": as_json(records)})
+    return SectionContent(said, [DossierTable(columns, rows)], {"reviews.json": as_json(records)})
 
 
-def _queues(subject: Subject) -> list[ReviewQueue]:
+def _queues(subject: DossierSubject) -> list[ReviewQueue]:
     ids = {subject.comparison.review_queue_id} - {None}
     if subject.training_set is not None:
         taught = (
@@ -54,7 +54,7 @@ def _queues(subject: Subject) -> list[ReviewQueue]:
     return [subject.session.get_one(ReviewQueue, id_) for id_ in sorted(i for i in ids if i)]
 
 
-def _queue_record(subject: Subject, queue: ReviewQueue) -> dict[str, Any]:
+def _queue_record(subject: DossierSubject, queue: ReviewQueue) -> dict[str, Any]:
     rubric = rubric_of(queue)
     closed = {c.name for c in rubric.criteria if c.level is not None}
     query = (
@@ -79,7 +79,7 @@ def _queue_record(subject: Subject, queue: ReviewQueue) -> dict[str, Any]:
     }
 
 
-def _review_record(subject: Subject, review: Review, closed: set[str]) -> dict[str, Any]:
+def _review_record(subject: DossierSubject, review: Review, closed: set[str]) -> dict[str, Any]:
     first, second = review.item.generation_a, review.item.generation_b
     record = {
         "item": review.item.position,

@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from backend.errors import StropError
 from backend.services.datasets.masking.stored import find_policy
-from backend.services.dossier.subject import Subject
-from backend.services.dossier.told import Table, Told, as_json, not_measured
+from backend.services.dossier.content import DossierTable, SectionContent, as_json, not_measured
+from backend.services.dossier.subject import DossierSubject
 from backend.services.fairness.answers import counterfactual_report
 from backend.services.fairness.pairs import is_pairs
 from backend.tables.audit import AuditEntry
@@ -26,7 +26,7 @@ from backend.tables.runs import GenerationRun, GenerationRunModel
 FAIRNESS = ("parity", "counterfactual")
 
 
-def tell_audit(subject: Subject) -> Told:
+def tell_audit(subject: DossierSubject) -> SectionContent:
     """The head of the sealed log as of the newest decision or, without one, of the verdict.
 
     Later entries would change it with every look at this project.
@@ -36,7 +36,7 @@ def tell_audit(subject: Subject) -> Told:
     head = subject.session.scalar(query.order_by(AuditEntry.seq.desc()).limit(1))
     if head is None:
         return not_measured("No entry of the audit log was sealed by then.")
-    return Told(
+    return SectionContent(
         [
             f"The audit log was sealed up to entry {head.seq} ({head.created_at:%Y-%m-%d %H:%M} "
             f"UTC), whose digest is {head.digest}.",
@@ -46,7 +46,7 @@ def tell_audit(subject: Subject) -> Told:
     )
 
 
-def tell_preflight(subject: Subject) -> Told:
+def tell_preflight(subject: DossierSubject) -> SectionContent:
     """The checks before the run."""
     run = subject.score_run.generation_run
     query = select(Preflight).where(Preflight.generation_run_id == run.id)
@@ -59,9 +59,9 @@ def tell_preflight(subject: Subject) -> Told:
         for check in row.checks
     ]
     passed = sum(row.passed for row in found)
-    return Told(
+    return SectionContent(
         [f"{passed} of {len(found)} preflights passed, on the engine {found[-1].engine}."],
-        [Table(("preflight", "check", "passed", "what was found"), rows)],
+        [DossierTable(("preflight", "check", "passed", "what was found"), rows)],
     )
 
 
@@ -69,7 +69,7 @@ def _passed(passed: bool | None) -> str:
     return "noted" if passed is None else "yes" if passed else "NO"
 
 
-def tell_health(subject: Subject) -> Told:
+def tell_health(subject: DossierSubject) -> SectionContent:
     """The newest finished examination of the tested dataset version."""
     version_id = subject.score_run.generation_run.dataset_version_id
     query = select(HealthReport).where(
@@ -89,9 +89,9 @@ def tell_health(subject: Subject) -> Told:
         ]
         for kind in kinds
     ]
-    return Told(
+    return SectionContent(
         [f"Examined {report.created_at:%Y-%m-%d %H:%M} UTC; worst: {report.worst or 'nothing'}."],
-        [Table(("kind", "severity", "rows flagged", "of", "note"), rows)],
+        [DossierTable(("kind", "severity", "rows flagged", "of", "note"), rows)],
         {"health.json": as_json({**report.content, "kinds": kinds})},
     )
 
@@ -101,7 +101,7 @@ def _without_values(kind: dict[str, Any], with_texts: bool) -> dict[str, Any]:
     return kind if with_texts else {key: one for key, one in kind.items() if key != "details"}
 
 
-def tell_masking(subject: Subject) -> Told:
+def tell_masking(subject: DossierSubject) -> SectionContent:
     """The policy that stands, and how much of the tested version it masked."""
     policy = find_policy(subject.session, subject.project.id)
     version_id = subject.score_run.generation_run.dataset_version_id
@@ -119,10 +119,12 @@ def tell_masking(subject: Subject) -> Told:
             f"{content['replace']}, originals: {content['originals']}; switched off: "
             f"{', '.join(off) or 'no kind'}."
         )
-    return Told(said, [Table(("kind", "places"), [list(pair) for pair in sorted(kinds.items())])])
+    return SectionContent(
+        said, [DossierTable(("kind", "places"), [list(pair) for pair in sorted(kinds.items())])]
+    )
 
 
-def tell_fairness(subject: Subject) -> Told:
+def tell_fairness(subject: DossierSubject) -> SectionContent:
     """Lines of the bar on fairness, and runs of the candidate over counterfactual pairs."""
     lines = [
         [line["title"], line["verdict"], line["reason"]]
@@ -140,13 +142,13 @@ def tell_fairness(subject: Subject) -> Told:
         for one in report["contrasts"]
     ]
     columns = ("run", "exchanged", "n", "excess of change", "low", "high", "p")
-    return Told(
+    return SectionContent(
         [f"Lines of the bar on fairness: {len(lines)}; counterfactual runs: {len(reports)}."],
-        [Table(("line of the bar", "verdict", "why"), lines), Table(columns, rows)],
+        [DossierTable(("line of the bar", "verdict", "why"), lines), DossierTable(columns, rows)],
     )
 
 
-def _pair_runs(subject: Subject) -> list[GenerationRun]:
+def _pair_runs(subject: DossierSubject) -> list[GenerationRun]:
     mine = GenerationRunModel.model_version_id == subject.candidate.id
     query = select(GenerationRun).join(
         GenerationRunModel, GenerationRunModel.run_id == GenerationRun.id
@@ -155,7 +157,7 @@ def _pair_runs(subject: Subject) -> list[GenerationRun]:
     return [run for run in runs if is_pairs(run.dataset_version)]
 
 
-def _report(subject: Subject, run: GenerationRun) -> list[dict[str, Any]]:
+def _report(subject: DossierSubject, run: GenerationRun) -> list[dict[str, Any]]:
     """What a run over pairs says, without the examples; nothing where it is not finished."""
     try:
         found = counterfactual_report(subject.session, run.id, model_id=subject.candidate.id)
@@ -164,7 +166,7 @@ def _report(subject: Subject, run: GenerationRun) -> list[dict[str, Any]]:
     return [one.model_dump(mode="json", exclude={"examples"}) for one in found]
 
 
-def tell_canaries(subject: Subject) -> Told:
+def tell_canaries(subject: DossierSubject) -> SectionContent:
     """Exposure of planted canaries before and after training, as the training recorded it."""
     found = {} if subject.training is None else subject.training.result.get("canaries")
     if not found:
@@ -180,4 +182,6 @@ def tell_canaries(subject: Subject) -> Told:
         f"{', '.join(map(str, found['repeats']))} times, and ranked by their loss among "
         f"{found['references']} others. Exposure in bits; by chance it is 1.44."
     )
-    return Told([said], [Table(("training", "mean exposure", "low", "high", "canaries"), rows)])
+    return SectionContent(
+        [said], [DossierTable(("training", "mean exposure", "low", "high", "canaries"), rows)]
+    )

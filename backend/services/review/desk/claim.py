@@ -32,7 +32,7 @@ from sqlalchemy import Connection, Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.services.review.desk.context import MemberState, lock_member
 from backend.services.review.lease import add_slot, begin_review
 from backend.services.review.quality import gold
@@ -47,7 +47,7 @@ from backend.services.review.statements import (
     TAKE_VERDICT,
     TAKE_VERDICT_WITH_SKILLS,
     TAKE_WITH_SKILLS,
-    Search,
+    ClaimOrder,
     in_state,
 )
 from backend.services.webhooks import hooks as webhooks
@@ -129,14 +129,14 @@ _MESSAGES: dict[Reason, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoItem:
     """No item for this person: the reason, and the same in a kind sentence."""
 
     reason: Reason
     message: str
 
     @classmethod
-    def of(cls, reason: Reason, member: MemberState) -> Nothing:
+    def of(cls, reason: Reason, member: MemberState) -> NoItem:
         """The reason in words. What a lead wrote of a pause, and its figures, are not for here."""
         if reason is Reason.PAUSED and (member.pause_reason or "").startswith(GOLD_PAUSE):
             return cls(reason, GOLD_PAUSE)
@@ -179,7 +179,7 @@ class Claim:
         return self.life.total_seconds() / 2
 
 
-def claim_next(session: Session, queue_id: int, user_id: int, *, now: datetime) -> Claim | Nothing:
+def claim_next(session: Session, queue_id: int, user_id: int, *, now: datetime) -> Claim | NoItem:
     """Give a person their next item of a queue, or the one that they hold, or say why not.
 
     Items with a known answer come when they are due; then open slots in the order of the queue;
@@ -192,14 +192,14 @@ def claim_next(session: Session, queue_id: int, user_id: int, *, now: datetime) 
     connection = session.connection()
     member = lock_member(connection, queue_id, user_id)
     if refusal := _refusal(member):
-        return _resume(connection, member, now) or Nothing.of(refusal, member)
+        return _resume(connection, member, now) or NoItem.of(refusal, member)
     gold_asked = member.rules.has_gold and not member.finished
     if gold_asked and gold.due(member, member.rules, seed=member.seed):
         held = _resume(connection, member, now)
         if (claim := held or _take_gold(session, member, now)) is not None:
             return claim
     claim = _search(connection, member, now)
-    return claim or Nothing.of(why_nothing(session, member, now), member)
+    return claim or NoItem.of(why_nothing(session, member, now), member)
 
 
 def _resume(connection: Connection, member: MemberState, now: datetime) -> Claim | None:
@@ -235,7 +235,7 @@ def claim_review_item(
 
 def claim_adjudication(
     session: Session, queue_id: int, user_id: int, *, now: datetime
-) -> Claim | Nothing:
+) -> Claim | NoItem:
     """Give a person the next disagreement to decide, or the one that they hold.
 
     Nobody decides between answers of which one is their own. Errors as `claim_next`.
@@ -245,18 +245,18 @@ def claim_adjudication(
     if (held := _take(connection, RESUME_VERDICT, member, now, queue=queue_id)) is not None:
         return held
     if refusal := _refusal(member, shared=False):
-        return Nothing.of(refusal, member)
+        return NoItem.of(refusal, member)
     skills = {"skills": member.skills} if member.skills else {}
     statement = TAKE_VERDICT_WITH_SKILLS if skills else TAKE_VERDICT
     found = _take(connection, statement, member, now, now=now, queue=queue_id, **skills)
-    return found or Nothing(Reason.FINISHED, "There is no disagreement for you to decide just now.")
+    return found or NoItem(Reason.FINISHED, "There is no disagreement for you to decide just now.")
 
 
 def _search(connection: Connection, member: MemberState, now: datetime) -> Claim | None:
-    searches: dict[Search, dict[str, Any]] = {
-        Search.AHEAD: {"cursor": member.cursor},
-        Search.LAPSED: {"now": now},
-        Search.BEHIND: {},
+    searches: dict[ClaimOrder, dict[str, Any]] = {
+        ClaimOrder.AHEAD: {"cursor": member.cursor},
+        ClaimOrder.LAPSED: {"now": now},
+        ClaimOrder.BEHIND: {},
     }
     skills = {"skills": member.skills} if member.skills else {}
     for search, named in searches.items():
@@ -278,7 +278,7 @@ def _refusal(member: MemberState, *, shared: bool = True) -> Reason | None:
 
 def _take(
     connection: Connection,
-    statement: Prepared | Update,
+    statement: PreparedStatement | Update,
     member: MemberState,
     at: datetime,
     **values: Any,
@@ -286,7 +286,7 @@ def _take(
     """Run one of the statements that lease a slot; a new lease begins a review."""
     until = at + member.life
     values = {"person": member.user_id, "until": until, **values}
-    if isinstance(statement, Prepared):
+    if isinstance(statement, PreparedStatement):
         row: Any = statement.first(connection, values)
     else:  # a list of skills has no fixed length
         row = connection.execute(statement, values).first()

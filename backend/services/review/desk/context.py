@@ -18,9 +18,9 @@ from typing import Any, cast
 from sqlalchemy import Connection, Table, and_, bindparam, case, exists, select, update
 
 from backend.errors import Forbidden, NotFound
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.rubrics import Rubric, rubric_from_content
-from backend.services.review.answer import Subject
+from backend.services.review.answer import SlotSubject
 from backend.services.review.lease import lease_life
 from backend.services.review.rules import QueueRules, most_of_one_person, rules_from
 from backend.services.review.statements import (
@@ -101,7 +101,7 @@ _SELECT = (
     )
     .where(QUEUES.c.id == bindparam("queue"), MEMBERS.c.user_id == bindparam("person"))
 )
-_SEAT = Prepared(_SELECT.with_for_update(of=MEMBERS))
+_SEAT = PreparedStatement(_SELECT.with_for_update(of=MEMBERS))
 _QUEUE = select(QUEUES.c.id).where(QUEUES.c.id == bindparam("queue"))
 
 
@@ -156,7 +156,7 @@ def _member_state(row: AnyRow, queue_id: int, user_id: int) -> MemberState:
     )
 
 
-_COUNT = Prepared(
+_COUNT = PreparedStatement(
     update(MEMBERS)
     .where(MEMBERS.c.queue_id == bindparam("queue"), MEMBERS.c.user_id == bindparam("person"))
     .values(
@@ -217,7 +217,7 @@ class SlotContext:
         scored: the queue's outputs have scores.
     """
 
-    subject: Subject
+    subject: SlotSubject
     slot_id: int
     queue_id: int
     user_id: int
@@ -236,7 +236,7 @@ class SlotContext:
 
 
 _OTHER = SLOTS.alias("waiting")
-_SLOT = Prepared(
+_SLOT = PreparedStatement(
     select(
         SLOTS.c.queue_id,
         SLOTS.c.purpose,
@@ -314,8 +314,10 @@ def read_slot(connection: Connection, slot_id: int, user_id: int) -> SlotContext
     )
 
 
-def _subject(row: AnyRow, rubric: Rubric) -> Subject:
-    return Subject(row.item_id, row.generation_id, row.text or "", row.a_is_left, row.kind, rubric)
+def _subject(row: AnyRow, rubric: Rubric) -> SlotSubject:
+    return SlotSubject(
+        row.item_id, row.generation_id, row.text or "", row.a_is_left, row.kind, rubric
+    )
 
 
 _RUBRICS: OrderedDict[str, Rubric] = OrderedDict()

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Select, Table, bindparam, not_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
-from backend.prepared import Prepared
-from backend.schemas.review.desk import ItemView, QueueProgress, ShownOutput, ToldRisk
+from backend.prepared import PreparedStatement
+from backend.schemas.review.desk import ItemView, OutputText, QueueProgress, RiskNotice
 from backend.schemas.runs import FlaggedSpan
 from backend.schemas.turns import turns_of
 from backend.services.review.blind import (
@@ -30,18 +30,13 @@ from backend.services.review.blind import (
     names_of,
     terms_among,
 )
-from backend.services.review.standing import STANDING, as_progress
+from backend.services.review.desk.risk import AFTER_ALONE, OF_OTHERS, before_the_answer, risk_of
+from backend.services.review.progress import STANDING, as_progress
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS
-from backend.services.review.told_risk import (
-    AFTER_ALONE,
-    OF_OTHERS,
-    before_the_answer,
-    risk_of,
-)
 from backend.tables.datasets import Example
 from backend.tables.review import ReviewItem
 from backend.tables.runs import Generation, Score
-from evaluators.checks.support import Link, find_support
+from evaluators.checks.grounding.support import Link, find_support
 
 
 def find_links(item: ItemView) -> Sequence[Link]:
@@ -85,12 +80,12 @@ _ITEM: Select[Any] = (
     .join(EXAMPLES, EXAMPLES.c.id == A.c.example_id)
     .outerjoin(B, B.c.id == ITEMS.c.generation_b_id)
 )
-_BY_ID = Prepared(_ITEM.where(ITEMS.c.id == bindparam("item")))
+_BY_ID = PreparedStatement(_ITEM.where(ITEMS.c.id == bindparam("item")))
 _OF_PERSON = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
     SLOTS.c.id == bindparam("slot"), SLOTS.c.owner_id == bindparam("person")
 )
-_BY_SLOT = Prepared(_OF_PERSON)
-_WITH_PROGRESS = Prepared(
+_BY_SLOT = PreparedStatement(_OF_PERSON)
+_WITH_PROGRESS = PreparedStatement(
     _OF_PERSON.add_columns(*(column for column in STANDING if column is not QUEUES.c.design))
 )
 _ALL_SPANS = select(SCORES.c.spans).where(
@@ -98,8 +93,8 @@ _ALL_SPANS = select(SCORES.c.spans).where(
     SCORES.c.generation_id == bindparam("generation"),
     ~OF_OTHERS,  # no finding by itself; a risk that it raises brings its marks
 )
-_SPANS_BEFORE = Prepared(_ALL_SPANS.where(not_(AFTER_ALONE)))
-_SPANS = Prepared(_ALL_SPANS)
+_SPANS_BEFORE = PreparedStatement(_ALL_SPANS.where(not_(AFTER_ALONE)))
+_SPANS = PreparedStatement(_ALL_SPANS)
 
 
 def claimed_view(session: Session, slot_id: int, user_id: int) -> tuple[ItemView, QueueProgress]:
@@ -130,7 +125,7 @@ def show_item(session: Session, item: ReviewItem, *, answered: bool = False) -> 
     return _view(connection, row, answered=answered)
 
 
-def told_after(session: Session, item_id: int) -> ToldRisk | None:
+def risk_after_answer(session: Session, item_id: int) -> RiskNotice | None:
     """The risk of a single output, for whoever has just answered."""
     connection = session.connection()
     row: Any = _BY_ID.first(connection, {"item": item_id})
@@ -152,12 +147,12 @@ def _view(connection: Connection, row: Any, *, answered: bool = False) -> ItemVi
     output = left = right = risk = None
     if not pair:
         flags = flags_of(connection, row.score_run_id, row.generation_a_id, terms, told=told)
-        output = ShownOutput(text=a, flagged=flags)
+        output = OutputText(text=a, flagged=flags)
         if told:
             risk = risk_of(connection, row.score_run_id, row.generation_a_id, terms)
     else:
         b = mask_text(row.b_text or "", terms)
-        left, right = (ShownOutput(text=side) for side in ((a, b) if row.a_is_left else (b, a)))
+        left, right = (OutputText(text=side) for side in ((a, b) if row.a_is_left else (b, a)))
     return ItemView(
         input=row.input,
         turns=turns_of(row.messages),

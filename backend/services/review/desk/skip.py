@@ -50,7 +50,7 @@ _SKIP = (
 )
 
 
-class Skipped(NamedTuple):
+class SkippedItem(NamedTuple):
     """A skip: the review that says why, by which it can be taken back, and its queue."""
 
     review_id: int
@@ -59,7 +59,7 @@ class Skipped(NamedTuple):
 
 def skip_review(
     session: Session, *, slot_id: int, version: int, user_id: int, reason: str, now: datetime
-) -> Skipped:
+) -> SkippedItem:
     """Pass over an item that the person holds.
 
     Skipping again under the same lease changes nothing. What everybody has skipped or answered goes
@@ -79,11 +79,11 @@ def skip_review(
         known = connection.execute(_SKIPPED, token).scalar()
         if known is None:
             raise why_not_held(session, slot_id, version, user_id)
-        return Skipped(known, slot.queue_id)
+        return SkippedItem(known, slot.queue_id)
     skipped = connection.execute(_SKIP, {**token, "why": reason.strip(), "now": now}).scalar_one()
     if slot.purpose == Purpose.REVIEW and not slot.revising:
         _settle(session, slot, now)
-    return Skipped(skipped, slot.queue_id)
+    return SkippedItem(skipped, slot.queue_id)
 
 
 def _settle(session: Session, slot: SlotContext, now: datetime) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Table, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
-from backend.prepared import Prepared
+from backend.prepared import PreparedStatement
 from backend.services.review.answer import Answer, CheckedReview, check_answer, store_parts
 from backend.services.review.blind import BLOCK, masked_terms, unmask_text
 from backend.services.review.desk.claim import finish_if_done
@@ -195,7 +195,7 @@ class Submitted:
     scored: bool = False
 
 
-class _Given(NamedTuple):
+class _CheckedAnswer(NamedTuple):
     """A checked answer under the token (slot, version) of its person."""
 
     version: int
@@ -234,7 +234,9 @@ def submit_review(
     connection = session.connection()
     slot = read_slot(connection, slot_id, user_id)
     checked = check_answer(slot.subject, _unmasked(connection, slot, answer))
-    given = _Given(version, answer, checked, simulated or slot.simulated, annotator_kind, now)
+    given = _CheckedAnswer(
+        version, answer, checked, simulated or slot.simulated, annotator_kind, now
+    )
     if not _release(connection, slot_id, version, user_id):
         return _late(session, slot, given)
     return _store(session, slot, given, extra=False)
@@ -264,7 +266,7 @@ def _corrections(connection: Connection, slot: SlotContext) -> list[str]:
     return list(connection.scalars(query))
 
 
-_RELEASE = Prepared(
+_RELEASE = PreparedStatement(
     update(SLOTS)
     .where(
         SLOTS.c.id == bindparam("slot"),
@@ -283,7 +285,7 @@ def _release(connection: Connection, slot_id: int, version: int, user_id: int) -
     return _RELEASE.first(connection, token) is not None
 
 
-def _late(session: Session, slot: SlotContext, given: _Given) -> Submitted:
+def _late(session: Session, slot: SlotContext, given: _CheckedAnswer) -> Submitted:
     """The token is not good any more: a resend, an answer from another tab, or one that is late."""
     connection = session.connection()
     own = connection.execute(
@@ -336,7 +338,7 @@ def _held_elsewhere(connection: Connection, slot: SlotContext) -> AnyRow | None:
     return connection.execute(query).first()
 
 
-def _repeated(own: AnyRow, slot: SlotContext, given: _Given) -> Submitted:
+def _repeated(own: AnyRow, slot: SlotContext, given: _CheckedAnswer) -> Submitted:
     if own.answer_digest != given.checked.digest:
         raise Conflict(
             "Another answer to this item was stored before; it stands.",
@@ -362,7 +364,7 @@ def _submitted(
     )
 
 
-_SUBMIT = Prepared(
+_SUBMIT = PreparedStatement(
     update(REVIEWS)
     .where(REVIEWS.c.slot_id == bindparam("slot"), REVIEWS.c.slot_version == bindparam("token"))
     .values(state=ReviewState.SUBMITTED, draft={})
@@ -378,7 +380,7 @@ _SUPERSEDE = update(REVIEWS).where(
 )
 
 
-def _store(session: Session, slot: SlotContext, given: _Given, *, extra: bool) -> Submitted:
+def _store(session: Session, slot: SlotContext, given: _CheckedAnswer, *, extra: bool) -> Submitted:
     connection, now = session.connection(), given.now
     if slot.revising:
         _refuse_settled(connection, slot)

@@ -36,7 +36,7 @@ class Assignment:
         return not (self.people or self.skills or self.deal)
 
 
-class Wanted(NamedTuple):
+class SlotAudience(NamedTuple):
     """Whom a slot is for: one person, or anybody with a skill; both None for anybody."""
 
     person_id: int | None = None
@@ -72,7 +72,7 @@ def assign_slots(
     *,
     reviewer_ids: Sequence[int],
     skills_of: Mapping[int, set[str]],
-) -> list[list[Wanted]]:
+) -> list[list[SlotAudience]]:
     """For each item whom each of its required reviews is for.
 
     Args:
@@ -106,11 +106,13 @@ def assign_slots(
 
 def _slots_of_item(
     n: int, person: int | None, skill: str | None, dealer: _Dealer | None
-) -> list[Wanted]:
+) -> list[SlotAudience]:
     named = [] if person is None else [person]
     if dealer is not None:
         named += dealer.deal(n - len(named), skill, but=named)
-    return [Wanted(who, skill) for who in named] + [Wanted(None, skill)] * (n - len(named))
+    return [SlotAudience(who, skill) for who in named] + [SlotAudience(None, skill)] * (
+        n - len(named)
+    )
 
 
 def _first(mapping: Mapping[tuple[str, str], V], slices: Mapping[str, str]) -> V | None:

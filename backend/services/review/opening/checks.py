@@ -83,7 +83,7 @@ def _experts(session: Session, project_id: int) -> list[User]:
     return list(session.scalars(query.order_by(User.name)))
 
 
-def rubric_asked(
+def requested_rubric(
     session: Session, project_id: int, source: str | None, kind: QueueKind | str
 ) -> Rubric:
     """The rubric that a request means; never a path.

@@ -35,7 +35,7 @@ class NothingToReview(InvalidInput):
         self.n_identical = n_identical
 
 
-class Candidate(NamedTuple):
+class ItemCandidate(NamedTuple):
     """One generation, or two of the same example and sample."""
 
     a_id: int
@@ -60,7 +60,7 @@ class Frame:
     """
 
     run_id: int
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[ItemCandidate, ...]
     n_without_output: int
     identical: Mapping[tuple[int, int], int]
     giveaways: Mapping[str, int]
@@ -71,7 +71,7 @@ class Frame:
         return sum(self.identical.values())
 
 
-class _Written(NamedTuple):
+class _OutputRow(NamedTuple):
     """An output without its text: a million texts are a gigabyte."""
 
     id: int
@@ -81,11 +81,11 @@ class _Written(NamedTuple):
     digest: bytes  # of the text, without white space around it
 
 
-class _Reading:
+class _RunReading:
     """The outputs of a run as they are read: what is kept of each, and what is counted."""
 
     def __init__(self) -> None:
-        self.kept: list[_Written] = []
+        self.kept: list[_OutputRow] = []
         self.n_failed = 0
 
     def texts(
@@ -97,7 +97,7 @@ class _Reading:
                 self.n_failed += 1
             elif only is None or id_ in only:
                 digest = blake2b(text.strip().encode(), digest_size=16).digest()
-                self.kept.append(_Written(id_, model_id, example_id, sample, digest))
+                self.kept.append(_OutputRow(id_, model_id, example_id, sample, digest))
                 yield text
 
 
@@ -118,12 +118,12 @@ def read_frame(
     Raises:
         NothingToReview: there is nothing to review.
     """
-    reading = _Reading()
+    reading = _RunReading()
     texts = reading.texts(_each_written(session, run_id, model_ids), only)
     giveaways = find_giveaways(texts, model_names)
     written = reading.kept
     if kind is QueueKind.SINGLE:
-        found = [Candidate(row.id, None, row.example_id, row.sample) for row in written]
+        found = [ItemCandidate(row.id, None, row.example_id, row.sample) for row in written]
         identical: Counter[tuple[int, int]] = Counter()
     else:
         found, identical = _pairs(written, model_ids)
@@ -154,16 +154,16 @@ def identical_pairs(
     session: Session, run_id: int, model_ids: Sequence[int]
 ) -> Mapping[tuple[int, int], int]:
     """How often each two models wrote the same text."""
-    reading = _Reading()
+    reading = _RunReading()
     deque(reading.texts(_each_written(session, run_id, model_ids)), maxlen=0)
     return _pairs(reading.kept, model_ids)[1]
 
 
 def _pairs(
-    written: Sequence[_Written], model_ids: Sequence[int]
-) -> tuple[list[Candidate], Counter[tuple[int, int]]]:
+    written: Sequence[_OutputRow], model_ids: Sequence[int]
+) -> tuple[list[ItemCandidate], Counter[tuple[int, int]]]:
     """Pairs that differ, and how many do not, by their models."""
-    by_cell: dict[tuple[int, int], dict[int, _Written]] = {}
+    by_cell: dict[tuple[int, int], dict[int, _OutputRow]] = {}
     for row in written:
         by_cell.setdefault((row.example_id, row.sample), {})[row.model_id] = row
     different = []
@@ -175,7 +175,7 @@ def _pairs(
             if cell[a].digest == cell[b].digest:
                 identical[a, b] += 1
             else:
-                found = Candidate(cell[a].id, cell[b].id, cell[a].example_id, cell[a].sample)
+                found = ItemCandidate(cell[a].id, cell[b].id, cell[a].example_id, cell[a].sample)
                 different.append(found)
     return different, identical
 
@@ -196,7 +196,7 @@ def find_giveaways(texts: Iterable[str], model_names: Sequence[str]) -> dict[str
     return {mark: n for mark, n in counts.items() if n}
 
 
-def slices_of(session: Session, candidates: Sequence[Candidate]) -> list[Mapping[str, str]]:
+def slices_of(session: Session, candidates: Sequence[ItemCandidate]) -> list[Mapping[str, str]]:
     """The slices of each candidate's example, as text."""
     by_example: dict[int, dict[str, str]] = {}
     ids = sorted({candidate.example_id for candidate in candidates})

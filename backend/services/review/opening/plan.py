@@ -20,15 +20,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput
-from backend.schemas.review.desk import ShownOutput
-from backend.schemas.review.queues import DrawnExample, StratumShown
+from backend.schemas.review.desk import OutputText
+from backend.schemas.review.queues import DrawnExample, StratumOut
 from backend.schemas.turns import turns_of
 from backend.services.review.blind import mask_text, masked_terms
 from backend.services.review.counted import counts
 from backend.services.review.desk.item_view import flags_of
+from backend.services.review.desk.risk import before_the_answer
 from backend.services.review.opening.assignment import (
     Assignment,
-    Wanted,
+    SlotAudience,
     assign_slots,
     skills_of_members,
 )
@@ -61,9 +62,8 @@ from backend.services.review.opening.routing import (
     routing_sentence,
     routing_warnings,
 )
-from backend.services.review.opening.targets import Material, target_stratum
+from backend.services.review.opening.targets import TargetMaterial, target_stratum
 from backend.services.review.rules import QueueRules
-from backend.services.review.told_risk import before_the_answer
 from backend.tables.datasets import Example, Split
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
@@ -189,9 +189,9 @@ class QueuePlan:
     rubric: RubricVersion
     frame: Frame
     drawn: tuple[Drawn, ...]
-    strata: tuple[StratumShown, ...]
+    strata: tuple[StratumOut, ...]
     required: tuple[int, ...]
-    wanted: tuple[list[Wanted], ...]
+    wanted: tuple[list[SlotAudience], ...]
     pace: Pace | None
     rng: random.Random
     routed: Routed
@@ -346,7 +346,7 @@ def _active_strata(session: Session, opening: Opening, frame: Frame, budget: int
         targets, anchor=opening.design.anchor, budget=min(budget, len(frame.candidates))
     )
     scores = _scores(session, opening)
-    material = Material(session, opening.project_id, frame, scores)
+    material = TargetMaterial(session, opening.project_id, frame, scores)
     targeted = [target_stratum(material, t, n) for t, n in zip(targets, counts, strict=True)]
     return [anchor_stratum(len(frame.candidates), n_anchor), *targeted]
 
@@ -358,8 +358,8 @@ def _scores(session: Session, opening: Opening) -> ScoreRun | None:
     return session.scalar(newest.order_by(ScoreRun.id.desc()).limit(1))
 
 
-def _count(stratum: Stratum, drawn: Sequence[Drawn]) -> StratumShown:
-    return StratumShown(
+def _count(stratum: Stratum, drawn: Sequence[Drawn]) -> StratumOut:
+    return StratumOut(
         name=stratum.name,
         why=stratum.why,
         n_frame=len(stratum.members),
@@ -375,9 +375,9 @@ def _assign(
     frame: Frame,
     drawn: Sequence[Drawn],
     required: Sequence[int],
-) -> list[list[Wanted]]:
+) -> list[list[SlotAudience]]:
     if opening.assignment.is_empty:
-        return [[Wanted()] * n for n in required]
+        return [[SlotAudience()] * n for n in required]
     return assign_slots(
         opening.assignment,
         slices_of(session, [frame.candidates[item.number] for item in drawn]),
@@ -414,7 +414,7 @@ def _example(
         text = mask_text(session.get_one(Generation, output_id).text or "", terms)
         scores = plan.opening.score_run_id if candidate.b_id is None else None
         flags = flags_of(session.connection(), scores, output_id, terms, told=told)
-        shown.append(ShownOutput(text=text, flagged=flags))
+        shown.append(OutputText(text=text, flagged=flags))
     return DrawnExample(
         input=example.input,
         turns=turns_of(example.messages),

@@ -57,7 +57,7 @@ class Routing:
         return score <= self.threshold if self.lower_is_better else score >= self.threshold
 
 
-class Skipped(NamedTuple):
+class RoutedOutput(NamedTuple):
     """An output that skips, with its score, the design's chance, and whether it is audited."""
 
     generation_id: int
@@ -77,7 +77,7 @@ class Routed:
     """
 
     drawn: tuple[Drawn, ...]
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[RoutedOutput, ...] = ()
     n_without: int = 0
 
     @property
@@ -117,7 +117,7 @@ def route(
     audited = set(rng.sample(numbers, n_audit))
     chance_of = {one.number: one.probability for one in drawn}
     skipped = [
-        Skipped(
+        RoutedOutput(
             frame.candidates[number].a_id,
             float(score_of[number] or 0.0),
             chance_of[number],
@@ -156,7 +156,7 @@ def routing_sentence(routing: Routing, routed: Routed) -> str:
 
 def routing_warnings(routing: Routing, routed: Routed) -> list[str]:
     """What a lead has to know of a routing before the queue is opened, as sentences."""
-    from evaluators.checks.audit import least_to_refute
+    from evaluators.checks.risk.audit import least_to_refute
 
     warnings = []
     if not routed.skipped:

@@ -27,7 +27,7 @@ from backend.services.datasets.conversations import content_text
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.opening.design import Stratum, Target, most_extreme, spread_of_ranks
-from backend.services.review.opening.frames import Candidate, Frame, parse_slice, slices_of
+from backend.services.review.opening.frames import Frame, ItemCandidate, parse_slice, slices_of
 from backend.tables.datasets import Example
 from backend.tables.review import Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, GenerationRunModel, Score, ScoreRun
@@ -53,7 +53,7 @@ Values = list[float | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TargetMaterial:
     """What a measure may look at."""
 
     session: Session
@@ -62,7 +62,7 @@ class Material:
     score_run: ScoreRun | None
 
 
-class Measure(NamedTuple):
+class TargetMeasure(NamedTuple):
     """How a stratum finds its items, what it goes by, and what is said of it to leads and experts.
 
     Attributes:
@@ -71,12 +71,12 @@ class Measure(NamedTuple):
     """
 
     title: str
-    values: Callable[[Material, Target], Values]
+    values: Callable[[TargetMaterial, Target], Values]
     what: str
     why: str
 
 
-def target_stratum(material: Material, target: Target, n: int) -> Stratum:
+def target_stratum(material: TargetMaterial, target: Target, n: int) -> Stratum:
     """The items that a target names.
 
     Raises:
@@ -94,7 +94,7 @@ def target_stratum(material: Material, target: Target, n: int) -> Stratum:
     return Stratum(target.name, measure.why, members, n, values.count(None))
 
 
-def _slice_stratum(material: Material, target: Target, n: int) -> Stratum:
+def _slice_stratum(material: TargetMaterial, target: Target, n: int) -> Stratum:
     slices = slices_of(material.session, material.frame.candidates)
     key, value = parse_slice(target.name.removeprefix(SLICE), slices)
     members = tuple(i for i, found in enumerate(slices) if found.get(key) == value)
@@ -102,7 +102,7 @@ def _slice_stratum(material: Material, target: Target, n: int) -> Stratum:
     return Stratum(target.name[:80], why, members, n)
 
 
-def _risk(material: Material, target: Target) -> Values:
+def _risk(material: TargetMaterial, target: Target) -> Values:
     run = _scored(material, target.name)
     scored = _fitted(run) + _checks(run) if target.metric is None else [_named(run, target.metric)]
     if not scored:
@@ -110,7 +110,7 @@ def _risk(material: Material, target: Target) -> Values:
     return _worst(material.frame, _risks(material, run, scored[0]))
 
 
-def _checks_apart(material: Material, target: Target) -> Values:
+def _checks_apart(material: TargetMaterial, target: Target) -> Values:
     run = _scored(material, target.name)
     checks = _checks(run)
     if len(checks) < 2:
@@ -121,7 +121,7 @@ def _checks_apart(material: Material, target: Target) -> Values:
     )
 
 
-def _models_apart(material: Material, target: Target) -> Values:
+def _models_apart(material: TargetMaterial, target: Target) -> Values:
     """1 - Dice overlap of words, with the other models' answers to the same, on average."""
     candidates = material.frame.candidates
     order = sorted(range(len(candidates)), key=lambda i: candidates[i].example_id)
@@ -143,7 +143,7 @@ def _models_apart(material: Material, target: Target) -> Values:
 
 
 def _cells_between(
-    material: Material, ends: tuple[int, int]
+    material: TargetMaterial, ends: tuple[int, int]
 ) -> dict[tuple[int, int], dict[int, Counter[str]]]:
     """The words of each output to an example with one of these ids or between them, by cell."""
     run_id = material.frame.run_id
@@ -173,7 +173,7 @@ def _dice(one: Counter[str], two: Counter[str]) -> float:
     return 2 * (one & two).total() / total if total else 1.0
 
 
-def _unsure(material: Material, target: Target) -> Values:
+def _unsure(material: TargetMaterial, target: Target) -> Values:
     query = select(Generation.id, Generation.token_logprobs).where(
         Generation.run_id == material.frame.run_id
     )
@@ -189,39 +189,39 @@ def _unsure(material: Material, target: Target) -> Values:
     return _worst(material.frame, surprise)
 
 
-def _new(material: Material, target: Target) -> Values:
+def _new(material: TargetMaterial, target: Target) -> Values:
     distances = distances_to_reviewed(
         material.session, material.project_id, [c.example_id for c in material.frame.candidates]
     )
     return [distances[candidate.example_id] for candidate in material.frame.candidates]
 
 
-MEASURES: dict[str, Measure] = {
-    "high_risk": Measure(
+MEASURES: dict[str, TargetMeasure] = {
+    "high_risk": TargetMeasure(
         "High risk by a check",
         _risk,
         "risk",
         "An automatic check found more in this answer to worry about than in most.",
     ),
-    "detectors_disagree": Measure(
+    "detectors_disagree": TargetMeasure(
         "Checks disagree",
         _checks_apart,
         "the checks' disagreement",
         "Two checks disagree about this answer.",
     ),
-    "models_disagree": Measure(
+    "models_disagree": TargetMeasure(
         "Models disagree",
         _models_apart,
         "the models' disagreement",
         "Models answered this very differently from each other.",
     ),
-    "low_confidence": Measure(
+    "low_confidence": TargetMeasure(
         "The model was unsure",
         _unsure,
         "confidence",
         "The model was less sure of this answer than of most others.",
     ),
-    "new_cluster": Measure(
+    "new_cluster": TargetMeasure(
         "Unlike what was reviewed before",
         _new,
         "novelty",
@@ -230,7 +230,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def _scored(material: Material, stratum: str) -> ScoreRun:
+def _scored(material: TargetMaterial, stratum: str) -> ScoreRun:
     if material.score_run is None:
         raise CannotCompute(
             f"The stratum {stratum} needs scores, and run {material.frame.run_id} has none.",
@@ -276,7 +276,7 @@ def _named(run: ScoreRun, metric: str) -> str:
     return metric
 
 
-def _risks(material: Material, run: ScoreRun, metric: str) -> dict[int, float | None]:
+def _risks(material: TargetMaterial, run: ScoreRun, metric: str) -> dict[int, float | None]:
     """Value of a metric by generation, turned so that higher is worse; None where it has none.
 
     Raises CannotCompute when outputs of the frame were not scored yet.
@@ -306,7 +306,7 @@ def _worst(frame: Frame, by_output: Mapping[int, float | None]) -> Values:
     return [_highest(candidate, by_output) for candidate in frame.candidates]
 
 
-def _highest(candidate: Candidate, by_output: Mapping[int, float | None]) -> float | None:
+def _highest(candidate: ItemCandidate, by_output: Mapping[int, float | None]) -> float | None:
     known = [value for i in candidate.output_ids if (value := by_output[i]) is not None]
     return max(known) if known else None
 

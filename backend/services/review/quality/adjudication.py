@@ -37,7 +37,7 @@ from backend.rubrics import (
     value_in_words,
 )
 from backend.schemas.review.desk import AdjudicationView, AnonymousAnswer
-from backend.schemas.review.quality import AdjudicationProgressShown
+from backend.schemas.review.quality import AdjudicationProgressOut
 from backend.services import audit
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.services.review.answer import Answer
@@ -270,7 +270,7 @@ def _unsigned(review: Review, item: ReviewItem, terms: Sequence[str]) -> Answer:
     return mask_answer(said, terms)
 
 
-def adjudication_progress(session: Session, queue_id: int) -> AdjudicationProgressShown:
+def adjudication_progress(session: Session, queue_id: int) -> AdjudicationProgressOut:
     """How far the adjudications of a queue have come."""
     held = and_(ReviewSlot.state == SlotState.LEASED, Adjudication.decided_at.is_(None))
     row = session.execute(
@@ -283,7 +283,7 @@ def adjudication_progress(session: Session, queue_id: int) -> AdjudicationProgre
         .join(ReviewSlot, ReviewSlot.id == Adjudication.slot_id)
         .where(Adjudication.queue_id == queue_id)
     ).one()
-    return AdjudicationProgressShown(opened=int(row[0]), decided=int(row[1]), held=int(row[2]))
+    return AdjudicationProgressOut(opened=int(row[0]), decided=int(row[1]), held=int(row[2]))
 
 
 def list_adjudications(session: Session, queue_id: int, ask: PageAsk) -> RowPage[Adjudication]:

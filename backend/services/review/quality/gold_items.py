@@ -38,7 +38,7 @@ from backend.tables.review import (
     SlotState,
 )
 from backend.tables.runs import Generation, GenerationRun
-from evaluators.files.readers import Table, is_missing
+from evaluators.files.readers import FileTable, is_missing
 
 ROW_KEYS = frozenset(
     {"generation", "generation_b", "example", "model", "model_b", "answer", "explanation"}
@@ -64,7 +64,7 @@ class GoldRow:
     model_b: str | None = None
 
 
-def read_gold_rows(table: Table) -> list[GoldRow]:
+def read_gold_rows(table: FileTable) -> list[GoldRow]:
     """Known answers of a file of rows, one each.
 
     Raises:

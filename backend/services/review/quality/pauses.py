@@ -16,7 +16,7 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
-from backend.schemas.review.quality import GoldStandingShown
+from backend.schemas.review.quality import GoldStandingOut
 from backend.services.review.rules import QueueRules
 from backend.services.review.statements import MEMBERS
 from backend.tables.accounts import User
@@ -133,7 +133,7 @@ def results_that_count(queue_id: int, user_id: int) -> Select[bool]:
     )
 
 
-def gold_standing(session: Session, queue_id: int) -> list[GoldStandingShown]:
+def gold_progress(session: Session, queue_id: int) -> list[GoldStandingOut]:
     """Every reviewer of a queue on its known answers: paused ones first, then by pseudonym."""
     members = session.execute(
         select(QueueMember, User)
@@ -166,9 +166,9 @@ def gold_standing(session: Session, queue_id: int) -> list[GoldStandingShown]:
 
 def _standing(
     member: QueueMember, user: User, passed: Collection[bool], n_contested: int
-) -> GoldStandingShown:
+) -> GoldStandingOut:
     low, high = wilson(sum(passed), len(passed)) if passed else (None, None)
-    return GoldStandingShown(
+    return GoldStandingOut(
         pseudonym=user.pseudonym,
         simulated=user.simulated,
         n=len(passed),

@@ -28,13 +28,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
-from backend.schemas.review.reports import Measured, WatchPoint, WatchShown
+from backend.schemas.review.reports import Measured, WatchOut, WatchPoint
 from backend.services.metric_specs import MetricSpec
 from backend.services.review.opening.design import ANCHOR
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.measured import unknown
 from backend.services.review.reports.votes import (
-    Vote,
+    PairVote,
     cast_votes,
     cluster_of,
     models_of_queue,
@@ -172,7 +172,7 @@ def watch_queue(
     alpha: float = 0.05,
     slice: Mapping[str, str] | None = None,
     seed: int = 0,
-) -> list[WatchShown]:
+) -> list[WatchOut]:
     """The state of the A/B of each two models of a queue.
 
     Args:
@@ -217,8 +217,8 @@ class PairVotes:
     """
 
     models: tuple[int, int]
-    cast: list[Vote]
-    standing: list[Vote]
+    cast: list[PairVote]
+    standing: list[PairVote]
     plan: Counter[str]
 
 
@@ -285,7 +285,7 @@ def _watched_items(
 
 
 def _watch(
-    votes: Sequence[Vote],
+    votes: Sequence[PairVote],
     a: ModelVersion,
     b: ModelVersion,
     planned: int,
@@ -294,8 +294,8 @@ def _watch(
     alpha: float,
     seed: int,
     plan: Mapping[str, int] | None = None,
-    standing: Sequence[Vote] | None = None,
-) -> WatchShown:
+    standing: Sequence[PairVote] | None = None,
+) -> WatchOut:
     """The state of one A/B.
 
     Args:
@@ -323,7 +323,7 @@ def _watch(
     saved = None if decided_at is None else max(0, planned - decided_at)
     withdrawn = sum(vote.withdrawn_at is not None for vote in votes)
     verdict = _verdict(a.label, b.label, margin, decision)
-    return WatchShown(
+    return WatchOut(
         model_a_id=a.id,
         model_b_id=b.id,
         model_a=a.label,
@@ -358,7 +358,7 @@ def _more(forecast: VoteForecast | None) -> dict[str, int | None]:
 
 
 def _judge(
-    votes: Sequence[Vote],
+    votes: Sequence[PairVote],
     b_id: int,
     *,
     threshold: float,
@@ -397,7 +397,7 @@ _DECISIONS: dict[str, Decided] = {
 }
 
 
-def _in_order(votes: Sequence[Vote], b_id: int) -> dict[str, list[float]]:
+def _in_order(votes: Sequence[PairVote], b_id: int) -> dict[str, list[float]]:
     """The points of each cluster, in the order of its votes and of its first one."""
     found: dict[str, list[float]] = {}
     for vote in votes:
@@ -406,7 +406,7 @@ def _in_order(votes: Sequence[Vote], b_id: int) -> dict[str, list[float]]:
     return found
 
 
-def _figure(votes: Sequence[Vote], b_id: int, state: _State | None, alpha: float) -> Measured:
+def _figure(votes: Sequence[PairVote], b_id: int, state: _State | None, alpha: float) -> Measured:
     """The mean over clusters of the votes that stand, beside the bounds of the test."""
     points = list(_in_order(votes, b_id).values())
     if state is None or not points:

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from backend.rubrics import Criterion
 from backend.schemas.review.reports import (
-    AgreementNoteShown,
-    AgreementReportShown,
-    AgreementShown,
-    RaterPairShown,
-    WorstItemShown,
+    AgreementNoteOut,
+    AgreementOut,
+    AgreementReportOut,
+    RaterPairOut,
+    WorstItemOut,
 )
 from backend.services.review.counted import counts
 from backend.services.review.quality.adjudication import answers_of, compare_answers
@@ -40,8 +40,7 @@ from backend.tables.review import (
 from backend.tables.runs import Generation
 
 if TYPE_CHECKING:
-    from evaluators.statistics.ratings import Rating as Given
-    from evaluators.statistics.ratings import RatingTable, Scale
+    from evaluators.statistics.agreement.ratings import ItemRating, RatingTable, Scale
     from evaluators.types import Figure
 
 COEFFICIENTS = ("percent", "krippendorff_alpha", "gwet_ac1")
@@ -77,20 +76,20 @@ def queue_agreement(session: Session, queue_id: int) -> list[CriterionAgreement]
 class Said:
     """All counted answers to one criterion, its scale, and the values that the scale allows."""
 
-    given: list[Given]
+    given: list[ItemRating]
     scale: Scale
     values: list[float | str]
 
     def table(self) -> RatingTable:
         """As a table of items and reviewers; InvalidValues where there are no answers."""
-        from evaluators.statistics.ratings import tabulate
+        from evaluators.statistics.agreement.ratings import tabulate
 
         return tabulate(self.given, categories=self.values or None)
 
 
 def what_was_said(session: Session, queue: ReviewQueue) -> dict[str, Said]:
     """Counted answers by criterion, the vote on pairs first, free text left out."""
-    from evaluators.statistics.ratings import Scale as ScaleName
+    from evaluators.statistics.agreement.ratings import Scale as ScaleName
 
     scales: dict[str, tuple[Scale, list[float | str]]] = {
         criterion.name: scale
@@ -108,13 +107,13 @@ def what_was_said(session: Session, queue: ReviewQueue) -> dict[str, Said]:
 
 def _scale(criterion: Criterion) -> tuple[Scale, list[float | str]] | None:
     """The scale and the values that it allows, in order; none when they are what occurs."""
-    from evaluators.statistics.ratings import Scale
+    from evaluators.statistics.agreement.ratings import Scale
 
     return None if criterion.level is None else (Scale(criterion.level), criterion.values())
 
 
-def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, list[Given]]:
-    from evaluators.statistics.ratings import Rating as Given
+def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, list[ItemRating]]:
+    from evaluators.statistics.agreement.ratings import ItemRating
 
     query = (
         select(
@@ -134,16 +133,16 @@ def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, li
         .where(*_counts(queue_id))
         .order_by(ReviewItem.position, Review.id)
     )
-    found: dict[str, list[Given]] = {}
+    found: dict[str, list[ItemRating]] = {}
     for criterion, item, rater, value, number, group, example in session.execute(query):
         said = number if criterion in numeric and number is not None else value
-        given = Given(str(item), rater, said, group=cluster_name(group, example))
+        given = ItemRating(str(item), rater, said, group=cluster_name(group, example))
         found.setdefault(criterion, []).append(given)
     return found
 
 
-def _votes(session: Session, queue_id: int) -> list[Given]:
-    from evaluators.statistics.ratings import Rating as Given
+def _votes(session: Session, queue_id: int) -> list[ItemRating]:
+    from evaluators.statistics.agreement.ratings import ItemRating
 
     query = (
         select(ReviewItem.id, User.pseudonym, Preference.winner, Example.group, Example.id)
@@ -156,7 +155,7 @@ def _votes(session: Session, queue_id: int) -> list[Given]:
         .order_by(ReviewItem.position, Review.id)
     )
     return [
-        Given(str(item), rater, winner, group=cluster_name(group, example))
+        ItemRating(str(item), rater, winner, group=cluster_name(group, example))
         for item, rater, winner, group, example in session.execute(query)
     ]
 
@@ -167,7 +166,7 @@ def _counts(queue_id: int) -> tuple[ColumnElement[bool], ...]:
 
 def _agree(criterion: str, name: str, said: Said) -> CriterionAgreement:
     from evaluators.errors import EvaluatorError
-    from evaluators.statistics.agreement import agreement
+    from evaluators.statistics.agreement.coefficients import agreement
 
     try:
         figure = agreement(name, said.table(), scale=said.scale)
@@ -182,15 +181,15 @@ TENTATIVE = 0.667  # Krippendorff 2004, p. 241: below it, no conclusion
 SKEWED = 0.8
 
 
-def agreement_report(session: Session, queue_id: int, *, worst: int = 20) -> AgreementReportShown:
+def agreement_report(session: Session, queue_id: int, *, worst: int = 20) -> AgreementReportOut:
     """Agreement on a queue; `worst` is how many items to list, those that agree left out."""
     said = what_was_said(session, get_queue(session, queue_id))
     coefficients = [_coefficient(row) for row in queue_agreement(session, queue_id)]
     notes = ((name, _note(name, given, coefficients)) for name, given in said.items())
-    return AgreementReportShown(
+    return AgreementReportOut(
         coefficients=coefficients,
         notes=[
-            AgreementNoteShown(criterion=name, sentence=sentence)
+            AgreementNoteOut(criterion=name, sentence=sentence)
             for name, sentence in notes
             if sentence
         ],
@@ -199,12 +198,12 @@ def agreement_report(session: Session, queue_id: int, *, worst: int = 20) -> Agr
     )
 
 
-def _coefficient(row: CriterionAgreement) -> AgreementShown:
+def _coefficient(row: CriterionAgreement) -> AgreementOut:
     figure = unknown(row.error or "") if row.figure is None else of_figure(row.figure)
-    return AgreementShown(criterion=row.criterion, coefficient=row.coefficient, figure=figure)
+    return AgreementOut(criterion=row.criterion, coefficient=row.coefficient, figure=figure)
 
 
-def _note(criterion: str, said: Said, coefficients: Sequence[AgreementShown]) -> str:
+def _note(criterion: str, said: Said, coefficients: Sequence[AgreementOut]) -> str:
     """Why a low alpha need not mean unreliable answers; empty where there is nothing to explain.
 
     Chance agreement is so high where nearly everybody says the same that little is left to agree
@@ -233,18 +232,18 @@ def _note(criterion: str, said: Said, coefficients: Sequence[AgreementShown]) ->
     return " ".join(sentences)
 
 
-def _pairs(criterion: str, said: Said) -> list[RaterPairShown]:
+def _pairs(criterion: str, said: Said) -> list[RaterPairOut]:
     from evaluators.errors import EvaluatorError
-    from evaluators.statistics.raters import pairwise_table
+    from evaluators.statistics.agreement.raters import pairwise_table
 
     try:
         rows = pairwise_table(said.table(), scale=said.scale)
     except EvaluatorError:  # no answers yet: the coefficients say so
         return []
-    return [RaterPairShown(criterion=criterion, **asdict(row)) for row in rows]
+    return [RaterPairOut(criterion=criterion, **asdict(row)) for row in rows]
 
 
-def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstItemShown]:
+def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstItemOut]:
     """Items on which counted reviews differ, the farthest apart first."""
     query = (
         select(Review.id, ReviewItem.id, ReviewItem.position)
@@ -271,7 +270,7 @@ def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstIte
     for item_id, ids in shared.items():
         apart = compare_answers(rubric, [answers[review_id] for review_id in ids])
         if apart is not None and apart.value > 0:
-            row = WorstItemShown(
+            row = WorstItemOut(
                 item_id=item_id,
                 position=positions[item_id],
                 disagreement=apart.value,

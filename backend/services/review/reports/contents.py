@@ -20,7 +20,7 @@ from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.blind import mask_text, masked_terms_of
 from backend.services.review.counted import counts, stands
-from backend.services.review.told_risk import AFTER_ALONE, before_the_answer
+from backend.services.review.desk.risk import AFTER_ALONE, before_the_answer
 from backend.tables.accounts import User
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.models import ModelVersion
@@ -115,7 +115,7 @@ class QueueItem:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedReviews:
+class ReviewFilter:
     """Which reviews go with the items.
 
     Attributes:
@@ -165,7 +165,7 @@ def queue_facts(session: Session, queue_id: int) -> QueueFacts:
 def each_item(
     sessions: OpenSession,
     facts: QueueFacts,
-    wanted: WantedReviews,
+    wanted: ReviewFilter,
     *,
     after: int | None = None,
     per_page: int = ITEMS_PER_PAGE,
@@ -191,7 +191,7 @@ def each_item(
 def item_page(
     session: Session,
     facts: QueueFacts,
-    wanted: WantedReviews,
+    wanted: ReviewFilter,
     *,
     after_position: int | None,
     limit: int,
@@ -259,7 +259,7 @@ def _position_of(session: Session, queue_id: int, item_id: int) -> int:
 
 
 def _reviews_of(
-    session: Session, item_ids: Sequence[int], wanted: WantedReviews
+    session: Session, item_ids: Sequence[int], wanted: ReviewFilter
 ) -> dict[int, list[Review]]:
     which = stands() if wanted.all_purposes else counts()
     if wanted.skipped:  # the state is the first of the conditions, and the only one to be widened

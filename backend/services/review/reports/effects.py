@@ -20,12 +20,12 @@ from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute
-from backend.schemas.review.reports import EffectShown, Measured
+from backend.schemas.review.reports import EffectOut, Measured
 from backend.services.review.counted import counts, stands
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.measured import unknown
 from backend.services.review.reports.slopes import Slope, slope_within
-from backend.services.review.reports.votes import Vote, queue_votes
+from backend.services.review.reports.votes import PairVote, queue_votes
 from backend.tables.accounts import User
 from backend.tables.datasets import Example
 from backend.tables.review import (
@@ -173,7 +173,7 @@ class LengthEffect:
     signature: str
 
 
-def side_effect(votes: Sequence[Vote]) -> SideEffect:
+def side_effect(votes: Sequence[PairVote]) -> SideEffect:
     """Exact binomial test that sides are alike, each pair counting once.
 
     Several people's votes on a pair share its better answer, so they are one trial: the side that
@@ -203,7 +203,7 @@ def side_effect(votes: Sequence[Vote]) -> SideEffect:
     )
 
 
-def length_effect(session: Session, votes: Sequence[Vote]) -> LengthEffect:
+def length_effect(session: Session, votes: Sequence[PairVote]) -> LengthEffect:
     """Length as a covariate beside the models' strengths and the side (Bradley-Terry, Davidson).
 
     Raises:
@@ -233,20 +233,20 @@ def length_effect(session: Session, votes: Sequence[Vote]) -> LengthEffect:
     )
 
 
-def _tells(vote: Vote) -> bool:
+def _tells(vote: PairVote) -> bool:
     return vote.winner is not Winner.CANNOT_JUDGE
 
 
-def _as_shown(vote: Vote, shown: _Shown) -> FileVote:
+def _as_shown(vote: PairVote, shown: _SideRow) -> FileVote:
     """The vote as the evaluators take it, the answer on the left being a."""
     from evaluators.statistics.votes import Vote as FileVote
-    from evaluators.statistics.votes import Winner as FileWinner
+    from evaluators.statistics.votes import VoteWinner
 
     models = vote.model_ids if shown.a_is_left else vote.model_ids[::-1]
     sizes = shown.lengths if shown.a_is_left else shown.lengths[::-1]
-    winner = FileWinner.TIE
+    winner = VoteWinner.TIE
     if vote.winner_left is not None:
-        winner = FileWinner.A if vote.winner_left else FileWinner.B
+        winner = VoteWinner.A if vote.winner_left else VoteWinner.B
     return FileVote(
         item=str(vote.item_id),
         rater=vote.rater,
@@ -259,16 +259,16 @@ def _as_shown(vote: Vote, shown: _Shown) -> FileVote:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _SideRow:
     a_is_left: bool
     lengths: tuple[int, int]
 
 
-def _lengths(session: Session, item_ids: set[int]) -> dict[int, _Shown]:
+def _lengths(session: Session, item_ids: set[int]) -> dict[int, _SideRow]:
     """Characters of both answers of each pair, and which stood on the left."""
     a, b = aliased(Generation), aliased(Generation)
     ids = sorted(item_ids)
-    found: dict[int, _Shown] = {}
+    found: dict[int, _SideRow] = {}
     for start in range(0, len(ids), CHUNK):
         query = (
             select(
@@ -282,7 +282,7 @@ def _lengths(session: Session, item_ids: set[int]) -> dict[int, _Shown]:
             .where(ReviewItem.id.in_(ids[start : start + CHUNK]))
         )
         for item_id, a_is_left, of_a, of_b in session.execute(query):
-            found[item_id] = _Shown(a_is_left, (of_a or 0, of_b or 0))
+            found[item_id] = _SideRow(a_is_left, (of_a or 0, of_b or 0))
     return found
 
 
@@ -290,11 +290,11 @@ EffectName = Literal["side", "length", "order", "fatigue"]
 LEVEL_OF_NOTICE = 0.05
 
 
-def queue_effects(session: Session, queue_id: int) -> list[EffectShown]:
+def queue_effects(session: Session, queue_id: int) -> list[EffectOut]:
     """All effects that can be looked for in a queue of its kind."""
     queue = get_queue(session, queue_id)
     placed = place_in_sittings(finished_rows(session, queue_id))
-    found: list[EffectShown] = []
+    found: list[EffectOut] = []
     if queue.kind == QueueKind.PAIR:
         votes = queue_votes(session, queue_id)
         found += [_side(votes), _length(session, votes), *_vote_order(placed, votes)]
@@ -302,7 +302,7 @@ def queue_effects(session: Session, queue_id: int) -> list[EffectShown]:
     return [*found, _speed(placed), _gold_accuracy(session, queue_id, placed)]
 
 
-def _side(votes: Sequence[Vote]) -> EffectShown:
+def _side(votes: Sequence[PairVote]) -> EffectOut:
     try:
         found = side_effect(votes)
     except CannotCompute as error:
@@ -313,10 +313,10 @@ def _side(votes: Sequence[Vote]) -> EffectShown:
     measured = Measured(
         value=found.value, low=found.low, high=found.high, n=found.n, signature=found.signature
     )
-    return EffectShown(name="side", subject="left", figure=measured, p=found.p, sentence=sentence)
+    return EffectOut(name="side", subject="left", figure=measured, p=found.p, sentence=sentence)
 
 
-def _length(session: Session, votes: Sequence[Vote]) -> EffectShown:
+def _length(session: Session, votes: Sequence[PairVote]) -> EffectOut:
     try:
         found = length_effect(session, votes)
     except CannotCompute as error:
@@ -338,12 +338,12 @@ def _length(session: Session, votes: Sequence[Vote]) -> EffectShown:
         if found.p < LEVEL_OF_NOTICE
         else (", which chance alone would explain.")
     )
-    return EffectShown(
+    return EffectOut(
         name="length", subject="longer answer", figure=measured, p=found.p, sentence=told + rest
     )
 
 
-def _vote_order(placed: Sequence[Placed], votes: Sequence[Vote]) -> list[EffectShown]:
+def _vote_order(placed: Sequence[Placed], votes: Sequence[PairVote]) -> list[EffectOut]:
     by_review = {vote.review_id: vote for vote in votes}
     sides = {i: float(v.winner_left) for i, v in by_review.items() if v.winner_left is not None}
     undecided = {i: float(v.winner_left is None) for i, v in by_review.items()}
@@ -355,7 +355,7 @@ def _vote_order(placed: Sequence[Placed], votes: Sequence[Vote]) -> list[EffectS
 
 def _rating_order(
     session: Session, queue: ReviewQueue, placed: Sequence[Placed]
-) -> list[EffectShown]:
+) -> list[EffectOut]:
     """Items come in random order, so that a drift of ratings is of the people, not of the items."""
     query = (
         select(Rating.review_id, Rating.criterion, Rating.number)
@@ -370,7 +370,7 @@ def _rating_order(
     return [_drift("order", name, "ratings", placed, by_criterion[name], _units) for name in names]
 
 
-def _speed(placed: Sequence[Placed]) -> EffectShown:
+def _speed(placed: Sequence[Placed]) -> EffectOut:
     seconds = {
         p.row.review_id: math.log(p.row.active_seconds)
         for p in placed
@@ -379,7 +379,7 @@ def _speed(placed: Sequence[Placed]) -> EffectShown:
     return _drift("fatigue", "time per review", "timed reviews", placed, seconds, _percent)
 
 
-def _gold_accuracy(session: Session, queue_id: int, placed: Sequence[Placed]) -> EffectShown:
+def _gold_accuracy(session: Session, queue_id: int, placed: Sequence[Placed]) -> EffectOut:
     query = (
         select(GoldResult.review_id, GoldResult.score)
         .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
@@ -415,7 +415,7 @@ def _drift(
     placed: Sequence[Placed],
     values: dict[int, float],
     wording: Wording,
-) -> EffectShown:
+) -> EffectOut:
     used = [p for p in placed if p.row.review_id in values]
     try:
         slope = slope_within(
@@ -443,8 +443,8 @@ def _drift(
         sentence = f"Within sittings {subject} {way} by {abs(value):.3g} {unit}."
     if any(p.row.simulated for p in used):
         sentence += " Simulated reviews are in it."
-    return EffectShown(name=name, subject=subject, figure=measured, p=slope.p, sentence=sentence)
+    return EffectOut(name=name, subject=subject, figure=measured, p=slope.p, sentence=sentence)
 
 
-def _none(name: EffectName, subject: str, reason: str) -> EffectShown:
-    return EffectShown(name=name, subject=subject, figure=unknown(reason), p=None, sentence=reason)
+def _none(name: EffectName, subject: str, reason: str) -> EffectOut:
+    return EffectOut(name=name, subject=subject, figure=unknown(reason), p=None, sentence=reason)

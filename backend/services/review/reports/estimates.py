@@ -26,7 +26,7 @@ from backend.rubrics import (
 )
 from backend.rubrics.scales import Outcome
 from backend.schemas.common import whole_number
-from backend.schemas.review.reports import EstimateShown, Measured
+from backend.schemas.review.reports import EstimateOut, Measured
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
@@ -47,12 +47,12 @@ if TYPE_CHECKING:
 MEASURED = [Purpose.REVIEW, Purpose.IMPORT]
 
 
-class Answered(NamedTuple):
+class RatedItem(NamedTuple):
     answer: CheckedAnswer
     simulated: bool
 
 
-class Output(NamedTuple):
+class FrameItem(NamedTuple):
     """An item of the frame. `probability` is None where the design did not take it."""
 
     id: int
@@ -65,8 +65,8 @@ class Population:
     """All outputs of one model, the answers to those that were reviewed, and their scores."""
 
     model: ModelVersion | None
-    outputs: Sequence[Output]
-    answers: Mapping[str, Mapping[int, list[Answered]]]  # criterion -> output -> answers
+    outputs: Sequence[FrameItem]
+    answers: Mapping[str, Mapping[int, list[RatedItem]]]  # criterion -> output -> answers
     scores: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
@@ -97,7 +97,7 @@ def read_populations(session: Session, queue: ReviewQueue, metric: str | None) -
     return found
 
 
-def _answers(session: Session, queue_id: int) -> dict[str, dict[int, list[Answered]]]:
+def _answers(session: Session, queue_id: int) -> dict[str, dict[int, list[RatedItem]]]:
     """Counted answers by criterion and by the item's first generation."""
     query = (
         select(
@@ -115,10 +115,10 @@ def _answers(session: Session, queue_id: int) -> dict[str, dict[int, list[Answer
         .where(ReviewItem.queue_id == queue_id, *counts())
         .order_by(Review.id)
     )
-    found: dict[str, dict[int, list[Answered]]] = {}
+    found: dict[str, dict[int, list[RatedItem]]] = {}
     for criterion, generation_id, item_id, kind, value, number, simulated in session.execute(query):
         unit = item_id if kind == QueueKind.PAIR else generation_id
-        given = Answered(CheckedAnswer(value, number), simulated)
+        given = RatedItem(CheckedAnswer(value, number), simulated)
         found.setdefault(criterion, {}).setdefault(unit, []).append(given)
     return found
 
@@ -160,7 +160,7 @@ def _by_class(
     return {i: skipped.get(i, chance) * shares[i in skipped] for i, chance in chances.items()}
 
 
-def _drawn_pairs(session: Session, queue_id: int) -> list[Output]:
+def _drawn_pairs(session: Session, queue_id: int) -> list[FrameItem]:
     """Pairs that the design took; of the others nothing is needed, since pairs have no scores."""
     query = (
         select(ReviewItem.id, Example.group, Example.id, ReviewItem.inclusion_probability)
@@ -170,14 +170,14 @@ def _drawn_pairs(session: Session, queue_id: int) -> list[Output]:
         .order_by(ReviewItem.position)
     )
     return [
-        Output(item_id, cluster_name(group, example_id), chance)
+        FrameItem(item_id, cluster_name(group, example_id), chance)
         for item_id, group, example_id, chance in session.execute(query)
     ]
 
 
 def _outputs(
     session: Session, run_id: int, model_id: int, chances: Mapping[int, float]
-) -> list[Output]:
+) -> list[FrameItem]:
     query = (
         select(Generation.id, Example.group, Example.id)
         .join(Example, Example.id == Generation.example_id)
@@ -189,7 +189,7 @@ def _outputs(
         .order_by(Generation.id)
     )
     return [
-        Output(generation_id, cluster_name(group, example_id), chances.get(generation_id))
+        FrameItem(generation_id, cluster_name(group, example_id), chances.get(generation_id))
         for generation_id, group, example_id in session.execute(query)
     ]
 
@@ -202,7 +202,7 @@ def _score_run(session: Session, queue: ReviewQueue) -> ScoreRun | None:
 
 
 def _scores(
-    session: Session, run: ScoreRun | None, outputs: Sequence[Output], metric: str | None
+    session: Session, run: ScoreRun | None, outputs: Sequence[FrameItem], metric: str | None
 ) -> dict[str, dict[int, float]]:
     """Scores by metric and output."""
     if run is None:
@@ -253,7 +253,7 @@ PAIR = "the pair"
 
 def queue_estimates(
     session: Session, queue_id: int, *, metric: str | None = None
-) -> list[EstimateShown]:
+) -> list[EstimateOut]:
     """Every criterion of every model of a queue.
 
     Args:
@@ -273,7 +273,7 @@ def queue_estimates(
     ]
 
 
-def _with_judge(session: Session, queue: ReviewQueue, found: EstimateShown) -> EstimateShown:
+def _with_judge(session: Session, queue: ReviewQueue, found: EstimateOut) -> EstimateOut:
     """The estimate, which says so where a judge's ratings narrow it, and what the judge may."""
     if found.method == "plain" or found.metric is None or not found.metric.startswith(JUDGED):
         return found
@@ -305,13 +305,13 @@ def _newest_licence(
 
 def _estimate(
     population: Population, criterion: str, outcome: Outcome, queue: ReviewQueue
-) -> EstimateShown:
+) -> EstimateOut:
     given = population.answers.get(criterion, {})
     here = {output.id: given[output.id] for output in population.outputs if output.id in given}
     ratings = {i: fmean(outcome.read(a.answer) for a in answers) for i, answers in here.items()}
     found = _figures(population, ratings, outcome, criterion, queue)
     model = population.model
-    return EstimateShown(
+    return EstimateOut(
         criterion=criterion,
         option=outcome.option,
         model_version_id=None if model is None else model.id,

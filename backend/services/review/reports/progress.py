@@ -16,19 +16,19 @@ from sqlalchemy.orm import Session
 
 from backend.schemas.review.queues import ReviewerProgress
 from backend.schemas.review.reports import (
-    CriterionTimeShown,
-    DayShown,
-    ForecastShown,
+    CriterionTimeOut,
+    DayOut,
+    ForecastOut,
     Measured,
-    QueueReportShown,
-    TimeShown,
+    QueueReportOut,
+    TimeOut,
 )
 from backend.services.review.counted import counts, measures
+from backend.services.review.progress import queue_progress
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.effects import ReviewRow, finished_rows
 from backend.services.review.reports.measured import mean_of, scaled, unknown
 from backend.services.review.rules import QueueRules, rules_from
-from backend.services.review.standing import queue_progress
 from backend.tables.accounts import User
 from backend.tables.review import QueueMember, Review, ReviewItem, ReviewState
 
@@ -102,7 +102,7 @@ def forecast_finish(
     today: date,
     minutes_per_review: Measured,
     seed: int = 0,
-) -> ForecastShown:
+) -> ForecastOut:
     """Days like those so far, idle ones included, are drawn until nothing remains.
 
     The days run from the first review to today; today counts only when it has reviews, since it is
@@ -110,7 +110,7 @@ def forecast_finish(
     """
     active = [n for n in per_day.values() if n > 0]
     told = partial(
-        ForecastShown,
+        ForecastOut,
         remaining=remaining,
         active_days=len(active),
         per_active_day=_pace(active),
@@ -176,7 +176,7 @@ def _days_needed(days: Sequence[int], remaining: int, seed: int) -> tuple[int, i
     return int(low), int(middle), int(high)
 
 
-def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueReportShown:
+def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueReportOut:
     """Where a queue stands at `now`."""
     queue = get_queue(session, queue_id)
     progress = queue_progress(session, queue_id)
@@ -184,7 +184,7 @@ def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueRepo
     counted = [row for row in rows if row.counted]
     days = _work_by_day(counted)
     time = review_time(rows, rules_from(queue.rules))
-    return QueueReportShown(
+    return QueueReportOut(
         queue_id=queue_id,
         total=progress.total,
         done=progress.done,
@@ -204,24 +204,23 @@ def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueRepo
     )
 
 
-def _work_by_day(counted: Sequence[ReviewRow]) -> list[DayShown]:
+def _work_by_day(counted: Sequence[ReviewRow]) -> list[DayOut]:
     reviews: dict[date, int] = defaultdict(int)
     seconds: dict[date, float] = defaultdict(float)
     for row in counted:
         reviews[row.submitted_at.date()] += 1
         seconds[row.submitted_at.date()] += row.active_seconds
     return [
-        DayShown(day=day, reviews=reviews[day], minutes=seconds[day] / 60)
-        for day in sorted(reviews)
+        DayOut(day=day, reviews=reviews[day], minutes=seconds[day] / 60) for day in sorted(reviews)
     ]
 
 
-def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> TimeShown:
+def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> TimeOut:
     """Minutes per review and per verdict, and their cost by the queue's rules."""
     timed = [row for row in rows if row.counted and row.active_seconds > 0]
     gold = sum(row.active_seconds for row in rows if row.is_gold) / 60
     per_verdict = _minutes_per_verdict(rows)
-    return TimeShown(
+    return TimeOut(
         minutes_per_review=mean_of(
             "minutes_per_review",
             [row.active_seconds for row in timed],
@@ -271,13 +270,13 @@ def _cost(minutes: Measured, rules: QueueRules) -> Measured:
     return cost.model_copy(update={"signature": signature})
 
 
-def _by_criterion(timed: Sequence[ReviewRow]) -> list[CriterionTimeShown]:
+def _by_criterion(timed: Sequence[ReviewRow]) -> list[CriterionTimeOut]:
     found: dict[str, list[float]] = defaultdict(list)
     for row in timed:
         for criterion, seconds in row.seconds_by_criterion.items():
             found[criterion].append(float(seconds))
     return [
-        CriterionTimeShown(
+        CriterionTimeOut(
             criterion=criterion, seconds=mean_of(f"seconds:{criterion}", seconds, unit="seconds")
         )
         for criterion, seconds in sorted(found.items())

@@ -12,7 +12,7 @@ from statistics import median
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.schemas.review.reports import Measured, ReviewerQualityShown
+from backend.schemas.review.reports import Measured, ReviewerQualityOut
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.agreement import Said, what_was_said
 from backend.services.review.reports.effects import ReviewRow, finished_rows
@@ -33,7 +33,7 @@ FEW = 10
 FAST = 1 / 3
 
 
-def reviewer_quality(session: Session, queue_id: int) -> list[ReviewerQualityShown]:
+def reviewer_quality(session: Session, queue_id: int) -> list[ReviewerQualityOut]:
     """Every member of a queue, the most diligent first."""
     queue = get_queue(session, queue_id)
     rows: dict[str, list[ReviewRow]] = defaultdict(list)
@@ -64,10 +64,10 @@ def _describe(
     equal: Sequence[tuple[str, bool]],
     gold: Sequence[float],
     warnings: Sequence[str],
-) -> ReviewerQualityShown:
+) -> ReviewerQualityOut:
     counted = [row for row in rows if row.counted]
     timed = [row for row in counted if row.active_seconds > 0]
-    return ReviewerQualityShown(
+    return ReviewerQualityOut(
         pseudonym=user.pseudonym,
         simulated=user.simulated,
         submitted=len(counted),
@@ -149,7 +149,7 @@ def _warnings(
 
 def _odd_answers(said: Said) -> list[tuple[str, str]]:
     from evaluators.errors import EvaluatorError
-    from evaluators.statistics.raters import rater_table
+    from evaluators.statistics.agreement.raters import rater_table
 
     try:
         table = rater_table(said.table())

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.schemas.checks.triage import AuditPoint, RoutingShown, State
+from backend.schemas.checks.triage import AuditPoint, RoutingOut, State
 from backend.services.review.queues import get_queue
 from backend.services.review.routing import Look, Watched, watch_routing
 from backend.tables.checks.triage import QueueRouting
 from backend.tables.review import ReviewQueue
 
 
-def routings_of_project(session: Session, project_id: int) -> list[RoutingShown]:
+def routings_of_project(session: Session, project_id: int) -> list[RoutingOut]:
     """Every queue of the project of which something skipped, newest first."""
     query = (
         select(QueueRouting.queue_id)
@@ -25,13 +25,13 @@ def routings_of_project(session: Session, project_id: int) -> list[RoutingShown]
     return [show_routing(session, queue_id) for queue_id in session.scalars(query).all()]
 
 
-def show_routing(session: Session, queue_id: int) -> RoutingShown:
+def show_routing(session: Session, queue_id: int) -> RoutingOut:
     """The routing of a queue. Raises Conflict where nothing skipped."""
     watched = watch_routing(session, queue_id)
     routing = watched.routing
     standing = [look for look in watched.looks if look.stands]
     path = _path(routing, standing)
-    return RoutingShown(
+    return RoutingOut(
         queue_id=queue_id,
         queue=get_queue(session, queue_id).name,
         metric=routing.metric,
@@ -84,7 +84,7 @@ def _sentence(watched: Watched) -> str:
 
 def _path(routing: QueueRouting, looks: Sequence[Look]) -> list[AuditPoint]:
     """The bound where it may have moved: at wrong outputs, and at the last of all."""
-    from evaluators.checks.audit import audit_state
+    from evaluators.checks.risk.audit import audit_state
 
     points: list[AuditPoint] = []
     errors, low = 0, 0.0

@@ -24,7 +24,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, aliased
 
 from backend.errors import CannotCompute, NotFound
-from backend.schemas.review.queues import PreferencesShown, WinRateShown
+from backend.schemas.review.queues import PreferencesOut, WinRateOut
 from backend.services.review.counted import measures, stands
 from backend.services.review.opening.frames import identical_pairs
 from backend.services.review.queues import get_queue
@@ -43,7 +43,7 @@ _Sums = tuple[float, float]  # weighted wins and weight of a cluster
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class PairVote:
     """One reviewer's vote on one pair.
 
     Attributes:
@@ -74,26 +74,26 @@ def models_of_queue(session: Session, queue_id: int) -> list[int]:
     return [int(model_id) for model_id in get_queue(session, queue_id).design["model_ids"]]
 
 
-def queue_votes(session: Session, queue_id: int) -> list[Vote]:
+def queue_votes(session: Session, queue_id: int) -> list[PairVote]:
     """The votes that count: of each person the latest on a pair, in the order of submission."""
     answers = _answers(session, queue_id, stands())
     return list({(vote.item_id, vote.rater): vote for vote in answers}.values())
 
 
-def cast_votes(session: Session, queue_id: int) -> list[Vote]:
+def cast_votes(session: Session, queue_id: int) -> list[PairVote]:
     """The votes as they were first cast, those that were withdrawn since among them.
 
     Nothing is ever taken out of this list, changed, or put in before its end: of a revised answer
     the first stands here, and `withdrawn_at` is that of the answer that took its place.
     """
-    first: dict[tuple[int, str], Vote] = {}
+    first: dict[tuple[int, str], PairVote] = {}
     for vote in _answers(session, queue_id, (Review.state == ReviewState.SUBMITTED,)):
         known = first.setdefault((vote.item_id, vote.rater), vote)
         first[vote.item_id, vote.rater] = replace(known, withdrawn_at=vote.withdrawn_at)
     return list(first.values())
 
 
-def points_of(vote: Vote, model_id: int) -> float | None:
+def points_of(vote: PairVote, model_id: int) -> float | None:
     """What a model gets from a vote: 1, 1/2 or 0; None where the vote judges nothing."""
     if vote.winner is Winner.CANNOT_JUDGE:
         return None
@@ -107,7 +107,7 @@ def cluster_of(group: str | None, example_id: int) -> str:
 
 def _answers(
     session: Session, queue_id: int, which: tuple[ColumnElement[bool], ...]
-) -> Iterator[Vote]:
+) -> Iterator[PairVote]:
     """Measured votes in the order of submission.
 
     A preference is stored when it is submitted, so that its id has that order; reviews begin with
@@ -129,7 +129,7 @@ def _answers(
         winner = Winner(preference.winner)
         models = (first.model_version_id, second_model_id)
         decided = winner in (Winner.A, Winner.B)
-        yield Vote(
+        yield PairVote(
             review_id=review.id,
             item_id=item.id,
             model_ids=models,
@@ -145,9 +145,7 @@ def _answers(
         )
 
 
-def win_rate(
-    session: Session, queue_id: int, model_id: int, *, level: float = 0.95
-) -> WinRateShown:
+def win_rate(session: Session, queue_id: int, model_id: int, *, level: float = 0.95) -> WinRateOut:
     """How often a model is preferred, with an interval clustered by group.
 
     Raises:
@@ -157,7 +155,7 @@ def win_rate(
     return rate_of(votes, model_id, level=level)
 
 
-def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> WinRateShown:
+def rate_of(votes: Sequence[PairVote], model_id: int, *, level: float = 0.95) -> WinRateOut:
     """Win rate of a model among these votes; errors as `win_rate`.
 
     Wilson's interval at the effective sample size: the number of votes divided by the design
@@ -184,12 +182,12 @@ def rate_of(votes: Sequence[Vote], model_id: int, *, level: float = 0.95) -> Win
     )
     if weighted:
         signature += "|weights:inverse chance of the pair"
-    return WinRateShown(
+    return WinRateOut(
         value=rate, low=low, high=high, n=n, failed=len(votes) - n, signature=signature
     )
 
 
-def _weights(votes: Sequence[Vote]) -> list[float]:
+def _weights(votes: Sequence[PairVote]) -> list[float]:
     """Inverse chances, of mean 1; exactly 1 where all chances are alike."""
     chances = [vote.probability for vote in votes]
     if _are_alike(chances):
@@ -203,7 +201,7 @@ def _are_alike(numbers: Sequence[float]) -> bool:
     return max(numbers) - min(numbers) < 1e-12
 
 
-def preference_summary(session: Session, queue_id: int) -> list[PreferencesShown]:
+def preference_summary(session: Session, queue_id: int) -> list[PreferencesOut]:
     """The votes of a queue for each two of its models."""
     queue = get_queue(session, queue_id)
     models = {
@@ -253,8 +251,8 @@ def _effective_size(clusters: Sequence[_Sums], rate: float, n: int, *, weighted:
 
 
 def _summarise(
-    votes: Sequence[Vote], a: ModelVersion, b: ModelVersion, *, n_identical: int
-) -> PreferencesShown:
+    votes: Sequence[PairVote], a: ModelVersion, b: ModelVersion, *, n_identical: int
+) -> PreferencesOut:
     answers = Counter(vote.winner for vote in votes)
     wins = Counter(vote.winner_id for vote in votes)
     rate, error = None, None
@@ -262,7 +260,7 @@ def _summarise(
         rate = rate_of(votes, b.id)
     except CannotCompute as undefined:
         error = str(undefined)
-    return PreferencesShown(
+    return PreferencesOut(
         model_a_id=a.id,
         model_b_id=b.id,
         model_a=a.label,
@@ -286,7 +284,7 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 def sequence_as_seen(
-    votes: Sequence[Vote], b_id: int, *, alpha: float, plan: Mapping[str, int] | None
+    votes: Sequence[PairVote], b_id: int, *, alpha: float, plan: Mapping[str, int] | None
 ) -> ConfidenceSequence:
     """Bounds after each vote, as they could be seen then.
 
@@ -311,7 +309,7 @@ def sequence_as_seen(
 
 
 def _sequence(
-    votes: Sequence[Vote], b_id: int, *, alpha: float, plan: Mapping[str, int] | None
+    votes: Sequence[PairVote], b_id: int, *, alpha: float, plan: Mapping[str, int] | None
 ) -> ConfidenceSequence:
     from evaluators.statistics.sequential import clustered_sequence
 
@@ -319,7 +317,7 @@ def _sequence(
     return clustered_sequence(points, [vote.cluster for vote in votes], planned=plan, alpha=alpha)
 
 
-def _stretches(votes: Sequence[Vote]) -> list[tuple[int, int, set[int]]]:
+def _stretches(votes: Sequence[PairVote]) -> list[tuple[int, int, set[int]]]:
     """Where votes were cast after a withdrawal: from, to, and which had been withdrawn by then."""
     times = list(accumulate((vote.cast_at or EARLIEST for vote in votes), max))
     starts: dict[int, set[int]] = {}

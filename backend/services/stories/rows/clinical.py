@@ -12,7 +12,7 @@ ASK = "Write the lines of the discharge summary from this chart."
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Stay:
     """A stay: what it was for, where, what was started, what is pending, who follows up."""
 
     ward: str
@@ -24,25 +24,25 @@ class Case:
 
 
 CASES = (
-    Case("medicine", "community-acquired pneumonia", ("left lower lobe", "right lower lobe"),
+    Stay("medicine", "community-acquired pneumonia", ("left lower lobe", "right lower lobe"),
          "doxycycline 100 mg PO BD for {n} days", "blood cultures", "chest X-ray in 6 weeks"),
-    Case("cardiology", "decompensated heart failure", ("LVEF 35%", "LVEF 40%"),
+    Stay("cardiology", "decompensated heart failure", ("LVEF 35%", "LVEF 40%"),
          "furosemide 40 mg PO OD", "NT-proBNP", "heart failure nurse in {n} days"),
-    Case("surgery", "inguinal hernia repair", ("left", "right"),
+    Stay("surgery", "inguinal hernia repair", ("left", "right"),
          "lactulose 15 mL PO BD for {n} days", "histology", "wound check in 10 days"),
-    Case("neurology", "transient ischaemic attack", ("left hemisphere", "right hemisphere"),
+    Stay("neurology", "transient ischaemic attack", ("left hemisphere", "right hemisphere"),
          "clopidogrel 75 mg PO OD", "24-hour ECG", "stroke clinic in {n} weeks"),
-    Case("orthopaedics", "distal radius fracture", ("left", "right"),
+    Stay("orthopaedics", "distal radius fracture", ("left", "right"),
          "paracetamol 1 g PO QDS for {n} days", "none", "fracture clinic in 7 days"),
-    Case("medicine", "cellulitis", ("left lower leg", "right lower leg"),
+    Stay("medicine", "cellulitis", ("left lower leg", "right lower leg"),
          "flucloxacillin 1 g PO QDS for {n} days", "wound swab", "GP review in 3 days"),
-    Case("cardiology", "new atrial fibrillation", ("rate 110/min", "rate 128/min"),
+    Stay("cardiology", "new atrial fibrillation", ("rate 110/min", "rate 128/min"),
          "edoxaban 60 mg PO OD", "thyroid function", "cardiology clinic in {n} weeks"),
-    Case("surgery", "laparoscopic cholecystectomy", ("gallstones", "polyp"),
+    Stay("surgery", "laparoscopic cholecystectomy", ("gallstones", "polyp"),
          "ondansetron 4 mg PO PRN for {n} days", "liver enzymes", "surgical clinic in 2 weeks"),
-    Case("neurology", "first focal seizure", ("left arm", "right arm"),
+    Stay("neurology", "first focal seizure", ("left arm", "right arm"),
          "levetiracetam 500 mg PO BD", "EEG", "first-fit clinic in {n} weeks"),
-    Case("orthopaedics", "hip replacement", ("left", "right"),
+    Stay("orthopaedics", "hip replacement", ("left", "right"),
          "enoxaparin 40 mg SC OD for 2{n} days", "haemoglobin", "physiotherapy twice a week"),
 )  # fmt: skip
 ALLERGIES = ("aspirin (wheeze)", "none known", "latex (urticaria)", "codeine (vomiting)")
@@ -68,7 +68,7 @@ def write(n: int, seed: int) -> list[dict[str, object]]:
     return [_row(i, patients[i // 3], ages[patients[i // 3].key], rng) for i in range(n)]
 
 
-def _facts(case: Case, hard: bool, rng: random.Random) -> list[tuple[str, str, str]]:
+def _facts(case: Stay, hard: bool, rng: random.Random) -> list[tuple[str, str, str]]:
     """Lines of a chart: what it calls them, what they say, and what the summary calls them."""
     kept = rng.sample(KEPT, 2)
     paused, why, values = rng.choice(PAUSED)

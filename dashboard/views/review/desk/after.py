@@ -14,7 +14,7 @@ from backend.schemas.review.desk import ClaimAnswer, OwnReview
 from dashboard.views.review.desk.past import Past
 from dashboard.views.review.desk.sending import LONGEST_HISTORY
 from dashboard.views.review.desk.state import (
-    Desk,
+    DeskState,
     clear_desk,
     lose_item,
     receive_claim,
@@ -33,7 +33,7 @@ CHANGED_ELSEWHERE = (
 )
 
 
-def load_history(desk: Desk, client: StropClient) -> None:
+def load_history(desk: DeskState, client: StropClient) -> None:
     """Fetch the own answers once; afterwards each submit adds its own."""
     if desk.history_loaded:
         return
@@ -62,7 +62,7 @@ def past_of(one: OwnReview) -> Past:
     )
 
 
-def fetch_links(desk: Desk, client: StropClient) -> None:
+def fetch_links(desk: DeskState, client: StropClient) -> None:
     """Ask once for an item where its source supports its output; an error is kept in words."""
     if desk.claim is None or desk.links is not None:
         return
@@ -72,12 +72,12 @@ def fetch_links(desk: Desk, client: StropClient) -> None:
         desk.links, desk.links_problem = [], str(error)
 
 
-def ask_for_links_again(desk: Desk) -> None:
+def ask_for_links_again(desk: DeskState) -> None:
     """Forget that there were none; the next drawing fetches them."""
     desk.links = desk.links_problem = None
 
 
-def go_on_after_feedback(desk: Desk, client: StropClient, *, now: datetime) -> None:
+def go_on_after_feedback(desk: DeskState, client: StropClient, *, now: datetime) -> None:
     """Leave the feedback for the item that came with it."""
     waiting = desk.waiting
     if waiting is None:
@@ -87,7 +87,7 @@ def go_on_after_feedback(desk: Desk, client: StropClient, *, now: datetime) -> N
     receive_claim(desk, waiting)
 
 
-def contest(desk: Desk, client: StropClient, reason: str) -> None:
+def contest(desk: DeskState, client: StropClient, reason: str) -> None:
     """Say that the known answer is wrong; a reason is needed."""
     if desk.feedback is None:
         return
@@ -102,7 +102,7 @@ def contest(desk: Desk, client: StropClient, reason: str) -> None:
     desk.contested, desk.note = True, None
 
 
-def revise(desk: Desk, client: StropClient, review_id: int, *, now: datetime) -> None:
+def revise(desk: DeskState, client: StropClient, review_id: int, *, now: datetime) -> None:
     """Take one's own answer back to the desk; the item in hand keeps its draft and waits."""
     save_if_changed(desk, client)
     if unsaved(desk) and desk.claim is not None:
@@ -120,7 +120,7 @@ def revise(desk: Desk, client: StropClient, review_id: int, *, now: datetime) ->
     desk.revised = last
 
 
-def leave_as_it_was(desk: Desk, client: StropClient, *, now: datetime) -> None:
+def leave_as_it_was(desk: DeskState, client: StropClient, *, now: datetime) -> None:
     """End a revision: the answer that was given stands, and what comes next comes."""
     if desk.claim is None:
         return
@@ -142,7 +142,7 @@ def leave_as_it_was(desk: Desk, client: StropClient, *, now: datetime) -> None:
         receive_claim(desk, receipt.next)
 
 
-def take_up_again(desk: Desk, client: StropClient, item: str, *, now: datetime) -> None:
+def take_up_again(desk: DeskState, client: StropClient, item: str, *, now: datetime) -> None:
     """Begin with the item that the browser still has on screen, though the desk before is gone.
 
     Where it went to somebody else meanwhile, it stays on screen with all that was entered, which
@@ -162,7 +162,7 @@ def take_up_again(desk: Desk, client: StropClient, item: str, *, now: datetime) 
     take_next(desk, client, now=now)
 
 
-def lead_on(desk: Desk, client: StropClient, *, words: bool, now: datetime) -> None:
+def lead_on(desk: DeskState, client: StropClient, *, words: bool, now: datetime) -> None:
     """The item on screen was finished in another window: show what is next.
 
     Words that only this window has are first kept on the server, as a change to the answer that was
@@ -197,7 +197,7 @@ def lead_on(desk: Desk, client: StropClient, *, words: bool, now: datetime) -> N
 
 
 def _show_what_is_next(
-    desk: Desk, taken: ClaimAnswer, gone: StropError, *, words: bool, now: datetime
+    desk: DeskState, taken: ClaimAnswer, gone: StropError, *, words: bool, now: datetime
 ) -> None:
     held = desk.claim
     if (
@@ -218,7 +218,7 @@ def _show_what_is_next(
         desk.note = f"{gone.message} This is what comes next."
 
 
-def _finished_elsewhere(client: StropClient, desk: Desk) -> OwnReview | None:
+def _finished_elsewhere(client: StropClient, desk: DeskState) -> OwnReview | None:
     """The own answer that was given to the item on screen, when it can still be changed."""
     assert desk.claim is not None
     found = client.desk.reviews(desk.queue_id, limit=LONGEST_HISTORY)
@@ -226,7 +226,7 @@ def _finished_elsewhere(client: StropClient, desk: Desk) -> OwnReview | None:
     return next((past for past in mine if past.revisable_until is not None), None)
 
 
-def take_adjudication(desk: Desk, client: StropClient, *, now: datetime) -> None:
+def take_adjudication(desk: DeskState, client: StropClient, *, now: datetime) -> None:
     """Take a disagreement to settle; where there is none, that is said and the screen stays."""
     try:
         taken = client.desk.claim_adjudication(desk.queue_id)

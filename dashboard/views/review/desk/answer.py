@@ -12,9 +12,9 @@ from backend.rubrics import Rubric, Text
 from backend.schemas.review.desk import MarkedSpan
 from dashboard.components.editor import text_editor
 from dashboard.components.frame import escape, facts_html
-from dashboard.components.item import WINNER_WORDS, answer_lines
 from dashboard.components.marked_text import text_html, unwrapped
 from dashboard.components.questions import Change, Value, answered_html, show_questions
+from dashboard.components.review.item import WINNER_WORDS, answer_lines
 from dashboard.session import current_client
 from dashboard.views.review.desk.after import leave_as_it_was
 from dashboard.views.review.desk.entered import (
@@ -25,13 +25,13 @@ from dashboard.views.review.desk.entered import (
     take_what_was_entered,
 )
 from dashboard.views.review.desk.sending import skip, submit
-from dashboard.views.review.desk.state import Desk, change_answer, on_item, rate, take_next
+from dashboard.views.review.desk.state import DeskState, change_answer, on_item, rate, take_next
 
 _FORMATTED, _SWITCH = "desk-formatted", "desk-formatted-switch"
 VOTE_KEYS = {"left": "A", "right": "B", "tie": "E", "both_bad": "X", "cannot_judge": "J"}
 
 
-def show_answer(desk: Desk, rubric: Rubric) -> None:
+def show_answer(desk: DeskState, rubric: Rubric) -> None:
     """Everything that the expert answers an item with."""
     assert desk.claim is not None
     _show_guidelines(desk, rubric)
@@ -51,7 +51,7 @@ def show_answer(desk: Desk, rubric: Rubric) -> None:
     _show_actions(desk, rubric)
 
 
-def show_notice(desk: Desk) -> None:
+def show_notice(desk: DeskState) -> None:
     """What has to be known of this item before it is answered, and the way out of it.
 
     Its place is there without a notice too: nothing below is drawn anew when there is one.
@@ -60,7 +60,7 @@ def show_notice(desk: Desk) -> None:
         _fill_notice(desk)
 
 
-def _fill_notice(desk: Desk) -> None:
+def _fill_notice(desk: DeskState) -> None:
     assert desk.claim is not None
     if desk.problem is not None:
         late = isinstance(desk.problem, LeaseLost)
@@ -85,7 +85,7 @@ def _fill_notice(desk: Desk) -> None:
         _offer_to_leave_it_as_it_was(desk)
 
 
-def _offer_to_leave_it_as_it_was(desk: Desk) -> None:
+def _offer_to_leave_it_as_it_was(desk: DeskState) -> None:
     st.button(
         "Leave it as it was",
         key=f"as-it-was-{desk.item_key}",
@@ -100,15 +100,15 @@ def notice_html(title: str, line: str) -> str:
     )
 
 
-def _leave(desk: Desk) -> None:
+def _leave(desk: DeskState) -> None:
     take_next(desk, current_client(), now=datetime.now(UTC))
 
 
-def _leave_as_it_was(desk: Desk) -> None:
+def _leave_as_it_was(desk: DeskState) -> None:
     leave_as_it_was(desk, current_client(), now=datetime.now(UTC))
 
 
-def _show_guidelines(desk: Desk, rubric: Rubric) -> None:
+def _show_guidelines(desk: DeskState, rubric: Rubric) -> None:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.button(
             "Guidelines :gray[:small[G]]",
@@ -133,11 +133,11 @@ def shows_formatted() -> bool:
     return bool(st.session_state.get(_FORMATTED))
 
 
-def _is_new_here(desk: Desk) -> bool:
+def _is_new_here(desk: DeskState) -> bool:
     return desk.progress is not None and desk.progress.mine == 0
 
 
-def guidelines_key(desk: Desk) -> str:
+def guidelines_key(desk: DeskState) -> str:
     """Where the tab remembers whether the guidelines are open."""
     return f"desk-guidelines-open-{desk.queue_id}"
 
@@ -147,7 +147,7 @@ def toggle(key: str) -> None:
     st.session_state[key] = not st.session_state.get(key)
 
 
-def _show_answers_that_differ(desk: Desk, rubric: Rubric) -> None:
+def _show_answers_that_differ(desk: DeskState, rubric: Rubric) -> None:
     """What the reviewers said, side by side and without their names; the verdict is to be new."""
     view = desk.claim.adjudication if desk.claim else None
     if view is None:
@@ -169,7 +169,7 @@ def _show_answers_that_differ(desk: Desk, rubric: Rubric) -> None:
     st.html(f"<div class='strop-side-by-side'>{cells}</div>")
 
 
-def answer_marks(desk: Desk, spans: Sequence[MarkedSpan]) -> str:
+def answer_marks(desk: DeskState, spans: Sequence[MarkedSpan]) -> str:
     """The words that a reviewer marked, with their kinds."""
     output = desk.claim.item.output if desk.claim else None
     if output is None:
@@ -179,7 +179,7 @@ def answer_marks(desk: Desk, spans: Sequence[MarkedSpan]) -> str:
     )
 
 
-def _show_vote(desk: Desk) -> None:
+def _show_vote(desk: DeskState) -> None:
     with st.container(key=f"question-{desk.item_key}-vote", gap="xsmall"):
         sign = answered_html(answered=desk.answer.winner is not None)
         st.html(f"<p class='strop-question'>{sign}Which answer is better?</p>")
@@ -196,17 +196,17 @@ def _show_vote(desk: Desk) -> None:
                 )
 
 
-def _vote(desk: Desk, winner: str) -> None:
+def _vote(desk: DeskState, winner: str) -> None:
     desk.note = desk.missing = None
     change_answer(desk, winner=winner)
 
 
-def _rate(desk: Desk, criterion: str, value: Value | Change) -> None:
+def _rate(desk: DeskState, criterion: str, value: Value | Change) -> None:
     desk.note = desk.missing = desk.staying = None
     rate(desk, criterion, value(desk.answer.ratings.get(criterion)) if callable(value) else value)
 
 
-def _show_comment(desk: Desk, rubric: Rubric) -> None:
+def _show_comment(desk: DeskState, rubric: Rubric) -> None:
     """A box for a remark, where the rubric has no question that takes words."""
     if any(isinstance(criterion, Text) for criterion in rubric.criteria):
         return
@@ -218,7 +218,7 @@ def _show_comment(desk: Desk, rubric: Rubric) -> None:
     )
 
 
-def _show_actions(desk: Desk, rubric: Rubric) -> None:
+def _show_actions(desk: DeskState, rubric: Rubric) -> None:
     skipping = skipping_key(desk)
     with st.container(key="desk-actions", gap="xsmall"):
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -242,12 +242,12 @@ def _show_actions(desk: Desk, rubric: Rubric) -> None:
             _show_skip(desk, rubric)
 
 
-def skipping_key(desk: Desk) -> str:
+def skipping_key(desk: DeskState) -> str:
     """Where the tab remembers whether the reasons of a skip are open."""
     return f"desk-skip-{desk.item_key}"
 
 
-def _submit(desk: Desk, rubric: Rubric) -> None:
+def _submit(desk: DeskState, rubric: Rubric) -> None:
     take_what_was_entered(desk, rubric)
     sent = desk.finished_here
     desk.tried += 1
@@ -256,7 +256,7 @@ def _submit(desk: Desk, rubric: Rubric) -> None:
         st.session_state[guidelines_key(desk)] = False
 
 
-def _show_skip(desk: Desk, rubric: Rubric) -> None:
+def _show_skip(desk: DeskState, rubric: Rubric) -> None:
     with st.container(border=True, key=f"desk-skipping-{desk.item_key}"):
         chosen = st.pills(
             "Why do you skip it?",
@@ -274,7 +274,7 @@ def _show_skip(desk: Desk, rubric: Rubric) -> None:
         )
 
 
-def _skip(desk: Desk, rubric: Rubric) -> None:
+def _skip(desk: DeskState, rubric: Rubric) -> None:
     take_what_was_entered(desk, rubric)
     keys = (skip_reason_key(desk), skip_words_key(desk))  # as they are now, not as they were drawn
     said = [str(st.session_state.get(key) or "").strip() for key in keys]

@@ -9,12 +9,12 @@ from dashboard.components.editor import reason_handed_over, text_handed_over
 from dashboard.components.keys import GO_ON, SKIP, Typed, active_time, digits_typed
 from dashboard.components.questions import DIGITS, answer_of_digit, stays_on, text_key
 from dashboard.components.reader import marks_handed_over
-from dashboard.views.review.desk.state import Desk, change_answer, rate, take_time
+from dashboard.views.review.desk.state import DeskState, change_answer, rate, take_time
 
 SKIP_REASONS = ("Not my field", "The source is not readable", "I know this case", "Something else")
 
 
-def take_what_was_entered(desk: Desk, rubric: Rubric) -> None:
+def take_what_was_entered(desk: DeskState, rubric: Rubric) -> None:
     """Take it over before anything is drawn or sent; what was taken before changes nothing."""
     _take_digits(desk, rubric)
     _take_words(desk, rubric)
@@ -26,7 +26,7 @@ def take_what_was_entered(desk: Desk, rubric: Rubric) -> None:
         take_time(desk, time.seconds, by)
 
 
-def _take_digits(desk: Desk, rubric: Rubric) -> None:
+def _take_digits(desk: DeskState, rubric: Rubric) -> None:
     """Answer questions by the digits that were typed since the last run."""
     typed = digits_typed(item=desk.item_key, sitting=desk.sitting)
     for entry in typed[desk.digits_taken :]:
@@ -39,7 +39,7 @@ def _take_digits(desk: Desk, rubric: Rubric) -> None:
     desk.digits_taken = len(typed)
 
 
-def _answer(desk: Desk, rubric: Rubric, entry: Typed) -> None:
+def _answer(desk: DeskState, rubric: Rubric, entry: Typed) -> None:
     """A digit for the question with the focus, the one that it stays on, or the next open one."""
     ratings = dict(desk.answer.ratings)
     question = entry.question or desk.staying
@@ -51,23 +51,23 @@ def _answer(desk: Desk, rubric: Rubric, entry: Typed) -> None:
     desk.staying = answer[0] if stays_on(rubric, *answer) else None
 
 
-def _pick_skip_reason(desk: Desk, digit: str) -> None:
+def _pick_skip_reason(desk: DeskState, digit: str) -> None:
     place = DIGITS.find(digit)
     if 0 <= place < len(SKIP_REASONS):
         st.session_state[skip_reason_key(desk)] = SKIP_REASONS[place]
 
 
-def skip_reason_key(desk: Desk) -> str:
+def skip_reason_key(desk: DeskState) -> str:
     """Key of the reasons of a skip."""
     return f"skip-reason-{desk.item_key}"
 
 
-def skip_words_key(desk: Desk) -> str:
+def skip_words_key(desk: DeskState) -> str:
     """Key of the words beside the reasons of a skip."""
     return f"skip-words-{desk.item_key}"
 
 
-def _take_words(desk: Desk, rubric: Rubric) -> None:
+def _take_words(desk: DeskState, rubric: Rubric) -> None:
     for criterion in rubric.criteria:
         if isinstance(criterion, Text):
             words = text_handed_over(key=text_key(criterion, item=desk.item_key))
@@ -83,11 +83,11 @@ def _take_words(desk: Desk, rubric: Rubric) -> None:
         change_answer(desk, correction_reason=reason or None)
 
 
-def correction_key(desk: Desk) -> str:
+def correction_key(desk: DeskState) -> str:
     """Key of the correction box."""
     return f"correction-{desk.item_key}"
 
 
-def remark_key(desk: Desk) -> str:
+def remark_key(desk: DeskState) -> str:
     """Key of the box for a remark."""
     return f"remark-{desk.item_key}"

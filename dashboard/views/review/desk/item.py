@@ -23,7 +23,7 @@ from dashboard.views.review.desk.answer import (
 )
 from dashboard.views.review.desk.entered import correction_key, take_what_was_entered
 from dashboard.views.review.desk.side import risk_line, saved_html, show_side
-from dashboard.views.review.desk.state import Desk, on_item, save_if_changed, unsaved
+from dashboard.views.review.desk.state import DeskState, on_item, save_if_changed, unsaved
 
 REASONS = ("Invented fact", "Wrong number or date", "Something missing", "Misleading", "Wording")
 HELP_SINGLE = (
@@ -55,7 +55,7 @@ HELP_BOTH = (
 )
 
 
-def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
+def show_item(desk: DeskState, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     """The item, and at the end the save of what changed in this run."""
     assert desk.claim is not None
     take_what_was_entered(desk, rubric)
@@ -83,7 +83,7 @@ def show_item(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
             st.rerun()  # what is on screen is not the person's to save any more: say so
 
 
-def _listen(desk: Desk, rubric: Rubric) -> None:
+def _listen(desk: DeskState, rubric: Rubric) -> None:
     assert desk.claim is not None
     if desk.item_key == desk.noted:  # keys.js has it in the address by now: no step to go back to
         note_in_address("item", desk.item_key)
@@ -111,7 +111,7 @@ def _listen(desk: Desk, rubric: Rubric) -> None:
     )
 
 
-def _show_texts(desk: Desk, rubric: Rubric) -> None:
+def _show_texts(desk: DeskState, rubric: Rubric) -> None:
     assert desk.claim is not None
     if wants_links(key=desk.item_key):
         fetch_links(desk, current_client())
@@ -132,7 +132,7 @@ def _show_texts(desk: Desk, rubric: Rubric) -> None:
         _say_links_are_missing(desk, desk.links_problem)
 
 
-def _say_links_are_missing(desk: Desk, why: str) -> None:
+def _say_links_are_missing(desk: DeskState, why: str) -> None:
     """Quietly: an item can be judged without them."""
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html(f"<p class='strop-help' role='status'>No highlights: {escape(why)}</p>")
@@ -145,7 +145,7 @@ def _say_links_are_missing(desk: Desk, why: str) -> None:
         )
 
 
-def _show_correction(desk: Desk) -> None:
+def _show_correction(desk: DeskState) -> None:
     """A button, or once pressed the box with the output in it and the diff below."""
     output = desk.claim.item.output if desk.claim else None
     if output is None:
@@ -168,5 +168,5 @@ def _show_correction(desk: Desk) -> None:
     )
 
 
-def _start_correcting(desk: Desk) -> None:
+def _start_correcting(desk: DeskState) -> None:
     desk.correcting = True

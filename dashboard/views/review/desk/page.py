@@ -36,7 +36,7 @@ from dashboard.views.review.desk.screens import (
     show_share,
 )
 from dashboard.views.review.desk.state import (
-    Desk,
+    DeskState,
     Screen,
     has_words,
     lose_item,
@@ -91,17 +91,17 @@ def choose_queue(queues: Sequence[ReviewQueueForMe]) -> ReviewQueueForMe:
     return names[chosen]
 
 
-def desk_of(queue_id: int) -> Desk:
+def desk_of(queue_id: int) -> DeskState:
     """The desk of a queue in this tab; a new one takes its first item."""
     key = f"strop-desk-{queue_id}"
     if key not in st.session_state:
         now = datetime.now(UTC)
-        st.session_state[key] = Desk(queue_id, sitting=now.isoformat())
+        st.session_state[key] = DeskState(queue_id, sitting=now.isoformat())
         take_up_again(
             st.session_state[key], current_client(), st.query_params.get("item", ""), now=now
         )
         load_history(st.session_state[key], current_client())
-    desk: Desk = st.session_state[key]
+    desk: DeskState = st.session_state[key]
     return desk
 
 
@@ -117,7 +117,7 @@ def show_desk(queue: ReviewQueueForMe, rubric: Rubric) -> None:
         st.rerun()  # the page around this shows how to sign in
 
 
-def _catch_up(desk: Desk, rubric: Rubric) -> None:
+def _catch_up(desk: DeskState, rubric: Rubric) -> None:
     """What happened elsewhere since the last drawing: an item finished, a new sign-in."""
     now = datetime.now(UTC)
     if desk.signed_out and not sign_in_ended():
@@ -129,7 +129,7 @@ def _catch_up(desk: Desk, rubric: Rubric) -> None:
         lead_on(desk, current_client(), words=has_words(desk, rubric), now=now)
 
 
-def _show_screen(desk: Desk, queue: ReviewQueueForMe, rubric: Rubric) -> None:
+def _show_screen(desk: DeskState, queue: ReviewQueueForMe, rubric: Rubric) -> None:
     match desk.screen:
         case Screen.ITEM:
             show_item(desk, queue, rubric)

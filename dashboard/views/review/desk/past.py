@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backend.schemas.review.desk import (
-    AnswerGiven,
-    ToldRisk,
+    AnswerIn,
+    RiskNotice,
 )
 
 
@@ -17,9 +17,9 @@ class Past:
 
     review_id: int | None
     at: datetime
-    answer: AnswerGiven
+    answer: AnswerIn
     skip_reason: str | None = None
     may_revise: bool = False
     why: str | None = None
     extra: bool = False
-    risk: ToldRisk | None = None
+    risk: RiskNotice | None = None

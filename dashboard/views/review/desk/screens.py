@@ -9,14 +9,14 @@ import streamlit as st
 from backend.rubrics import Rubric
 from backend.schemas.review.desk import GoldFeedback
 from dashboard.components.frame import escape, facts_html, show_problem, show_state
-from dashboard.components.item import answer_lines
 from dashboard.components.marked_text import plain
+from dashboard.components.review.item import answer_lines
 from dashboard.session import QUEUE_KEY, current_client, my_queues
 from dashboard.views.review.desk.after import contest, go_on_after_feedback, take_adjudication
-from dashboard.views.review.desk.state import Desk, on_item, take_next
+from dashboard.views.review.desk.state import DeskState, on_item, take_next
 
 
-def show_feedback(desk: Desk, rubric: Rubric) -> None:
+def show_feedback(desk: DeskState, rubric: Rubric) -> None:
     """How the last answer compares with the known one, before the next item."""
     found = desk.feedback
     assert found is not None
@@ -43,7 +43,7 @@ def show_feedback(desk: Desk, rubric: Rubric) -> None:
         )
 
 
-def _show_contest(desk: Desk, found: GoldFeedback) -> None:
+def _show_contest(desk: DeskState, found: GoldFeedback) -> None:
     if desk.contested:
         st.html("<p class='strop-help' role='status'>Thank you. A lead looks at it.</p>")
         return
@@ -62,22 +62,22 @@ def _show_contest(desk: Desk, found: GoldFeedback) -> None:
             st.html(f"<p class='strop-saved bad' role='alert'>{escape(desk.note)}</p>")
 
 
-def _contest(desk: Desk, key: str) -> None:
+def _contest(desk: DeskState, key: str) -> None:
     contest(desk, current_client(), str(st.session_state.get(key) or ""))
 
 
-def _go_on(desk: Desk) -> None:
+def _go_on(desk: DeskState) -> None:
     go_on_after_feedback(desk, current_client(), now=datetime.now(UTC))
 
 
-def show_finished(desk: Desk) -> None:
+def show_finished(desk: DeskState) -> None:
     """Every required review is there."""
     show_state("✓", "This queue is finished", desk.message or "", thanks(desk))
     offer_next_queue(desk)
     _offer_adjudication(desk)
 
 
-def show_empty(desk: Desk) -> None:
+def show_empty(desk: DeskState) -> None:
     """Nothing just now; others are at work, or what is left is for others."""
     message = desk.message or _who_holds(desk)
     show_state("○", "Nothing for you at this moment", message, thanks(desk))
@@ -86,7 +86,7 @@ def show_empty(desk: Desk) -> None:
     _offer_adjudication(desk)
 
 
-def show_share(desk: Desk) -> None:
+def show_share(desk: DeskState) -> None:
     """The person has given the most that one person may."""
     message = desk.message or "The rest is for your colleagues, so that no one view decides alone."
     show_state("✓", "Your share is done", message, thanks(desk))
@@ -95,7 +95,7 @@ def show_share(desk: Desk) -> None:
     _offer_adjudication(desk)
 
 
-def show_paused(desk: Desk) -> None:
+def show_paused(desk: DeskState) -> None:
     """Answers to known items differ too often; a lead has been told."""
     message = desk.message or (
         "Some of your answers differ from those that are known. A lead has been told and will "
@@ -106,13 +106,13 @@ def show_paused(desk: Desk) -> None:
     again(desk, "Look again")
 
 
-def show_closed(desk: Desk) -> None:
+def show_closed(desk: DeskState) -> None:
     """The queue gives out no more."""
     show_state("○", "This queue is closed", desk.message or "Its lead has closed it.", thanks(desk))
     offer_next_queue(desk)
 
 
-def show_error(desk: Desk) -> None:
+def show_error(desk: DeskState) -> None:
     """What went wrong, and a way on."""
     show_state("!", "This did not work", "Your saved answers are safe.")
     if desk.problem is not None:
@@ -120,14 +120,14 @@ def show_error(desk: Desk) -> None:
     again(desk, "Try again")
 
 
-def _who_holds(desk: Desk) -> str:
+def _who_holds(desk: DeskState) -> str:
     progress = desk.progress
     if progress is None or not progress.leased:
         return "The items that are left need somebody else: you have seen them or skipped them."
     return f"Colleagues are at work on {progress.leased} of the items left; one may come back."
 
 
-def thanks(desk: Desk) -> str:
+def thanks(desk: DeskState) -> str:
     """A line about this sitting; empty when nothing was finished in it."""
     if not desk.finished_here:
         return ""
@@ -135,7 +135,7 @@ def thanks(desk: Desk) -> str:
     return f"You have finished {items} in this sitting. Thank you."
 
 
-def offer_next_queue(desk: Desk) -> None:
+def offer_next_queue(desk: DeskState) -> None:
     """The queues in which something waits, once there is nothing more in this one."""
     waiting = [one for one in my_queues() if one.id != desk.queue_id and one.left_for_me]
     if not waiting:
@@ -155,11 +155,11 @@ def _go_to_queue(queue_id: int) -> None:
     st.session_state[QUEUE_KEY] = queue_id
     st.query_params["queue"] = str(queue_id)
     desk = st.session_state.get(f"strop-desk-{queue_id}")
-    if isinstance(desk, Desk) and desk.claim is None:
+    if isinstance(desk, DeskState) and desk.claim is None:
         take_next(desk, current_client(), now=datetime.now(UTC))
 
 
-def again(desk: Desk, label: str) -> None:
+def again(desk: DeskState, label: str) -> None:
     """A button that asks for the next item."""
     with _middle():
         st.button(
@@ -170,11 +170,11 @@ def again(desk: Desk, label: str) -> None:
         )
 
 
-def _take_again(desk: Desk) -> None:
+def _take_again(desk: DeskState) -> None:
     take_next(desk, current_client(), now=datetime.now(UTC))
 
 
-def _offer_adjudication(desk: Desk) -> None:
+def _offer_adjudication(desk: DeskState) -> None:
     with _middle():
         st.button(
             "Settle a disagreement",
@@ -187,7 +187,7 @@ def _offer_adjudication(desk: Desk) -> None:
             st.html(f"<p class='strop-help' role='status'>{escape(desk.note)}</p>")
 
 
-def _take_adjudication(desk: Desk) -> None:
+def _take_adjudication(desk: DeskState) -> None:
     take_adjudication(desk, current_client(), now=datetime.now(UTC))
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from backend.errors import StropError
 from backend.rubrics import Rubric, validate_answer
-from backend.schemas.review.desk import AnswerGiven, ReviewReceipt
+from backend.schemas.review.desk import AnswerIn, ReviewReceipt
 from dashboard.views.review.desk.past import Past
 from dashboard.views.review.desk.state import (
-    Desk,
+    DeskState,
     Screen,
     clear_desk,
     lose_item,
@@ -30,7 +30,7 @@ LONGEST_HISTORY = 6
 VOTE = "vote"  # the question of a pair, among the questions of a rubric
 
 
-def missing_answer(desk: Desk, rubric: Rubric) -> tuple[str, str] | None:
+def missing_answer(desk: DeskState, rubric: Rubric) -> tuple[str, str] | None:
     """What keeps the answer from being submitted: the question, and a sentence in its words."""
     assert desk.claim is not None
     if desk.claim.kind == "pair" and desk.answer.winner is None:
@@ -43,7 +43,7 @@ def missing_answer(desk: Desk, rubric: Rubric) -> tuple[str, str] | None:
     return None
 
 
-def submit(desk: Desk, client: StropClient, rubric: Rubric, *, now: datetime) -> None:
+def submit(desk: DeskState, client: StropClient, rubric: Rubric, *, now: datetime) -> None:
     """Send the answer and take the next item; a missing answer is said and nothing is sent."""
     if desk.claim is None:
         return
@@ -70,7 +70,7 @@ def submit(desk: Desk, client: StropClient, rubric: Rubric, *, now: datetime) ->
     _go_on(desk, client, receipt, done, now=now)
 
 
-def _keep_unsent(desk: Desk, error: StropError) -> None:
+def _keep_unsent(desk: DeskState, error: StropError) -> None:
     """The item stays with all that was said; whether its draft is saved is another matter."""
     before = desk.save_problem
     lose_item(desk, error)
@@ -80,7 +80,7 @@ def _keep_unsent(desk: Desk, error: StropError) -> None:
 
 
 def _go_on(
-    desk: Desk, client: StropClient, receipt: ReviewReceipt, done: Past, *, now: datetime
+    desk: DeskState, client: StropClient, receipt: ReviewReceipt, done: Past, *, now: datetime
 ) -> None:
     """Keep what was done in the history, and put on the desk what comes next.
 
@@ -100,7 +100,7 @@ def _is_same(one: Past, other: Past) -> bool:
     return one.review_id is not None and one.review_id == other.review_id
 
 
-def _final(desk: Desk) -> AnswerGiven:
+def _final(desk: DeskState) -> AnswerIn:
     """The answer as sent: a correction that changes nothing is none."""
     answer = timed_answer(desk)
     output = desk.claim.item.output if desk.claim else None
@@ -109,7 +109,7 @@ def _final(desk: Desk) -> AnswerGiven:
     return answer
 
 
-def skip(desk: Desk, client: StropClient, reason: str, *, now: datetime) -> None:
+def skip(desk: DeskState, client: StropClient, reason: str, *, now: datetime) -> None:
     """Pass the item on to others with the reason, and take the next."""
     if desk.claim is None:
         return
@@ -126,7 +126,7 @@ def skip(desk: Desk, client: StropClient, reason: str, *, now: datetime) -> None
     done = Past(
         receipt.review_id,
         now,
-        AnswerGiven(),
+        AnswerIn(),
         skip_reason=reason.strip(),
         may_revise=receipt.review_id is not None,
     )

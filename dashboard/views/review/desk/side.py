@@ -9,15 +9,15 @@ import streamlit as st
 
 from backend.errors import LeaseLost
 from backend.rubrics import Rubric
-from backend.schemas.review.desk import GoldFeedback, ReviewQueueForMe, ToldRisk
+from backend.schemas.review.desk import GoldFeedback, ReviewQueueForMe, RiskNotice
 from dashboard.components.frame import browser_zone, escape
-from dashboard.components.item import answer_line, progress_html
 from dashboard.components.marked_text import plain
+from dashboard.components.review.item import answer_line, progress_html
 from dashboard.session import current_client
 from dashboard.views.review.desk.after import revise
 from dashboard.views.review.desk.entered import take_what_was_entered
 from dashboard.views.review.desk.past import Past
-from dashboard.views.review.desk.state import Desk, on_item, unsaved
+from dashboard.views.review.desk.state import DeskState, on_item, unsaved
 
 SAVED = "desk-saved"
 OFFLINE = (
@@ -28,7 +28,7 @@ OFFLINE = (
 
 
 def show_side(
-    desk: Desk, queue: ReviewQueueForMe, rubric: Rubric
+    desk: DeskState, queue: ReviewQueueForMe, rubric: Rubric
 ) -> st.delta_generator.DeltaGenerator:
     """Progress, the place of the saved mark (returned), and the last answers."""
     progress = desk.progress or queue.progress
@@ -49,18 +49,18 @@ def show_side(
 _BACK_WORDS = {False: "Change my last answer", True: "Take my last skip back"}
 
 
-def left_for_me(desk: Desk, queue: ReviewQueueForMe) -> int:
+def left_for_me(desk: DeskState, queue: ReviewQueueForMe) -> int:
     """Items that the person could still be given, less what they did since the page was opened."""
     since = (desk.progress or queue.progress).mine - queue.progress.mine
     return max(0, queue.left_for_me - since)
 
 
-def last_own(desk: Desk) -> Past | None:
+def last_own(desk: DeskState) -> Past | None:
     """The last answer that may still be taken back to the desk."""
     return next((past for past in desk.history if past.may_revise), None)
 
 
-def _show_history(desk: Desk, rubric: Rubric) -> None:
+def _show_history(desk: DeskState, rubric: Rubric) -> None:
     with st.container(key="desk-history", gap="xsmall"):
         st.html("<p class='strop-label'>Your last answers</p>")
         if not desk.history:
@@ -89,7 +89,7 @@ def upheld_line(one: GoldFeedback) -> str:
     return f"A lead has looked at a known answer that you contested: it stands.{why}"
 
 
-def _show_past(desk: Desk, past: Past, rubric: Rubric, *, openable: bool) -> None:
+def _show_past(desk: DeskState, past: Past, rubric: Rubric, *, openable: bool) -> None:
     at = f"{past.at.astimezone(browser_zone()):%H:%M}"
     line = past_line(past, rubric)
     if openable and past.review_id is not None:
@@ -114,7 +114,7 @@ def _show_notes(past: Past) -> None:
         st.html("".join(f"<p class='strop-help strop-why'>{escape(note)}</p>" for note in notes))
 
 
-def risk_line(risk: ToldRisk, *, past: bool = False) -> str:
+def risk_line(risk: RiskNotice, *, past: bool = False) -> str:
     """What the project's risk says of an output, and why."""
     share = f"{risk.value:.0%}"
     said = f"The checks put the chance that this output {'was' if past else 'is'} wrong at {share}"
@@ -128,14 +128,14 @@ def past_line(past: Past, rubric: Rubric) -> str:
     return answer_line(past.answer, rubric)
 
 
-def take_back(desk: Desk, rubric: Rubric, review_id: int) -> None:
+def take_back(desk: DeskState, rubric: Rubric, review_id: int) -> None:
     """Take an own answer back to the desk; what was entered meanwhile is saved first."""
     if desk.claim is not None:
         take_what_was_entered(desk, rubric)
     revise(desk, current_client(), review_id, now=datetime.now(UTC))
 
 
-def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
+def saved_html(desk: DeskState, *, zone: ZoneInfo) -> str:
     """The saved mark: when the draft was saved, or why it could not be.
 
     Only what the server has is called saved. The browser hides a mark of the class `kept` while it
@@ -158,7 +158,7 @@ def saved_html(desk: Desk, *, zone: ZoneInfo) -> str:
     return f"<p class='strop-saved kept' role='status'>{word}</p>"
 
 
-def _why_not_saved(desk: Desk) -> str | None:
+def _why_not_saved(desk: DeskState) -> str | None:
     """Why the server does not have what is on screen; None while it is being sent."""
     if desk.signed_out:
         return "Your sign-in has ended; what you enter stays on this page."

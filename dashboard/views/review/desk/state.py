@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, NotFound, StropError
 from backend.rubrics import Rubric, Text
 from backend.schemas.review.desk import (
-    AnswerGiven,
+    AnswerIn,
     ClaimAnswer,
-    ClaimShown,
+    ClaimOut,
     GoldFeedback,
-    LinkShown,
+    LinkOut,
     QueueProgress,
 )
 from dashboard.views.review.desk.past import Past
@@ -57,7 +57,7 @@ REASONS = {
 
 
 @dataclass(slots=True)
-class Desk:
+class DeskState:
     """The desk of one queue.
 
     Attributes:
@@ -85,9 +85,9 @@ class Desk:
     queue_id: int
     sitting: str = ""
     screen: Screen = Screen.EMPTY
-    claim: ClaimShown | None = None
-    answer: AnswerGiven = field(default_factory=AnswerGiven)
-    saved: AnswerGiven | None = None
+    claim: ClaimOut | None = None
+    answer: AnswerIn = field(default_factory=AnswerIn)
+    saved: AnswerIn | None = None
     saved_at: datetime | None = None
     save_problem: str | None = None
     progress: QueueProgress | None = None
@@ -112,7 +112,7 @@ class Desk:
     history: list[Past] = field(default_factory=list)
     history_loaded: bool = False
     upheld: list[GoldFeedback] = field(default_factory=list)
-    links: list[LinkShown] | None = None
+    links: list[LinkOut] | None = None
     links_problem: str | None = None
     feedback: GoldFeedback | None = None
     contested: bool = False
@@ -124,7 +124,7 @@ class Desk:
         return f"{self.claim.slot_id}-{self.claim.version}" if self.claim else "none"
 
 
-def on_item(desk: Desk, act: Callable[..., None]) -> Callable[..., None]:
+def on_item(desk: DeskState, act: Callable[..., None]) -> Callable[..., None]:
     """A callback for a button of what is on the desk now.
 
     It acts on the desk, with the arguments it gets, unless something else lies there by then: a
@@ -139,7 +139,7 @@ def on_item(desk: Desk, act: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-def take_next(desk: Desk, client: StropClient, *, now: datetime) -> None:
+def take_next(desk: DeskState, client: StropClient, *, now: datetime) -> None:
     """Claim the next item, or the one still held; its draft comes with it.
 
     While there is no answer to the claim, what is on the desk stays on it.
@@ -153,10 +153,10 @@ def take_next(desk: Desk, client: StropClient, *, now: datetime) -> None:
     receive_claim(desk, taken)
 
 
-def clear_desk(desk: Desk, now: datetime) -> None:
+def clear_desk(desk: DeskState, now: datetime) -> None:
     """An empty desk: what was on it is saved, sent or given up."""
     desk.claim = desk.saved = desk.saved_at = desk.problem = desk.save_problem = None
-    desk.answer, desk.correcting, desk.digits_taken = AnswerGiven(), False, 0
+    desk.answer, desk.correcting, desk.digits_taken = AnswerIn(), False, 0
     desk.missing = desk.gone = desk.revised = desk.staying = None
     desk.signed_out = False
     desk.active_seconds, desk.measured, desk.seen_at = 0.0, False, now
@@ -164,7 +164,7 @@ def clear_desk(desk: Desk, now: datetime) -> None:
     desk.feedback, desk.waiting, desk.contested = None, None, False
 
 
-def _fail(desk: Desk, error: StropError) -> None:
+def _fail(desk: DeskState, error: StropError) -> None:
     desk.signed_out = isinstance(error, NotAuthenticated)
     if desk.claim is None:
         desk.screen, desk.problem = Screen.ERROR, error
@@ -172,7 +172,7 @@ def _fail(desk: Desk, error: StropError) -> None:
         desk.note = str(error)
 
 
-def receive_claim(desk: Desk, taken: ClaimAnswer) -> None:
+def receive_claim(desk: DeskState, taken: ClaimAnswer) -> None:
     """Put the answer to a claim on the desk: an item, or the reason why there is none."""
     desk.progress, desk.message = taken.progress, taken.message
     if taken.claim is not None:
@@ -183,7 +183,7 @@ def receive_claim(desk: Desk, taken: ClaimAnswer) -> None:
     desk.screen = REASONS[reason]
 
 
-def _put_on_desk(desk: Desk, claim: ClaimShown) -> None:
+def _put_on_desk(desk: DeskState, claim: ClaimOut) -> None:
     desk.screen, desk.claim = Screen.ITEM, claim
     if claim.draft is not None:
         desk.answer = desk.saved = claim.draft
@@ -191,12 +191,12 @@ def _put_on_desk(desk: Desk, claim: ClaimShown) -> None:
         desk.correcting = claim.draft.correction is not None
 
 
-def change_answer(desk: Desk, **changes: object) -> None:
+def change_answer(desk: DeskState, **changes: object) -> None:
     """Change parts of the answer on screen; it is saved when the page has been drawn."""
     desk.answer = desk.answer.model_copy(update=changes)
 
 
-def rate(desk: Desk, criterion: str, value: str | int | float | bool | None) -> None:
+def rate(desk: DeskState, criterion: str, value: str | int | float | bool | None) -> None:
     """Answer one criterion; None takes the answer back."""
     ratings = {k: v for k, v in desk.answer.ratings.items() if k != criterion}
     if value is not None:
@@ -204,7 +204,7 @@ def rate(desk: Desk, criterion: str, value: str | int | float | bool | None) -> 
     change_answer(desk, ratings=ratings)
 
 
-def tick(desk: Desk, *, now: datetime) -> None:
+def tick(desk: DeskState, *, now: datetime) -> None:
     """Count the time since the last sign of life as active, idle time cut.
 
     Once the browser's clock has told the time of this item, its word stands.
@@ -215,23 +215,23 @@ def tick(desk: Desk, *, now: datetime) -> None:
     desk.seen_at = now
 
 
-def take_time(desk: Desk, seconds: float, by_criterion: dict[str, float]) -> None:
+def take_time(desk: DeskState, seconds: float, by_criterion: dict[str, float]) -> None:
     """Take over what the browser's clock has counted for this item; time never runs backwards."""
     before = desk.answer.active_seconds if desk.measured else 0.0
     desk.measured, desk.active_seconds = True, max(seconds, before)
     change_answer(desk, active_seconds=desk.active_seconds, seconds_by_criterion=by_criterion)
 
 
-def unsaved(desk: Desk) -> bool:
+def unsaved(desk: DeskState) -> bool:
     """Whether the answer on screen differs from what the server has."""
-    return desk.claim is not None and not _same(desk.answer, desk.saved or AnswerGiven())
+    return desk.claim is not None and not _same(desk.answer, desk.saved or AnswerIn())
 
 
-def has_words(desk: Desk, rubric: Rubric) -> bool:
+def has_words(desk: DeskState, rubric: Rubric) -> bool:
     """Whether something was written or marked here that the server does not have."""
     if not unsaved(desk):
         return False
-    ours, theirs = desk.answer, desk.saved or AnswerGiven()
+    ours, theirs = desk.answer, desk.saved or AnswerIn()
     asked = [criterion.name for criterion in rubric.criteria if isinstance(criterion, Text)]
     written = ("correction", "correction_reason", "comment", "spans")
     return any(getattr(ours, part) != getattr(theirs, part) for part in written) or any(
@@ -239,7 +239,7 @@ def has_words(desk: Desk, rubric: Rubric) -> bool:
     )
 
 
-def save_if_changed(desk: Desk, client: StropClient) -> None:
+def save_if_changed(desk: DeskState, client: StropClient) -> None:
     """Save the draft when it differs from what the server has, and would still take it."""
     if desk.claim is None or not unsaved(desk) or desk.problem is not None:
         return
@@ -253,21 +253,21 @@ def save_if_changed(desk: Desk, client: StropClient) -> None:
     desk.signed_out = False
 
 
-def _same(one: AnswerGiven, other: AnswerGiven) -> bool:
+def _same(one: AnswerIn, other: AnswerIn) -> bool:
     """Equal but for the clock, which runs by itself."""
     return _untimed(one) == _untimed(other)
 
 
-def _untimed(answer: AnswerGiven) -> AnswerGiven:
+def _untimed(answer: AnswerIn) -> AnswerIn:
     return answer.model_copy(update={"active_seconds": 0.0, "seconds_by_criterion": {}})
 
 
-def timed_answer(desk: Desk) -> AnswerGiven:
+def timed_answer(desk: DeskState) -> AnswerIn:
     """The answer on screen with the time that it has taken so far."""
     return desk.answer.model_copy(update={"active_seconds": round(desk.active_seconds, 1)})
 
 
-def lose_item(desk: Desk, error: StropError) -> None:
+def lose_item(desk: DeskState, error: StropError) -> None:
     """What an error on the item on screen means; the item and the answer stay on it."""
     match error:
         case NotAuthenticated():

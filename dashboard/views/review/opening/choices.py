@@ -7,12 +7,12 @@ from typing import Any
 
 from backend.schemas.review.desk import QueueKindName
 from backend.schemas.review.queues import (
-    AssignmentGiven,
-    DesignGiven,
+    AssignmentIn,
+    DesignIn,
     DesignKind,
-    ReviewQueueGiven,
-    RoutingGiven,
-    StratumGiven,
+    ReviewQueueIn,
+    RoutingIn,
+    StratumIn,
 )
 
 KIND_WORDS: dict[QueueKindName, str] = {
@@ -82,7 +82,7 @@ class Choices:
     score_run_id: int | None = None
     lease_seconds: int | None = None
     seed: int = 7
-    skip: RoutingGiven | None = None
+    skip: RoutingIn | None = None
 
 
 def what_is_missing(choices: Choices) -> list[str]:
@@ -109,11 +109,11 @@ def what_is_missing(choices: Choices) -> list[str]:
     return missing
 
 
-def queue_given(choices: Choices) -> ReviewQueueGiven:
+def queue_request(choices: Choices) -> ReviewQueueIn:
     """The request that opens, or previews, this queue."""
     sampling, crew = choices.sampling, choices.crew
     overlaps = crew.overlap > 1 and crew.overlap_share > 0
-    return ReviewQueueGiven(
+    return ReviewQueueIn(
         name=choices.name.strip(),
         kind=choices.kind,
         generation_run_id=choices.run_id,
@@ -127,7 +127,7 @@ def queue_given(choices: Choices) -> ReviewQueueGiven:
         score_run_id=choices.score_run_id,
         design=_design(sampling),
         lease_seconds=choices.lease_seconds,
-        assignment=AssignmentGiven(
+        assignment=AssignmentIn(
             groups=list(crew.groups),
             people=crew.people,
             skills={place: skill.strip() for place, skill in crew.skills.items()},
@@ -138,13 +138,13 @@ def queue_given(choices: Choices) -> ReviewQueueGiven:
     )
 
 
-def _design(sampling: Sampling) -> DesignGiven:
-    given = DesignGiven(kind=sampling.kind, minutes=sampling.minutes)
+def _design(sampling: Sampling) -> DesignIn:
+    given = DesignIn(kind=sampling.kind, minutes=sampling.minutes)
     if sampling.kind == "stratified":
         allocation = "equal" if sampling.equal else "proportional"
         return given.model_copy(update={"by": sampling.by, "allocation": allocation})
     if sampling.kind == "active":
-        strata = [StratumGiven(name=name, share=share) for name, share in sampling.shares.items()]
+        strata = [StratumIn(name=name, share=share) for name, share in sampling.shares.items()]
         return given.model_copy(update={"anchor": sampling.anchor, "strata": strata})
     return given
 

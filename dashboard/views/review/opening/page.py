@@ -12,11 +12,11 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.review.desk import QueueKindName
-from backend.schemas.review.queues import DesignKind, DesignShown, DrawnExample, ReviewQueueGiven
-from backend.schemas.runs import GenerationRunShown
+from backend.schemas.review.queues import DesignKind, DesignOut, DrawnExample, ReviewQueueIn
+from backend.schemas.runs import GenerationRunOut
 from dashboard.components.address import address_of
 from dashboard.components.frame import (
-    Link,
+    PageLink,
     card_html,
     facts_html,
     heading,
@@ -27,7 +27,7 @@ from dashboard.components.frame import (
     tiles_html,
 )
 from dashboard.components.marked_text import plain, text_html
-from dashboard.components.queue_words import PREVIEW_COLUMNS, rule_sentences, strata_rows
+from dashboard.components.review.queue_words import PREVIEW_COLUMNS, rule_sentences, strata_rows
 from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client, current_project
 from dashboard.views.review.opening.choices import (
@@ -36,7 +36,7 @@ from dashboard.views.review.opening.choices import (
     KIND_WORDS,
     Choices,
     Sampling,
-    queue_given,
+    queue_request,
     shares_of_parts,
     what_is_missing,
 )
@@ -68,10 +68,10 @@ def show() -> None:
         st.subheader("Still to choose")
         st.html(sentences_html(missing))
         return
-    _show_preview(queue_given(choices))
+    _show_preview(queue_request(choices))
 
 
-def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
+def _ask(runs: Sequence[GenerationRunOut]) -> Choices:
     st.subheader("1 · What is reviewed")
     run = _ask_run(runs)
     kind: QueueKindName = st.radio(
@@ -107,7 +107,7 @@ def _ask(runs: Sequence[GenerationRunShown]) -> Choices:
     )
 
 
-def _ask_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
+def _ask_run(runs: Sequence[GenerationRunOut]) -> GenerationRunOut:
     by_id = {run.id: run for run in runs}
     chosen: int = st.selectbox("Run", list(by_id), format_func=lambda i: _run_title(by_id[i]))
     run = by_id[chosen]
@@ -123,12 +123,12 @@ def _ask_run(runs: Sequence[GenerationRunShown]) -> GenerationRunShown:
     return run
 
 
-def _run_title(run: GenerationRunShown) -> str:
+def _run_title(run: GenerationRunOut) -> str:
     models = ", ".join(model.label for model in run.models)
     return f"Run {run.id}: {models} on {run.dataset} v{run.dataset_version}, {run.split}"
 
 
-def _ask_sampling(run: GenerationRunShown) -> Sampling:
+def _ask_sampling(run: GenerationRunOut) -> Sampling:
     kind: DesignKind = st.radio(
         "Design",
         list(DESIGN_WORDS),
@@ -152,13 +152,13 @@ def _ask_sampling(run: GenerationRunShown) -> Sampling:
     )
 
 
-def _ask_slice(run: GenerationRunShown) -> tuple[str | None, bool]:
+def _ask_slice(run: GenerationRunOut) -> tuple[str | None, bool]:
     by = st.selectbox("Slice", sorted(slices_of(run)), accept_new_options=True)
     equal = st.toggle("As many of each, whatever its size", value=False)
     return by, equal
 
 
-def _ask_parts(run: GenerationRunShown) -> tuple[float, list[str]]:
+def _ask_parts(run: GenerationRunOut) -> tuple[float, list[str]]:
     words = {
         target.name: target.words for target in current_client().projects.kinds().review_targets
     }
@@ -174,12 +174,12 @@ def _ask_parts(run: GenerationRunShown) -> tuple[float, list[str]]:
     return anchor, parts
 
 
-def _places(run: GenerationRunShown) -> list[str]:
+def _places(run: GenerationRunOut) -> list[str]:
     """The slices of the run, each as `key=value`."""
     return [f"{key}={value}" for key, vs in slices_of(run).items() for value in sorted(vs)]
 
 
-def slices_of(run: GenerationRunShown) -> dict[str, set[str]]:
+def slices_of(run: GenerationRunOut) -> dict[str, set[str]]:
     """Keys and values of slices among the first examples of the run's dataset."""
     client = current_client()
     for version in client.datasets.list(current_project().id):
@@ -204,14 +204,14 @@ def _ask_budget() -> tuple[int | None, float | None]:
     return None, None
 
 
-def _show_preview(body: ReviewQueueGiven) -> None:
+def _show_preview(body: ReviewQueueIn) -> None:
     st.subheader("6 · What would be drawn")
     key = body.model_dump_json()
     if st.button("Show what would be drawn", type="secondary"):
         with problems_shown():
             seen = current_client().queues.preview(current_project().id, body)
             st.session_state[SEEN_KEY] = (key, seen)
-    stored: tuple[str, DesignShown] | None = st.session_state.get(SEEN_KEY)
+    stored: tuple[str, DesignOut] | None = st.session_state.get(SEEN_KEY)
     if stored is None or stored[0] != key:
         st.caption("Look at the sample first; then the queue can be opened.")
         return
@@ -221,19 +221,19 @@ def _show_preview(body: ReviewQueueGiven) -> None:
             _open(body)
 
 
-def _open(body: ReviewQueueGiven) -> None:
+def _open(body: ReviewQueueIn) -> None:
     queue = current_client().queues.open(current_project().id, body)
     st.session_state.pop(SEEN_KEY, None)
     show_done(
         OPENED,
         f"{queue.name} is open. Its experts find it on their desk when they sign in.",
-        link=Link(f"Watch {queue.name}", address_of("queues", queue=queue.id)),
+        link=PageLink(f"Watch {queue.name}", address_of("queues", queue=queue.id)),
     )
     st.session_state[CHOICE_KEY] = queue.id
     st.rerun()
 
 
-def _show_design(seen: DesignShown, body: ReviewQueueGiven) -> None:
+def _show_design(seen: DesignOut, body: ReviewQueueIn) -> None:
     st.html(tiles_html(preview_tiles(seen)))
     if seen.strata:
         st.html(table_html(PREVIEW_COLUMNS, strata_rows(seen.strata), title="Parts of the sample"))
@@ -267,7 +267,7 @@ def example_html(example: DrawnExample) -> str:
     return f"<div class='strop-side-by-side strop-drawn'>{''.join(parts)}</div>"
 
 
-def preview_tiles(seen: DesignShown) -> list[tuple[str, Any, str]]:
+def preview_tiles(seen: DesignOut) -> list[tuple[str, Any, str]]:
     """Items, reviews and minutes that the queue would take."""
     tiles: list[tuple[str, Any, str]] = [
         ("items", seen.n_items, f"of {seen.n_candidates} there are"),

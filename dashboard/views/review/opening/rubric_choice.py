@@ -9,7 +9,7 @@ import streamlit as st
 from backend.errors import InvalidInput
 from backend.rubrics import Rubric, dump_rubric, find_rubric, library_names
 from backend.schemas.review.desk import QueueKindName
-from backend.schemas.review.quality import RubricShown
+from backend.schemas.review.quality import RubricOut
 from backend.schemas.review.queues import OpeningDefaults
 from dashboard.components.frame import Cell, problems_shown, show_done, table_html
 from dashboard.session import current_client, current_project
@@ -32,7 +32,7 @@ def ask_rubric(kind: QueueKindName, fitting: OpeningDefaults) -> str:
     )
     rubric = own[chosen].rubric if chosen in own else find_rubric(chosen)
     with st.expander("What this rubric asks"):
-        st.html(table_html(ASKED_COLUMNS, asked_rows(rubric), title="Questions"))
+        st.html(table_html(ASKED_COLUMNS, criterion_rows(rubric), title="Questions"))
         st.download_button(
             "Download as YAML",
             data=dump_rubric(rubric),
@@ -50,14 +50,14 @@ def default_of(fitting: OpeningDefaults, names: Sequence[str]) -> str:
     return own if fitting.rubric_version is not None and own in names else fitting.rubric
 
 
-def asked_rows(rubric: Rubric) -> list[list[Cell]]:
+def criterion_rows(rubric: Rubric) -> list[list[Cell]]:
     """Name, question and scale of each criterion; the vote itself for a rubric that has none."""
     if not rubric.criteria:
         return [["vote", "Which text would you rather send?", "pair"]]
     return [[one.name, one.question, one.words] for one in rubric.criteria]
 
 
-def _title(name: str, own: dict[str, RubricShown]) -> str:
+def _title(name: str, own: dict[str, RubricOut]) -> str:
     if name in own:
         return f"{own[name].name}, version {own[name].version}, of this project"
     return name.replace("_", " ")
@@ -86,7 +86,7 @@ def _save(content: bytes) -> None:
     st.rerun()
 
 
-def version_sentence(rubric: Rubric, versions: list[RubricShown]) -> str:
+def version_sentence(rubric: Rubric, versions: list[RubricOut]) -> str:
     """Which version a queue asks, and what an edit does to its open items."""
     mine = next((one for one in versions if one.digest == rubric.digest), None)
     newest = max((one.version or 0 for one in versions), default=0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from backend.schemas.review.queues import RoutingGiven
+from backend.schemas.review.queues import RoutingIn
 
 
-def ask_skip() -> RoutingGiven | None:
+def ask_skip() -> RoutingIn | None:
     """What may skip; None where the switch is off."""
     if not st.toggle("Let outputs of low risk skip review"):
         return None
@@ -22,7 +22,7 @@ def ask_skip() -> RoutingGiven | None:
     risk, when = st.columns(2)
     metric = risk.text_input("Check that tells the risk", placeholder="the newest risk model")
     stated = when.text_input("Counts as wrong", placeholder="marked errors, corrections")
-    return RoutingGiven(
+    return RoutingIn(
         epsilon=epsilon / 100,
         delta=round(1 - confidence / 100, 6),
         audit=audit / 100,

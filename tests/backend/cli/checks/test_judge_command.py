@@ -14,14 +14,14 @@ from backend.engines import ENGINES
 from backend.engines.base import GenerationRequest
 from backend.engines.fake import FakeEngine
 from backend.services import queue
-from backend.services.checks.judges import find_judge
+from backend.services.checks.judges.judges import find_judge
 from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.checks.judges import JudgeVerdict
 from backend.tables.models import Preflight
 from backend.tables.runs import Score
 from tests.backend.jobs.test_checker_jobs import faked
-from tests.backend.services.checks.test_licences import good, judged, reviewed, right
+from tests.backend.services.checks.judges.test_licences import good, judged, reviewed, right
 from tests.fixtures_checkers import set_base
 from tests.fixtures_judges import judged_desk, says, work
 from tests.fixtures_models import tiny_adapter

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from backend.cli.demo.scenarios.claims import Claim
+from backend.cli.demo.scenarios.claims import ScenarioClaim
 from backend.cli.demo.scenarios.ratios import resample_together, shares_of
 from backend.errors import CannotCompute
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample, Score
 
 
-def claim(value: float, low: float | None, high: float | None, *, at_least: bool = True) -> Claim:
-    return Claim("c", value, low, high, 100, 0.75, at_least, "made")
+def claim(
+    value: float, low: float | None, high: float | None, *, at_least: bool = True
+) -> ScenarioClaim:
+    return ScenarioClaim("c", value, low, high, 100, 0.75, at_least, "made")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def claim(value: float, low: float | None, high: float | None, *, at_least: bool
         (claim(0.7, None, None), "not shown"),
     ],
 )
-def test_a_claim_is_shown_when_its_whole_interval_is(found: Claim, result: str) -> None:
+def test_a_claim_is_shown_when_its_whole_interval_is(found: ScenarioClaim, result: str) -> None:
     assert found.result == result
     assert found.as_dict()["result"] == result
 

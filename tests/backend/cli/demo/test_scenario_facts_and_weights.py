@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from backend.cli.demo.scenarios import invented_facts, lora_or_full
-from backend.cli.demo.scenarios.claims import Outcome
+from backend.cli.demo.scenarios.claims import ScenarioOutcome
 from backend.cli.demo.scenarios.ratios import claim_kept
 from backend.errors import CannotCompute
 from backend.services.models.versions import list_models
@@ -35,16 +35,18 @@ def invent(model: str, example: Example) -> str:
 @pytest.fixture(scope="module")
 def rounds_played(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[tuple[StandInDemo, Outcome]]:
+) -> Iterator[tuple[StandInDemo, ScenarioOutcome]]:
     settings = settings_in(tmp_path_factory.mktemp("facts"), sqlite_template)
     demo = stand_in_demo(settings, bar=invented_facts.BAR, write=invent)
     with demo.working():
-        outcome = invented_facts.play(demo, invented_facts.Sizes(calls=130, reviews=8))
+        outcome = invented_facts.play(demo, invented_facts.InventedFactSizes(calls=130, reviews=8))
     yield demo, outcome
     demo.installation.sessions.kw["bind"].dispose()
 
 
-def test_two_rounds_end_with_a_decision_each(rounds_played: tuple[StandInDemo, Outcome]) -> None:
+def test_two_rounds_end_with_a_decision_each(
+    rounds_played: tuple[StandInDemo, ScenarioOutcome],
+) -> None:
     demo, _ = rounds_played
     with demo.installation.sessions() as session:
         played = session.scalars(select(Round).order_by(Round.number)).all()
@@ -57,7 +59,7 @@ def test_two_rounds_end_with_a_decision_each(rounds_played: tuple[StandInDemo, O
 
 
 def test_a_round_that_passed_is_signed_by_the_simulated_lead(
-    rounds_played: tuple[StandInDemo, Outcome],
+    rounds_played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, _ = rounds_played
     with demo.installation.sessions() as session:
@@ -68,7 +70,7 @@ def test_a_round_that_passed_is_signed_by_the_simulated_lead(
 
 
 def test_the_second_round_is_made_of_both_reviews(
-    rounds_played: tuple[StandInDemo, Outcome],
+    rounds_played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     _, outcome = rounds_played
     assert [(arm.model, arm.reviews) for arm in outcome.arms] == [
@@ -79,7 +81,7 @@ def test_the_second_round_is_made_of_both_reviews(
 
 
 def test_the_cut_is_one_minus_the_ratio_of_the_shares(
-    rounds_played: tuple[StandInDemo, Outcome],
+    rounds_played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     _, outcome = rounds_played
     from_base, from_first = outcome.claims
@@ -99,15 +101,15 @@ def write(model: str, example: Example) -> str:
 @pytest.fixture(scope="module")
 def weighed(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[tuple[StandInDemo, Outcome]]:
+) -> Iterator[tuple[StandInDemo, ScenarioOutcome]]:
     settings = settings_in(tmp_path_factory.mktemp("weights"), sqlite_template)
     demo = stand_in_demo(settings, bar=lora_or_full.BAR, write=write)
-    yield demo, lora_or_full.play(demo, lora_or_full.Sizes(examples=120, references=30))
+    yield demo, lora_or_full.play(demo, lora_or_full.LoraOrFullSizes(examples=120, references=30))
     demo.installation.sessions.kw["bind"].dispose()
 
 
 def test_both_are_trained_on_one_set_and_only_one_is_full(
-    weighed: tuple[StandInDemo, Outcome],
+    weighed: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, _ = weighed
     assert [row.get("weights", "lora") for row in demo.trained] == ["lora", "full"]
@@ -117,7 +119,7 @@ def test_both_are_trained_on_one_set_and_only_one_is_full(
         assert len(set(session.scalars(select(TrainingRun.training_set_id)))) == 1
 
 
-def test_quality_kept_is_a_share_of_the_gain(weighed: tuple[StandInDemo, Outcome]) -> None:
+def test_quality_kept_is_a_share_of_the_gain(weighed: tuple[StandInDemo, ScenarioOutcome]) -> None:
     _, outcome = weighed
     invented = next(claim for claim in outcome.claims if "invented" in claim.text)
     assert invented.value == pytest.approx(0.75, abs=0.2)
@@ -126,7 +128,7 @@ def test_quality_kept_is_a_share_of_the_gain(weighed: tuple[StandInDemo, Outcome
 
 
 def test_of_a_gain_that_was_not_shown_there_is_no_share(
-    weighed: tuple[StandInDemo, Outcome],
+    weighed: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, outcome = weighed
     with demo.installation.sessions() as session:
@@ -136,7 +138,9 @@ def test_of_a_gain_that_was_not_shown_there_is_no_share(
             claim_kept(session, score_run, "f1@task=intent", [base, lora, base], "c", aim=0.9)
 
 
-def test_costs_are_read_from_ledger_and_weights(weighed: tuple[StandInDemo, Outcome]) -> None:
+def test_costs_are_read_from_ledger_and_weights(
+    weighed: tuple[StandInDemo, ScenarioOutcome],
+) -> None:
     _, outcome = weighed
     by_model = {arm.model: arm.facts for arm in outcome.arms}
     assert by_model["base"] == {}

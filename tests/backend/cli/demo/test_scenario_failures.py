@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli.common import Installation
 from backend.cli.demo.scenarios import failures
-from backend.cli.demo.scenarios.claims import Outcome
+from backend.cli.demo.scenarios.claims import ScenarioOutcome
 from backend.cli.demo.steps import Demo
 from backend.errors import CannotCompute
 from backend.services.review import Answer
@@ -22,7 +22,7 @@ from backend.tables.runs import Generation
 from tests.fixtures_review import BAD, GOOD, build_desk, review_next
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
 
-SIZES = failures.Sizes(calls=90, first=10, reviewed=40, failures=15)
+SIZES = failures.FailureSizes(calls=90, first=10, reviewed=40, failures=15)
 
 
 def write(model: str, example: Example) -> str:
@@ -36,7 +36,7 @@ def write(model: str, example: Example) -> str:
 @pytest.fixture(scope="module")
 def played(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[tuple[StandInDemo, Outcome]]:
+) -> Iterator[tuple[StandInDemo, ScenarioOutcome]]:
     settings = settings_in(tmp_path_factory.mktemp("failures"), sqlite_template)
     demo = stand_in_demo(settings, bar=failures.BAR, write=write)
     yield demo, failures.play(demo, SIZES)
@@ -44,7 +44,7 @@ def played(
 
 
 def test_both_second_rounds_are_made_of_the_same_failures(
-    played: tuple[StandInDemo, Outcome],
+    played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, outcome = played
     assert {arm.model: arm.rows for arm in outcome.arms} == {
@@ -65,7 +65,7 @@ def test_both_second_rounds_are_made_of_the_same_failures(
 
 
 def test_the_rejected_answer_is_the_output_that_failed(
-    played: tuple[StandInDemo, Outcome],
+    played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, _ = played
     with demo.installation.sessions() as session:
@@ -79,7 +79,7 @@ def test_the_rejected_answer_is_the_output_that_failed(
     assert all(row.rejected == output.text != row.completion for row, output in rows)
 
 
-def test_second_rounds_go_on_from_the_first(played: tuple[StandInDemo, Outcome]) -> None:
+def test_second_rounds_go_on_from_the_first(played: tuple[StandInDemo, ScenarioOutcome]) -> None:
     demo, _ = played
     first, *second = demo.trained
     assert "start_from" not in first
@@ -89,7 +89,7 @@ def test_second_rounds_go_on_from_the_first(played: tuple[StandInDemo, Outcome])
 
 
 def test_claims_are_about_changes_on_the_same_examples(
-    played: tuple[StandInDemo, Outcome],
+    played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     _, outcome = played
     by_negatives, by_corrections, between = outcome.claims
@@ -99,7 +99,7 @@ def test_claims_are_about_changes_on_the_same_examples(
     assert between.value == pytest.approx(by_negatives.value)
 
 
-def test_too_few_failures_are_said(played: tuple[StandInDemo, Outcome]) -> None:
+def test_too_few_failures_are_said(played: tuple[StandInDemo, ScenarioOutcome]) -> None:
     demo, _ = played
     with pytest.raises(CannotCompute, match="outputs failed in 'reviews of first', and 41"):
         failures.failed_reviews(demo, failures.QUEUE, limit=41)

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from backend.cli.demo.scenarios import find_scenario, labels
-from backend.cli.demo.scenarios.claims import Outcome
+from backend.cli.demo.scenarios.claims import ScenarioOutcome
 from backend.cli.demo.scenarios.show import make_report
 from backend.services.datasets.versions import get_dataset_version, list_examples
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from tests.fixtures_scenarios import StandInDemo, settings_in, stand_in_demo
 
-SIZES = labels.Sizes(tickets=150, first=20, more=60)
+SIZES = labels.LabelSizes(tickets=150, first=20, more=60)
 
 
 def write(model: str, example: Example) -> str:
@@ -28,7 +28,7 @@ def write(model: str, example: Example) -> str:
 @pytest.fixture(scope="module")
 def played(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[tuple[StandInDemo, Outcome]]:
+) -> Iterator[tuple[StandInDemo, ScenarioOutcome]]:
     settings = settings_in(tmp_path_factory.mktemp("labels"), sqlite_template)
     demo = stand_in_demo(settings, bar=labels.BAR, write=write)
     yield demo, labels.play(demo, SIZES)
@@ -36,7 +36,7 @@ def played(
 
 
 def test_the_true_labels_stand_in_the_test_split_only(
-    played: tuple[StandInDemo, Outcome],
+    played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, _ = played
     with demo.installation.sessions() as session:
@@ -53,7 +53,7 @@ def test_the_true_labels_stand_in_the_test_split_only(
 
 
 def test_arms_have_their_rows_and_the_corrected_one_the_same_tickets(
-    played: tuple[StandInDemo, Outcome],
+    played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, outcome = played
     rows = {arm.model: arm.rows for arm in outcome.arms}
@@ -75,7 +75,7 @@ def test_arms_have_their_rows_and_the_corrected_one_the_same_tickets(
 
 
 def test_what_experts_corrected_is_true_but_for_their_slips(
-    played: tuple[StandInDemo, Outcome],
+    played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, outcome = played
     with demo.installation.sessions() as session:
@@ -91,7 +91,9 @@ def test_what_experts_corrected_is_true_but_for_their_slips(
     assert {arm.model: arm.reviews for arm in outcome.arms}["corrected"] == 20
 
 
-def test_claims_are_figures_with_n_and_interval(played: tuple[StandInDemo, Outcome]) -> None:
+def test_claims_are_figures_with_n_and_interval(
+    played: tuple[StandInDemo, ScenarioOutcome],
+) -> None:
     _, outcome = played
     as_labelled, more, corrected, gain = outcome.claims
     assert as_labelled.value == more.value < 0.3
@@ -101,7 +103,9 @@ def test_claims_are_figures_with_n_and_interval(played: tuple[StandInDemo, Outco
     assert all(claim.low <= claim.value <= claim.high for claim in outcome.claims)
 
 
-def test_the_report_says_simulated_and_has_every_arm(played: tuple[StandInDemo, Outcome]) -> None:
+def test_the_report_says_simulated_and_has_every_arm(
+    played: tuple[StandInDemo, ScenarioOutcome],
+) -> None:
     demo, outcome = played
     with demo.installation.sessions() as session:
         report = make_report(session, find_scenario("labels"), outcome, engine="fake", seconds=1.0)
@@ -118,7 +122,7 @@ def test_the_report_says_simulated_and_has_every_arm(played: tuple[StandInDemo, 
 
 
 def test_playing_it_again_trains_and_freezes_nothing_new(
-    played: tuple[StandInDemo, Outcome],
+    played: tuple[StandInDemo, ScenarioOutcome],
 ) -> None:
     demo, outcome = played
     before = len(demo.trained)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from backend.cli import main
 from backend.db import connect
 from backend.services.accounts.users import create_user
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.projects import create_project
 from backend.settings import Settings
 from backend.tables.accounts import User
@@ -28,7 +28,7 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
     with connect(settings).begin() as session:
         rows = [
-            Row(
+            ExampleRow(
                 f"r{n}", f"{SECRET} {n}" if n == 1 else f"Another matter, number {n}", group=f"g{n}"
             )
             for n in range(1, 5)

@@ -21,7 +21,7 @@ from backend.db import open_database, session_factory
 from backend.services.accounts.sealing import open_seal
 from backend.services.accounts.users import create_user
 from backend.services.audit.chain import check
-from backend.services.audit.heads import FILE, check_noted
+from backend.services.audit.heads import FILE, check_heads
 from backend.services.projects import create_project
 from backend.settings import Settings
 
@@ -180,7 +180,7 @@ def test_a_backup_keeps_the_chain_and_its_heads(
     assert (home / FILE).exists()
     with sessions() as session:
         assert check(session).holds
-        assert list(check_noted(session, home, open_seal(Settings(home=home)))) == []
+        assert list(check_heads(session, home, open_seal(Settings(home=home)))) == []
         assert check(session).unsealed == 1  # that it was restored
     sessions.kw["bind"].dispose()
 

@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import main
 from backend.cli.runs.run import split_list
-from backend.cli.waiting import JobEnded, run_jobs, worker_for
+from backend.cli.terminal.waiting import JobEnded, run_jobs, worker_for
 from backend.db import connect, utc_now
 from backend.services import queue
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.models.versions import register_adapter, register_base
 from backend.services.projects import create_project
 from backend.services.runs import generation
@@ -64,7 +64,7 @@ def _lay_down_models(rows: sessionmaker[Session], settings: Settings, base: Path
             path = settings.artifacts / name
             register_adapter(session, project.id, name, path, settings=settings)
         examples = [
-            Row(f"e{i}", f"say {i}", references=(f"say {i}",), split="test", group=f"g{i}")
+            ExampleRow(f"e{i}", f"say {i}", references=(f"say {i}",), split="test", group=f"g{i}")
             for i in range(4)
         ]
         import_dataset(session, project.id, "tickets", examples, source_name="made")

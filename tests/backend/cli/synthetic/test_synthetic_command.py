@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.cli import main
 from backend.cli.synthetic.drafts import DraftOptions, _ask, _source
 from backend.errors import InvalidInput, UnknownName
-from backend.services.synthetic.desk import standings
+from backend.services.synthetic.desk import drafts_progress
 from backend.services.synthetic.draftings import get_drafting
 from backend.settings import Settings
 from backend.tables.synthetic import SourceKind
@@ -84,4 +84,4 @@ def test_list_show_and_open(
     opened = json.loads(run("open", str(id_), "--queue", "mine", "--reviewers", expert, "--json"))
     assert (opened["queue"], opened["items"]) == ("mine", 3)
     with sqlite_sessions() as session:
-        assert len(standings(session, get_drafting(session, id_))) == 3
+        assert len(drafts_progress(session, get_drafting(session, id_))) == 3

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backend.engines.remote.standing import (
+from backend.engines.remote.server_state import (
     Patience,
-    Place,
+    ServerPlace,
     Service,
     by_load,
     is_slow,
@@ -20,8 +20,8 @@ RULE = Patience(slow=5.0, least_s=0.5, answers=4)
 
 def place(
     name: str, seconds: float | None = None, *, answers: int = 4, busy: int = 0
-) -> Place[str]:
-    made = Place(name, outstanding=busy)
+) -> ServerPlace[str]:
+    made = ServerPlace(name, outstanding=busy)
     for _ in range(answers if seconds is not None else 0):
         made.took(seconds or 0.0)
     return made

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams, ServedModel
 from backend.engines.remote.server import Retries
-from backend.engines.remote.standing import Patience
+from backend.engines.remote.server_state import Patience
 from backend.engines.vllm.engine import VllmEngine
 from backend.engines.vllm.models import require_unchanged
 from backend.errors import EngineError, EngineUnavailable

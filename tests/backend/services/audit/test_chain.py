@@ -36,7 +36,7 @@ from backend.services.audit.chain import (
     seal,
 )
 from backend.services.audit.export import check_lines, export_lines
-from backend.services.audit.heads import FILE, check_noted, note_head, parse_head, seal_and_note
+from backend.services.audit.heads import FILE, check_heads, note_head, parse_head, seal_and_note
 from backend.settings import Settings
 from backend.tables.audit import AuditEntry
 
@@ -344,11 +344,11 @@ def unseen_edits(sessions: sessionmaker[Session], home: Path, n: int) -> list[st
     unseen = []
     for said, session in edits_of(engine, n, seed=11):
         places = [found for found in check(session).findings if found.seq is not None]
-        if not places and not list(check_noted(session, home, signs)):
+        if not places and not list(check_heads(session, home, signs)):
             unseen.append(said)
     with sessions() as session:
         assert check(session).holds
-        assert list(check_noted(session, home, signs)) == []
+        assert list(check_heads(session, home, signs)) == []
     return unseen
 
 
@@ -419,7 +419,7 @@ def test_a_log_computed_anew_is_found_by_a_noted_head_alone(
             _update(connection, row.id, digest=previous)
     with sqlite_sessions() as session:
         assert [found.seq for found in check(session).findings] == [None] * 3  # the triggers
-        assert [found.seq for found in check_noted(session, tmp_path, signs)] == [5]
+        assert [found.seq for found in check_heads(session, tmp_path, signs)] == [5]
         assert check_head(session, parse_head(str(kept)), noted="mine") is not None
 
 
@@ -449,7 +449,7 @@ def test_a_cut_tail_is_found_by_a_noted_head(
         loose(connection)
         connection.execute(text("DELETE FROM audit_entries WHERE seq > 3"))
     with sqlite_sessions() as session:
-        [found] = check_noted(session, tmp_path, signs)
+        [found] = check_heads(session, tmp_path, signs)
     assert found.what == "the log ends at 3, but the head of 2026-03-01T12:00:00+00:00 has it at 5"
 
 
@@ -483,7 +483,7 @@ def test_a_changed_file_of_heads_is_seen(
         case _:
             (tmp_path / FILE).write_text(json.dumps({**line, change: line[change] + "0"}) + "\n")
     with sqlite_sessions() as session:
-        assert len(list(check_noted(session, tmp_path, signs))) == 1
+        assert len(list(check_heads(session, tmp_path, signs))) == 1
 
 
 def test_a_head_of_another_installation_is_none_of_ours(
@@ -495,7 +495,7 @@ def test_a_head_of_another_installation_is_none_of_ours(
     note_head(tmp_path / "a", head, open_seal(Settings(home=tmp_path / "b")), now=NOW)
     with sqlite_sessions() as session:
         signs = open_seal(Settings(home=tmp_path / "a"))
-        assert len(list(check_noted(session, tmp_path / "a", signs))) == 1
+        assert len(list(check_heads(session, tmp_path / "a", signs))) == 1
 
 
 def test_a_part_of_the_chain_is_checked_by_itself(sqlite_sessions: sessionmaker[Session]) -> None:

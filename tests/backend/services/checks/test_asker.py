@@ -11,7 +11,7 @@ from backend.engines.base import ReadRequest, ReadResult, ServedModel
 from backend.engines.fake import FakeEngine
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
 from backend.services.checks.asker import EngineAsker
-from evaluators.checks.asked import Continuation, Likelihood
+from evaluators.checks.models.interface import Continuation, Likelihood
 
 BASE = ServedModel("base", "/models/base")
 PROMPT = ({"role": "user", "content": "the bill of 40 was paid"},)

@@ -16,7 +16,7 @@ from backend.services.checks.bench import (
     measure_checks,
     record_bench,
 )
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.review import Answer
 from backend.tables.checks.benches import CheckBench
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next
@@ -66,7 +66,7 @@ def test_corrections_and_approved_outputs_are_right(session: Session, desk: Desk
 
 def test_a_bench_is_measured_kept_and_listed_newest_first(session: Session, desk: Desk) -> None:
     rows = [
-        Row(f"c{n}", "Sum it up.", f"He said that he paid {n + 20} EUR on Friday.",
+        ExampleRow(f"c{n}", "Sum it up.", f"He said that he paid {n + 20} EUR on Friday.",
             (f"He paid {n + 20} EUR on Friday.",), f"g{n}", {}, "train")
         for n in range(8)
     ]  # fmt: skip

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.services import review
-from backend.services.checks.flagged import SendAsked, confirmed_shares, send_to_review
+from backend.services.checks.flagged import FindingsRequest, confirmed_shares, send_to_review
 from backend.services.datasets.health.kinds import examine
 from backend.services.datasets.health.reports import (
-    HealthAsked,
+    HealthRequest,
     ask_report,
     findings_of,
     finished_report,
@@ -23,7 +23,7 @@ from backend.services.datasets.health.reports import (
     set_warning,
     severe_warning,
 )
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.metric_specs import BUILT_IN
 from backend.services.review import Answer
 from backend.tables.audit import AuditEntry
@@ -36,7 +36,7 @@ from tests.fixtures_review import NOW, Desk, build_desk, review_next
 KINDS = ("residue", "unsupported", "empty")
 
 
-def _rows() -> list[Row]:
+def _rows() -> list[ExampleRow]:
     """Twelve training rows with residue, two of test, and one with a number of its own."""
     rows = []
     for n, row in enumerate(text_rows(60)):
@@ -47,7 +47,9 @@ def _rows() -> list[Row]:
             text = f"{text} [/INST]"
         elif n == 31:
             text = "The kettle was sold for 9,999 euros."
-        rows.append(Row(row.external_id, row.input, row.context, (text,), row.group, {}, row.split))
+        rows.append(
+            ExampleRow(row.external_id, row.input, row.context, (text,), row.group, {}, row.split)
+        )
     return rows
 
 
@@ -59,7 +61,7 @@ def desk(session: Session) -> Desk:
 
 
 def _examined(session: Session, desk: Desk, *kinds: str) -> HealthReport:
-    report = ask_report(session, desk.project.id, HealthAsked("calls", kinds or KINDS))
+    report = ask_report(session, desk.project.id, HealthRequest("calls", kinds or KINDS))
     found = examine(read_material(session, report.id), kinds or KINDS)
     keep_report(session, report.id, found, now=NOW)
     return report
@@ -82,26 +84,26 @@ def test_a_report_is_filled_once_and_holds_no_text(session: Session, desk: Desk)
 
 
 def test_an_unfinished_report_is_not_read(session: Session, desk: Desk) -> None:
-    report = ask_report(session, desk.project.id, HealthAsked("calls"))
+    report = ask_report(session, desk.project.id, HealthRequest("calls"))
     with pytest.raises(Conflict, match="not done"):
         finished_report(session, report.id)
     with pytest.raises(Conflict, match="not done"):
-        send_to_review(session, SendAsked(report.id, "q"), allowed=BUILT_IN)
+        send_to_review(session, FindingsRequest(report.id, "q"), allowed=BUILT_IN)
     assert severe_warning(session, [report.dataset_version_id]) is None
 
 
 @pytest.mark.parametrize(
     ("asked", "error"),
     [
-        (HealthAsked("nowhere"), NotFound),
-        (HealthAsked("calls", ("residu",)), UnknownName),
-        (HealthAsked("calls", task="numbers"), InvalidInput),
-        (HealthAsked("calls", alike=0), InvalidInput),
-        (HealthAsked("calls", encoder="x" * 400), InvalidInput),
+        (HealthRequest("nowhere"), NotFound),
+        (HealthRequest("calls", ("residu",)), UnknownName),
+        (HealthRequest("calls", task="numbers"), InvalidInput),
+        (HealthRequest("calls", alike=0), InvalidInput),
+        (HealthRequest("calls", encoder="x" * 400), InvalidInput),
     ],
 )
 def test_what_cannot_be_asked(
-    session: Session, desk: Desk, asked: HealthAsked, error: type[Exception]
+    session: Session, desk: Desk, asked: HealthRequest, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         ask_report(session, desk.project.id, asked)
@@ -144,7 +146,7 @@ def test_a_set_and_its_training_say_that_its_data_have_severe_findings(
 def _send(session: Session, report: HealthReport, name: str = "look", **asked: object) -> int:
     sent = send_to_review(
         session,
-        SendAsked(report.id, name, **asked),
+        FindingsRequest(report.id, name, **asked),
         allowed=BUILT_IN,  # type: ignore[arg-type]
     )
     return sent.queue.id
@@ -176,7 +178,7 @@ def test_other_queues_tell_no_reason_before_the_answer(session: Session, desk: D
 
 def test_test_rows_are_a_queue_of_their_own_with_a_warning(session: Session, desk: Desk) -> None:
     report = _examined(session, desk)
-    asked = SendAsked(report.id, "held", kinds=("residue",), split="test")
+    asked = FindingsRequest(report.id, "held", kinds=("residue",), split="test")
     sent = send_to_review(session, asked, allowed=BUILT_IN)
     assert sent.n_items == 2
     assert any("never enter a training set" in note for note in sent.notes)

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from backend.schemas.projects import Manifest, ManifestLine
 from backend.services import review
-from backend.services.checks.judges import add_judge
-from backend.services.checks.licences import license_judge
+from backend.services.checks.judges.judges import add_judge
+from backend.services.checks.judges.licences import license_judge
 from backend.services.projects import manifest_digest
 from backend.services.review.reports.agreement import agreement_report
 from backend.services.review.reports.estimates import queue_estimates
@@ -21,7 +21,7 @@ from backend.services.review.reports.reviewers import reviewer_quality
 from backend.services.verdicts.verdict import Evidence, Verdict, judge_line
 from backend.tables.checks.judges import JudgeVerdict
 from backend.tables.review import ReviewItem, ReviewQueue
-from tests.backend.services.checks.test_licences import good, judged, reviewed, right
+from tests.backend.services.checks.judges.test_licences import good, judged, reviewed, right
 from tests.fixtures_judges import judged_desk
 from tests.fixtures_review import NOW, Desk
 

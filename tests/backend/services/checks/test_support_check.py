@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.engines.base import Engine, ReadRequest, ReadResult
 from backend.engines.fake import FakeEngine
 from backend.errors import InvalidInput, NotFound, UnknownName
-from backend.jobs.parts import Workshop
+from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
-from backend.services.checks.asked import find_asked_check
+from backend.services.checks.model_checks import find_model_check
 from backend.services.models.others import register_served
 from backend.services.runs import scoring
 from backend.settings import Settings
@@ -129,8 +129,8 @@ def test_a_model_that_cannot_read_is_refused_before_anything_starts(
     desk = build_desk(session)
     register_served(session, desk.project.id, "gpt", served_as="gpt-4")
     with pytest.raises(InvalidInput, match=r"no weights of gpt.* to read outputs with"):
-        find_asked_check(session, desk.project.id, "support:gpt")
+        find_model_check(session, desk.project.id, "support:gpt")
     with pytest.raises(NotFound, match="no model 'ghost'"):
-        find_asked_check(session, desk.project.id, "support:ghost")
+        find_model_check(session, desk.project.id, "support:ghost")
     with pytest.raises(UnknownName):
-        find_asked_check(session, desk.project.id, "nothing:base")
+        find_model_check(session, desk.project.id, "nothing:base")

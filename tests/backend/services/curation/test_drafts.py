@@ -16,7 +16,7 @@ from backend.errors import InvalidInput, LeakRefused
 from backend.services import review
 from backend.services.curation import (
     Recipe,
-    Replay,
+    ReplayPart,
     add_row,
     describe_set,
     freeze_training_set,
@@ -24,19 +24,24 @@ from backend.services.curation import (
     recipe_from_content,
     training_rows,
 )
-from backend.services.curation.candidates import Candidate, reference_row
+from backend.services.curation.candidates import CandidateRow, reference_row
 from backend.services.curation.formats import FORMATS, export_rows
-from backend.services.datasets.rows import ColumnMap, rows_from_table
-from backend.services.datasets.versions import Row, import_dataset, list_examples, stored_rows
+from backend.services.datasets.importing.rows import ColumnMap, rows_from_table
+from backend.services.datasets.versions import (
+    ExampleRow,
+    import_dataset,
+    list_examples,
+    stored_rows,
+)
 from backend.services.exchange.review_imports import import_reviews
-from backend.services.synthetic.desk import DraftState, standings
+from backend.services.synthetic.desk import DraftState, drafts_progress
 from backend.services.synthetic.draftings import drafts_of_drafting, get_drafting
 from backend.services.training.files import freeze_documents
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example, Origin
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.synthetic import Draft, SyntheticQueue
-from evaluators.files.readers import Table
+from evaluators.files.readers import FileTable
 from tests.fixtures_review import NOW, Desk
 from tests.fixtures_synthetic import (
     DOCUMENTS,
@@ -47,7 +52,7 @@ from tests.fixtures_synthetic import (
     synthetic_project,
 )
 
-ALL = Replay()
+ALL = ReplayPart()
 
 
 class Drafted:
@@ -125,7 +130,7 @@ def test_approved_and_corrected_drafts_enter_and_the_set_says_so(
         told = [row.provenance for row in training_rows(session, frozen.id)]
         marked = [row for row in told if row.get("origin") == Origin.SYNTHETIC]
         assert {row["drafted_model"] for row in marked} == {"base+drafts@1"}
-        states = [one.state for one in standings(session, get_drafting(session, drafted.id))]
+        states = [one.state for one in drafts_progress(session, get_drafting(session, drafted.id))]
         assert sorted(states) == sorted(
             [
                 DraftState.APPROVED,
@@ -207,7 +212,7 @@ def test_a_script_opens_only_a_set_that_says_it_is_simulated(
         session.add(honest)
         session.flush()
         given = session.get_one(Review, row.review_id)
-        candidate = Candidate(
+        candidate = CandidateRow(
             "sft",
             "approved",
             given.item.generation_a.example,
@@ -271,7 +276,7 @@ def test_raw_answers_to_briefs_never_enter(
         session.add(frozen)
         session.flush()
         guard = guard_project(session, drafted.project)
-        row = Candidate("sft", "corrected" if kind == "correction" else "approved", brief, "{}")
+        row = CandidateRow("sft", "corrected" if kind == "correction" else "approved", brief, "{}")
         with pytest.raises(LeakRefused, match="asks a model for a draft"):
             add_row(session, guard, frozen, row, position=0)
         with pytest.raises(IntegrityError, match="drafted by a model"), session.begin_nested():
@@ -365,7 +370,7 @@ def test_the_database_takes_a_yes_that_was_given_at_the_desk_alone(
         session.execute(raw_insert(frozen.id, yes.item.generation_a.example_id, yes.id))
 
 
-def bare(row: Row, answer: str, number: int = 0) -> Row:
+def bare(row: ExampleRow, answer: str, number: int = 0) -> ExampleRow:
     """A draft as an ordinary row, its mark taken off, its answer as the reference."""
     return replace(
         row,
@@ -377,7 +382,7 @@ def bare(row: Row, answer: str, number: int = 0) -> Row:
     )
 
 
-def drafted_rows(session: Session, drafted: Drafted) -> list[tuple[Row, str]]:
+def drafted_rows(session: Session, drafted: Drafted) -> list[tuple[ExampleRow, str]]:
     drafting = get_drafting(session, drafted.id)
     assert drafting.dataset_version_id is not None
     rows = {row.external_id: row for row in stored_rows(session, drafting.dataset_version_id)}
@@ -432,7 +437,7 @@ def test_the_mark_survives_our_exports_and_imports(
             json.loads(json.dumps(row))
             for row in export_rows(training_rows(session, frozen.id), name)
         ]
-        read = rows_from_table(Table.of_rows("back", lines), ColumnMap())
+        read = rows_from_table(FileTable.of_rows("back", lines), ColumnMap())
         assert [row.origin for row in read].count(Origin.SYNTHETIC) == 3
         assert len(read) == 11
         other = synthetic_project_named(session, "elsewhere")
@@ -463,7 +468,7 @@ def test_marked_rows_are_never_held_out(
     sqlite_sessions: sessionmaker[Session], on_sqlite: Drafted
 ) -> None:
     with sqlite_sessions.begin() as session:
-        row = Row("x", "ask", references=("say",), split="test", origin=Origin.SYNTHETIC)
+        row = ExampleRow("x", "ask", references=("say",), split="test", origin=Origin.SYNTHETIC)
         with pytest.raises(InvalidInput, match="drafted by a model, and is in the test split"):
             import_dataset(session, on_sqlite.project, "odd", [row], source_name="odd.jsonl")
 

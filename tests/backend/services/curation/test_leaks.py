@@ -16,15 +16,15 @@ from backend.errors import LeakRefused, NotFound
 from backend.services import review
 from backend.services.curation import (
     Recipe,
-    Replay,
+    ReplayPart,
     Rule,
     add_row,
     freeze_training_set,
     guard_project,
     training_rows,
 )
-from backend.services.curation.candidates import Candidate
-from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.curation.candidates import CandidateRow
+from backend.services.datasets.versions import ExampleRow, import_dataset, list_examples
 from backend.services.review import Answer
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
@@ -38,7 +38,7 @@ EVERYTHING = {
     "dpo_corrections": True,
     "dpo_votes": True,
     "kto": FAITHFUL,
-    "references": Replay(),
+    "references": ReplayPart(),
 }
 
 
@@ -176,7 +176,7 @@ def test_naming_what_is_held_out_is_refused(
 
 
 def test_replay_takes_references_of_the_train_split_only(session: Session, desk: Desk) -> None:
-    frozen = freeze(session, desk, dataset="tickets", references=Replay())
+    frozen = freeze(session, desk, dataset="tickets", references=ReplayPart())
     assert frozen.n_rows == 4
     assert splits_in(session, frozen) == {"train"}
 
@@ -184,12 +184,12 @@ def test_replay_takes_references_of_the_train_split_only(session: Session, desk:
 def test_the_same_text_under_a_new_id_is_set_aside(session: Session, desk: Desk) -> None:
     held = next(e for e in desk.examples if e.split == "test")
     rows = [
-        Row("new-id", held.input, held.context, ("a new reference",), split="train"),
-        Row("spaced", f"  {held.input.upper()} ", held.context, ("x",), split="train"),
-        Row("own", "Another call", None, ("fine",), split="train"),
+        ExampleRow("new-id", held.input, held.context, ("a new reference",), split="train"),
+        ExampleRow("spaced", f"  {held.input.upper()} ", held.context, ("x",), split="train"),
+        ExampleRow("own", "Another call", None, ("fine",), split="train"),
     ]
     import_dataset(session, desk.project.id, "other", rows, source_name="made here")
-    frozen = freeze(session, desk, dataset="other", references=Replay())
+    frozen = freeze(session, desk, dataset="other", references=ReplayPart())
     assert [row.provenance["example"] for row in training_rows(session, frozen.id)] == ["own"]
     assert frozen.recipe["n_refused"] == 2
     twin = session.scalars(select(Example).where(Example.external_id == "new-id")).one()
@@ -203,7 +203,7 @@ def test_an_example_moved_to_train_in_a_second_version_is_set_aside(
     session: Session, desk: Desk
 ) -> None:
     moved = [
-        Row(r.external_id, r.input, r.context, r.references, r.group, split="train")
+        ExampleRow(r.external_id, r.input, r.context, r.references, r.group, split="train")
         for r in make_rows({"train": 1, "test": 1})
     ]
     second = import_dataset(session, desk.project.id, "tickets", moved, source_name="made here")
@@ -226,10 +226,10 @@ def test_what_another_project_holds_out_does_not_bind_this_one(session: Session)
         session,
         mine.project.id,
         "other",
-        [Row("own", held.input, held.context, ("fine",), split="train")],
+        [ExampleRow("own", held.input, held.context, ("fine",), split="train")],
         source_name="made here",
     )
-    assert freeze(session, mine, dataset="other", references=Replay()).n_rows == 1
+    assert freeze(session, mine, dataset="other", references=ReplayPart()).n_rows == 1
     with pytest.raises(NotFound, match="not of this project"):
         freeze_training_set(
             session, project_id=mine.project.id, name="t", recipe=Recipe(examples=(held.id,))
@@ -268,7 +268,7 @@ def test_the_one_way_in_checks_again(session: Session, desk: Desk, split: str) -
             session,
             guard,
             empty_set(session, desk),
-            Candidate("sft", "reference", held, "leaked"),
+            CandidateRow("sft", "reference", held, "leaked"),
             position=0,
         )
 
@@ -282,7 +282,7 @@ def test_an_answer_of_another_example_is_refused(session: Session, desk: Desk) -
             session,
             guard,
             empty_set(session, desk),
-            Candidate("sft", "corrected", train, "leaked", reviews=(leaked,)),
+            CandidateRow("sft", "corrected", train, "leaked", reviews=(leaked,)),
             position=0,
         )
 
@@ -301,7 +301,7 @@ def test_the_database_refuses_the_same_text_under_a_new_id(session: Session, des
         session,
         desk.project.id,
         "other",
-        [Row("new-id", held.input, held.context, split="train")],
+        [ExampleRow("new-id", held.input, held.context, split="train")],
         source_name="made here",
     )
     [twin] = list_examples(session, version.id)
@@ -354,7 +354,7 @@ def test_a_freeze_waits_for_an_import_that_holds_its_text_out(
     with sessions.begin() as session:
         desk = build_desk(session, splits={"train": 4})
     held_out = replace(make_rows({"train": 1})[0], split="test")
-    recipe = Recipe(dataset="tickets", references=Replay())
+    recipe = Recipe(dataset="tickets", references=ReplayPart())
     with ThreadPoolExecutor(1) as thread, sessions.begin() as importing:
         import_dataset(importing, desk.project.id, "exam", [held_out], source_name="exam")
         freezing = thread.submit(_freeze_by_itself, sessions, desk, recipe)

@@ -15,8 +15,8 @@ from backend.services.curation import (
     stored_digest,
     training_rows,
 )
-from backend.services.datasets.prompts import add_prompt, parse_prompt
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.lineage.trace import trace
 from backend.services.projects import create_project, set_manifest
 from backend.services.training.files import run_files
@@ -28,9 +28,9 @@ from training.config import load_config
 
 BAR = "name: bar\nlines:\n  - {metric: exact_match, threshold: 0.5}\n"
 ROWS = [
-    Row("a", "My card is lost.", references=("lost",), split="train"),
-    Row("b", "Why was I charged twice?", references=("twice",), split="train"),
-    Row("c", "How do I change my PIN?", references=("pin",), split="validation"),
+    ExampleRow("a", "My card is lost.", references=("lost",), split="train"),
+    ExampleRow("b", "Why was I charged twice?", references=("twice",), split="train"),
+    ExampleRow("c", "How do I change my PIN?", references=("pin",), split="validation"),
 ]
 BRIEF = "system: Be brief.\ntemplate: 'Q: {{ input }}'"
 
@@ -55,7 +55,7 @@ def freeze(session: Session, project_id: int, name: str = "s", **changed: object
 def test_no_row_is_rendered_with_what_was_held_out_since(session: Session, project_id: int) -> None:
     told = "Where is the parcel that was promised for last Tuesday?"
     add(session, project_id, f"system: 'One asked: {told}'")
-    rows = [*ROWS, Row("d", told, references=("parcel",), split="test")]
+    rows = [*ROWS, ExampleRow("d", told, references=("parcel",), split="test")]
     import_dataset(session, project_id, "d", rows, source_name="f")
     with pytest.raises(LeakRefused, match="The prompt brief@1 holds the text of 'd'"):
         freeze(session, project_id)

@@ -10,8 +10,8 @@ import pytest
 
 from backend.services.curation.formats import DPO, FORMATS, KTO, TrainingRow, export_rows
 from backend.services.datasets.conversations import chat_messages
-from backend.services.datasets.rows import ColumnMap, rows_from_table
-from backend.services.datasets.versions import Row
+from backend.services.datasets.importing.rows import ColumnMap, rows_from_table
+from backend.services.datasets.versions import ExampleRow
 from backend.services.exchange.plain_rows import LeftOut, read_plain_rows
 from evaluators.files.readers import read_table
 
@@ -97,7 +97,7 @@ def test_that_any_answer_comes_back(tmp_path: Path, name: str, answer: str) -> N
     row = row_of(FORMATS[name].kind, [ASK], answer)
     file = written(tmp_path, row, name)
     assert rows_from_table(read_table(file), ColumnMap()) == [
-        Row("row-1", ASK["content"], references=(answer,))
+        ExampleRow("row-1", ASK["content"], references=(answer,))
     ]
     [found] = read_plain_rows(file, row.kind, LeftOut())
     assert found.completion == answer

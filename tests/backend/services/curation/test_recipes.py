@@ -7,7 +7,7 @@ import pytest
 from backend.errors import InvalidInput
 from backend.services.curation import (
     Recipe,
-    Replay,
+    ReplayPart,
     Rule,
     parse_recipe,
     parse_replay,
@@ -37,9 +37,9 @@ def test_what_is_no_rule_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "replay"),
-    [("all", Replay()), ("200", Replay(count=200)), ("30%", Replay(share=0.3))],
+    [("all", ReplayPart()), ("200", ReplayPart(count=200)), ("30%", ReplayPart(share=0.3))],
 )
-def test_an_amount_of_references_is_read(text: str, replay: Replay) -> None:
+def test_an_amount_of_references_is_read(text: str, replay: ReplayPart) -> None:
     assert parse_replay(text) == replay
 
 

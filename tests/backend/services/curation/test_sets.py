@@ -13,7 +13,7 @@ from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.services import review
 from backend.services.curation import (
     Recipe,
-    Replay,
+    ReplayPart,
     Rule,
     find_training_set,
     freeze_training_set,
@@ -210,10 +210,15 @@ def test_drafts_and_skips_give_nothing(session: Session, desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("replay", "n_references"),
-    [(Replay(), 5), (Replay(count=2), 2), (Replay(count=99), 5), (Replay(share=0.75), 3)],
+    [
+        (ReplayPart(), 5),
+        (ReplayPart(count=2), 2),
+        (ReplayPart(count=99), 5),
+        (ReplayPart(share=0.75), 3),
+    ],
 )
 def test_replay_adds_references_of_untaught_examples(
-    session: Session, desk: Desk, replay: Replay, n_references: int
+    session: Session, desk: Desk, replay: ReplayPart, n_references: int
 ) -> None:
     queue = desk.open(session, n_items=1)
     review_next(session, queue, desk.experts[0], Answer(BAD, correction="taught"))
@@ -226,7 +231,7 @@ def test_replay_adds_references_of_untaught_examples(
 
 
 def test_the_seed_chooses_the_references(session: Session, desk: Desk) -> None:
-    replay = {"dataset": "tickets", "references": Replay(count=3)}
+    replay = {"dataset": "tickets", "references": ReplayPart(count=3)}
     first, same, other = (
         freeze(session, desk, name=f"s{n}", seed=seed, **replay) for n, seed in enumerate([1, 1, 2])
     )
@@ -238,7 +243,7 @@ def test_the_digest_does_not_depend_on_the_database(
     session: Session, desk: Desk, tmp_path: object
 ) -> None:
     other = build_desk(session, splits={"train": 6}, name="other")
-    replay = {"dataset": "tickets", "references": Replay()}
+    replay = {"dataset": "tickets", "references": ReplayPart()}
     assert freeze(session, desk, **replay).digest == freeze(session, other, **replay).digest
 
 
@@ -246,7 +251,7 @@ def test_examples_without_a_reference_are_counted(session: Session, desk: Desk) 
     first = desk.examples[0]
     first.references = []
     session.flush()
-    frozen = freeze(session, desk, dataset="tickets", references=Replay())
+    frozen = freeze(session, desk, dataset="tickets", references=ReplayPart())
     assert (frozen.n_rows, frozen.recipe["n_without_reference"]) == (5, 1)
     with pytest.raises(InvalidInput, match="no reference"):
         freeze(session, desk, name="t", examples=[first.id])
@@ -289,7 +294,7 @@ def test_a_set_is_simulated_when_a_row_is(session: Session, desk: Desk, simulate
 def test_the_recipe_is_kept_with_what_came_of_it(session: Session, desk: Desk) -> None:
     queue = desk.open(session, n_items=1)
     review_next(session, queue, desk.experts[0], Answer(BAD, correction="x"))
-    kept = freeze(session, desk, queues=["q"], approved=YES, references=Replay(count=1)).recipe
+    kept = freeze(session, desk, queues=["q"], approved=YES, references=ReplayPart(count=1)).recipe
     assert Recipe.model_validate(kept["asked"]).approved == YES
     assert kept["rows_by_source"] == {"corrected": 1, "reference": 1}
     assert kept["n_refused"] == 0
@@ -315,7 +320,7 @@ def test_a_rule_that_no_answer_can_meet_is_refused(
 
 
 def test_a_name_is_taken_once(session: Session, desk: Desk) -> None:
-    replay = {"dataset": "tickets", "references": Replay()}
+    replay = {"dataset": "tickets", "references": ReplayPart()}
     freeze(session, desk, **replay)
     with pytest.raises(Conflict):
         freeze(session, desk, **replay)
@@ -330,7 +335,7 @@ def test_an_unknown_id_is_not_found(
 
 
 def test_a_missing_set_lists_those_that_exist(session: Session, desk: Desk) -> None:
-    freeze(session, desk, name="first", dataset="tickets", references=Replay())
+    freeze(session, desk, name="first", dataset="tickets", references=ReplayPart())
     with pytest.raises(NotFound, match="first"):
         find_training_set(session, desk.project.id, "second")
 

@@ -11,15 +11,20 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.engines.base import GenerationRequest, SamplingParams, ServedModel
 from backend.engines.fake import FakeEngine
 from backend.errors import LeakRefused
-from backend.services.curation import Recipe, Replay, freeze_training_set, training_rows
+from backend.services.curation import Recipe, ReplayPart, freeze_training_set, training_rows
 from backend.services.curation.formats import export_rows
 from backend.services.datasets.conversations import chat_messages
-from backend.services.datasets.rows import ColumnMap, rows_from_table
-from backend.services.datasets.versions import Row, import_dataset, list_examples, prepare_import
+from backend.services.datasets.importing.rows import ColumnMap, rows_from_table
+from backend.services.datasets.versions import (
+    ExampleRow,
+    import_dataset,
+    list_examples,
+    prepare_import,
+)
 from backend.services.review.opening.targets import _texts
 from backend.services.runs import generation
 from backend.tables.datasets import DatasetVersion
-from evaluators.files.readers import Table
+from evaluators.files.readers import FileTable
 from tests.fixtures_runs import Laid, lay_down_project
 
 POLICY = (
@@ -41,7 +46,7 @@ def turn(role: str, content: str) -> dict[str, str]:
     return {"role": role, "content": content}
 
 
-def talk(topic: str, *, last: str = "And what does it cost?", policy: str = POLICY) -> Row:
+def talk(topic: str, *, last: str = "And what does it cost?", policy: str = POLICY) -> ExampleRow:
     turns = (
         turn("system", policy),
         turn("user", topic),
@@ -49,7 +54,9 @@ def talk(topic: str, *, last: str = "And what does it cost?", policy: str = POLI
         turn("user", last),
     )
     text = "\n\n".join(f"{one['role'].capitalize()}: {one['content']}" for one in turns)
-    return Row(topic[:12], text, "Fees: none.", (f"On {topic[:20]}: nothing.",), messages=turns)
+    return ExampleRow(
+        topic[:12], text, "Fees: none.", (f"On {topic[:20]}: nothing.",), messages=turns
+    )
 
 
 @pytest.fixture
@@ -64,12 +71,12 @@ def laid(session: Session) -> Laid:
     return lay_down_project(session)
 
 
-def stored(session: Session, laid: Laid, rows: Sequence[Row], split: str) -> DatasetVersion:
+def stored(session: Session, laid: Laid, rows: Sequence[ExampleRow], split: str) -> DatasetVersion:
     given = [replace(row, split=split) for row in rows]
     return import_dataset(session, laid.project, split, given, source_name="made here")
 
 
-def expected(row: Row) -> list[dict[str, str]]:
+def expected(row: ExampleRow) -> list[dict[str, str]]:
     assert row.messages is not None
     *before, last = map(dict, row.messages)
     return [*before, turn("user", f"{last['content']}\n\nFees: none.")]
@@ -80,14 +87,14 @@ def test_that_a_frozen_set_holds_the_conversation_as_its_prompt(
 ) -> None:
     rows = [talk(topic) for topic in TOPICS[:3]]
     stored(session, laid, rows, "train")
-    recipe = Recipe(dataset="train", references=Replay())
+    recipe = Recipe(dataset="train", references=ReplayPart())
     frozen = freeze_training_set(session, project_id=laid.project, name="s", recipe=recipe)
     written = list(export_rows(training_rows(session, frozen.id), "sft"))
     assert [line["prompt"] for line in written] == [expected(row) for row in rows]
     assert [line["completion"] for line in written] == [
         [turn("assistant", row.references[0])] for row in rows
     ]
-    lines = rows_from_table(Table.of_rows("sft.jsonl", written), ColumnMap())
+    lines = rows_from_table(FileTable.of_rows("sft.jsonl", written), ColumnMap())
     assert [chat_messages(line) for line in lines] == [expected(row) for row in rows]
 
 
@@ -128,7 +135,7 @@ def test_that_another_system_message_makes_no_other_prompt(session: Session, lai
     assert same[0].content_digest == same[1].content_digest
     stored(session, laid, same[:1], "test")
     stored(session, laid, same[1:], "train")
-    recipe = Recipe(dataset="train", references=Replay())
+    recipe = Recipe(dataset="train", references=ReplayPart())
     with pytest.raises(LeakRefused):
         freeze_training_set(session, project_id=laid.project, name="s", recipe=recipe)
 
@@ -139,7 +146,7 @@ def test_that_the_same_last_question_is_not_the_same_prompt() -> None:
     assert other.messages is not None
     assert one.messages[-1] == other.messages[-1]
     assert one.content_digest != other.content_digest
-    alone = Row("x", one.messages[-1]["content"], "Fees: none.")
+    alone = ExampleRow("x", one.messages[-1]["content"], "Fees: none.")
     assert alone.content_digest not in (one.content_digest, other.content_digest)
 
 

@@ -11,7 +11,12 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, NotFound
 from backend.services.datasets import versions as datasets
 from backend.services.datasets.conversations import chat_messages, digest_text
-from backend.services.datasets.versions import Row, import_dataset, prepare_import, warn_of_groups
+from backend.services.datasets.versions import (
+    ExampleRow,
+    import_dataset,
+    prepare_import,
+    warn_of_groups,
+)
 from backend.services.projects import create_project
 from backend.tables.datasets import Example
 
@@ -21,8 +26,8 @@ def project_id(session: Session) -> int:
     return create_project(session, "desk", base_model="tiny").id
 
 
-def _rows(n: int = 10, **fields: str) -> list[Row]:
-    return [Row(external_id=f"e{i}", input=f"question {i}", **fields) for i in range(n)]
+def _rows(n: int = 10, **fields: str) -> list[ExampleRow]:
+    return [ExampleRow(external_id=f"e{i}", input=f"question {i}", **fields) for i in range(n)]
 
 
 def test_same_content_is_the_version_that_stands(session: Session, project_id: int) -> None:
@@ -36,7 +41,7 @@ def test_same_content_is_the_version_that_stands(session: Session, project_id: i
 
 
 def test_every_field_is_stored(session: Session, project_id: int) -> None:
-    row = Row("x", "sum up", "Źródło 🙂", ("a", "b"), "c1", {"task": "summary"}, "test")
+    row = ExampleRow("x", "sum up", "Źródło 🙂", ("a", "b"), "c1", {"task": "summary"}, "test")
     version = import_dataset(session, project_id, "d", [row], source_name="a")
     (stored,) = datasets.list_examples(session, version.id, "test")
     assert (stored.external_id, stored.input, stored.context) == ("x", "sum up", "Źródło 🙂")
@@ -45,7 +50,7 @@ def test_every_field_is_stored(session: Session, project_id: int) -> None:
     assert chat_messages(stored) == [{"role": "user", "content": "sum up\n\nŹródło 🙂"}]
 
 
-def _with(rows: list[Row], index: int, **fields: str) -> list[Row]:
+def _with(rows: list[ExampleRow], index: int, **fields: str) -> list[ExampleRow]:
     return [replace(row, **fields) if i == index else row for i, row in enumerate(rows)]  # type: ignore[arg-type]
 
 
@@ -59,7 +64,7 @@ def _with(rows: list[Row], index: int, **fields: str) -> list[Row]:
     ],
 )
 def test_bad_rows_import_nothing(
-    session: Session, project_id: int, make_rows: Callable[[], list[Row]], message: str
+    session: Session, project_id: int, make_rows: Callable[[], list[ExampleRow]], message: str
 ) -> None:
     with pytest.raises(InvalidInput, match=message):
         import_dataset(session, project_id, "d", make_rows(), source_name="f")
@@ -102,7 +107,7 @@ def test_groups_that_a_given_split_parts_are_counted(
 ) -> None:
     groups = ("a", "b", "a")
     rows = [
-        Row(str(n), f"something quite different {n}" * 3, group=group, split=split)
+        ExampleRow(str(n), f"something quite different {n}" * 3, group=group, split=split)
         for n, (group, split) in enumerate(zip(groups, splits, strict=True))
     ]
     prepared = prepare_import(rows, source_name="f")

@@ -14,7 +14,7 @@ from backend.errors import InvalidInput, LeakRefused
 from backend.services.accounts.users import create_user
 from backend.services.curation import freeze_training_set, recipe_from_content
 from backend.services.datasets.leaks import Acceptance
-from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.datasets.versions import ExampleRow, import_dataset, list_examples
 from backend.services.projects import create_project
 from backend.services.runs.generation import create_run
 from backend.tables.curation import TrainingSet
@@ -27,9 +27,9 @@ NOW = datetime(2026, 5, 3, 12, tzinfo=UTC)
 HELD_OUT = "My new card has not arrived."
 TWIN = "My new card has not arrived yet."
 ROWS = [
-    Row("a", TWIN, references=("card_arrival",), split="train"),
-    Row("b", "Why was I charged twice?", references=("charged_twice",), split="train"),
-    Row("c", HELD_OUT, references=("card_arrival",), split="test"),
+    ExampleRow("a", TWIN, references=("card_arrival",), split="train"),
+    ExampleRow("b", "Why was I charged twice?", references=("charged_twice",), split="train"),
+    ExampleRow("c", HELD_OUT, references=("card_arrival",), split="test"),
 ]
 
 
@@ -101,8 +101,8 @@ class TestImport:
     def test_a_split_of_ours_keeps_near_duplicates_together(
         self, session: Session, project_id: int, seed: int
     ) -> None:
-        rows = [Row(f"r{i}", f"{word} bill") for i, word in enumerate("abcdefghij")]
-        rows += [Row("one", HELD_OUT), Row("two", TWIN)]
+        rows = [ExampleRow(f"r{i}", f"{word} bill") for i, word in enumerate("abcdefghij")]
+        rows += [ExampleRow("one", HELD_OUT), ExampleRow("two", TWIN)]
         version = import_dataset(session, project_id, "d", rows, source_name="f", seed=seed)
         sides = {
             example.external_id: split

@@ -12,14 +12,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import LeakRefused
-from backend.services.checks.notes import add_notes
+from backend.services.checks.judges.notes import add_notes
 from backend.services.curation import freeze_training_set, recipe_from_content
-from backend.services.curation.candidates import Candidate
+from backend.services.curation.candidates import CandidateRow
 from backend.services.curation.leaks import drop_near_leaks
 from backend.services.datasets.conversations import digest_text
 from backend.services.datasets.near_duplicates import find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
-from backend.services.datasets.versions import Row, import_dataset, list_examples
+from backend.services.datasets.versions import ExampleRow, import_dataset, list_examples
 from backend.services.projects import create_project
 from backend.services.training.files import freeze_documents
 from backend.tables.datasets import Dataset, Split
@@ -114,14 +114,14 @@ def session(sqlite_sessions: sessionmaker[Session]) -> Session:
 @pytest.fixture
 def project_id(session: Session) -> int:
     project = create_project(session, "desk", base_model="tiny").id
-    held_out = Row("t", PROMPT, references=(ANSWER,), split="test")
+    held_out = ExampleRow("t", PROMPT, references=(ANSWER,), split="test")
     import_dataset(session, project, "test", [held_out], source_name="f")
     return project
 
 
-def freeze(session: Session, project_id: int, row: Row, *, drop: bool = False) -> list[str]:
+def freeze(session: Session, project_id: int, row: ExampleRow, *, drop: bool = False) -> list[str]:
     """What is left out of a set of this row and another one."""
-    rows = [row, Row("other", OTHER, references=("Lend it to him.",), split="train")]
+    rows = [row, ExampleRow("other", OTHER, references=("Lend it to him.",), split="train")]
     import_dataset(session, project_id, "train", rows, source_name="f")
     content = {"references": {"count": 2}, "dataset": "train", "drop_leaks": drop}
     recipe = recipe_from_content(content)
@@ -142,7 +142,7 @@ TOLD = [
 def test_a_reference_that_tells_a_test_item_is_refused_or_left_out(
     session: Session, project_id: int, way: str, what: str
 ) -> None:
-    row = Row("a", "How is the weather?", references=(DISGUISES[way](what),), split="train")
+    row = ExampleRow("a", "How is the weather?", references=(DISGUISES[way](what),), split="train")
     with pytest.raises(LeakRefused, match="training texts repeat"):
         freeze(session, project_id, row)
     content = {"references": {"count": 2}, "dataset": "train", "drop_leaks": True}
@@ -158,10 +158,13 @@ def test_a_reference_that_tells_a_test_item_is_refused_or_left_out(
 def test_a_correction_or_a_vote_that_tells_a_test_item(
     session: Session, project_id: int, field: str, source: str, what: str
 ) -> None:
-    rows = [Row("a", "How is the weather?", split="train"), Row("b", OTHER, split="train")]
+    rows = [
+        ExampleRow("a", "How is the weather?", split="train"),
+        ExampleRow("b", OTHER, split="train"),
+    ]
     version = import_dataset(session, project_id, "train", rows, source_name="f")
     asked, other = list_examples(session, version.id, Split.TRAIN)
-    plain = Candidate("dpo", source, asked, "It rains.", rejected="It snows.")
+    plain = CandidateRow("dpo", source, asked, "It rains.", rejected="It snows.")
     told = replace(plain, **{field: DISGUISES["zero width"](what)})
     beside = replace(plain, example=other)
     recipe = recipe_from_content({"references": {"count": 1}})
@@ -173,7 +176,9 @@ def test_a_correction_or_a_vote_that_tells_a_test_item(
 
 
 def test_a_test_answer_in_a_prompt_or_its_source(session: Session, project_id: int) -> None:
-    row = Row("a", "Sum this up.", context=f"{OTHER} {ANSWER}", references=("x",), split="train")
+    row = ExampleRow(
+        "a", "Sum this up.", context=f"{OTHER} {ANSWER}", references=("x",), split="train"
+    )
     assert freeze(session, project_id, row, drop=True) == ["a"]
 
 
@@ -187,7 +192,7 @@ def test_a_grading_note_on_a_test_item_is_told_as_its_answer_is(
     dataset = session.scalars(select(Dataset).where(Dataset.project_id == project_id)).one()
     add_notes(session, dataset, {"t": note})
     add_notes(session, dataset, {"t": "Names the courier."})  # what it said before stays secret
-    row = Row("a", "How is the weather?", references=(note.upper(),), split="train")
+    row = ExampleRow("a", "How is the weather?", references=(note.upper(),), split="train")
     with pytest.raises(LeakRefused, match="grading note on test"):
         freeze(session, project_id, row)
 
@@ -206,8 +211,8 @@ def test_a_document_that_tells_a_test_item(
 def test_labels_and_short_answers_are_equal_everywhere(session: Session, answer: str) -> None:
     project = create_project(session, "labels", base_model="tiny").id
     rows = [
-        Row("a", "Where is my parcel?", references=(answer,), split="train"),
-        Row("b", "Why was I charged twice?", references=(answer,), split="test"),
+        ExampleRow("a", "Where is my parcel?", references=(answer,), split="train"),
+        ExampleRow("b", "Why was I charged twice?", references=(answer,), split="test"),
     ]
     assert import_dataset(session, project, "d", rows, source_name="f").n_examples == 2
 
@@ -216,7 +221,7 @@ def test_canned_answers_are_no_leak(session: Session) -> None:
     project = create_project(session, "canned", base_model="tiny").id
     words = ["parcel", "bill", "lamp", "roof", "tyre", "phone", "router", "desk"]
     rows = [
-        Row(word, f"What about my {word} {word}?", references=(ANSWER,), split=split)
+        ExampleRow(word, f"What about my {word} {word}?", references=(ANSWER,), split=split)
         for word, split in zip(words, ["train"] * 4 + ["test"] * 4, strict=True)
     ]
     assert import_dataset(session, project, "d", rows, source_name="f").n_examples == 8
@@ -224,9 +229,12 @@ def test_canned_answers_are_no_leak(session: Session) -> None:
 
 def test_a_split_of_ours_keeps_what_tells_an_item_beside_it(session: Session) -> None:
     project = create_project(session, "ours", base_model="tiny").id
-    rows = [Row(f"r{i}", f"{word} bill {word}") for i, word in enumerate("abcdefghij")]
-    rows += [Row("one", PROMPT, references=(ANSWER,)), Row("two", "Hm?", references=(PROMPT,))]
-    rows += [Row("three", "What?", references=(every_tenth(ANSWER),))]
+    rows = [ExampleRow(f"r{i}", f"{word} bill {word}") for i, word in enumerate("abcdefghij")]
+    rows += [
+        ExampleRow("one", PROMPT, references=(ANSWER,)),
+        ExampleRow("two", "Hm?", references=(PROMPT,)),
+    ]
+    rows += [ExampleRow("three", "What?", references=(every_tenth(ANSWER),))]
     for seed in range(6):
         version = import_dataset(session, project, f"d{seed}", rows, source_name="f", seed=seed)
         sides = {e.external_id: s for s in Split for e in list_examples(session, version.id, s)}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.services.datasets.near_duplicates import (
-    Kind,
+    DuplicateKind,
     find_near_duplicates,
     near_duplicate_pairs,
 )
@@ -29,21 +29,25 @@ INSTRUCTION = (
 @pytest.mark.parametrize(
     ("train", "held_out", "kind"),
     [
-        ("Where is my card?", "Where is my card?", Kind.EXACT),
-        ("Where is my card?", "where is my CARD", Kind.FOLDED),
-        ("caf\u00e9 au lait", "cafe\u0301 au lait!", Kind.FOLDED),
-        ("My card has not arrived.", "My card has not arrived yet.", Kind.NEAR),
-        (LONG, LONG.replace("a holiday", "one holiday"), Kind.NEAR),
-        (f"{LONG}. {LONG[::-1]}", LONG, Kind.PASSAGE),
+        ("Where is my card?", "Where is my card?", DuplicateKind.EXACT),
+        ("Where is my card?", "where is my CARD", DuplicateKind.FOLDED),
+        ("caf\u00e9 au lait", "cafe\u0301 au lait!", DuplicateKind.FOLDED),
+        ("My card has not arrived.", "My card has not arrived yet.", DuplicateKind.NEAR),
+        (LONG, LONG.replace("a holiday", "one holiday"), DuplicateKind.NEAR),
+        (f"{LONG}. {LONG[::-1]}", LONG, DuplicateKind.PASSAGE),
         ("Where is my card?", "Why was I charged twice?", None),
-        (f"{REFUND} four", f"{REFUND} five", Kind.NEAR),
+        (f"{REFUND} four", f"{REFUND} five", DuplicateKind.NEAR),
         (f"{REFUND} 4", f"{REFUND} 5", None),
         (LONG, " ".join(reversed(LONG.split())), None),
         ("", "Where is my card?", None),
-        ("\u5361\u7247\u4e0d\u89c1\u4e86", "\u5361\u7247\u4e0d\u89c1\u4e86\u3002", Kind.FOLDED),
+        (
+            "\u5361\u7247\u4e0d\u89c1\u4e86",
+            "\u5361\u7247\u4e0d\u89c1\u4e86\u3002",
+            DuplicateKind.FOLDED,
+        ),
     ],
 )
-def test_kinds(train: str, held_out: str, kind: Kind | None) -> None:
+def test_kinds(train: str, held_out: str, kind: DuplicateKind | None) -> None:
     found = find_near_duplicates(["something else entirely", train], [held_out])
     assert [(pair.train, pair.kind) for pair in found] == ([(1, kind)] if kind else [])
     assert all(0 < pair.similarity <= 1 for pair in found)
@@ -64,20 +68,22 @@ def test_what_all_texts_share_is_their_template_and_makes_none_alike() -> None:
     assert find_near_duplicates(prompts[:12], prompts[12:]) == []
     again = INSTRUCTION + texts[20] + "now"
     found = find_near_duplicates([*prompts[:12], again], prompts[12:])
-    assert [(pair.train, pair.held_out, pair.kind) for pair in found] == [(12, 8, Kind.NEAR)]
+    assert [(pair.train, pair.held_out, pair.kind) for pair in found] == [
+        (12, 8, DuplicateKind.NEAR)
+    ]
 
 
 def test_a_template_of_few_texts_is_no_template() -> None:
     one, other = INSTRUCTION + "lamp", INSTRUCTION + "roof"
-    assert [pair.kind for pair in find_near_duplicates([one], [other])] == [Kind.NEAR]
+    assert [pair.kind for pair in find_near_duplicates([one], [other])] == [DuplicateKind.NEAR]
 
 
 def test_the_strictest_and_then_the_most_similar_is_named() -> None:
     held_out = [LONG.replace("cough", "cold"), LONG.upper(), LONG]
     (found,) = find_near_duplicates([LONG], held_out)
-    assert (found.held_out, found.kind) == (2, Kind.EXACT)
+    assert (found.held_out, found.kind) == (2, DuplicateKind.EXACT)
     (found,) = find_near_duplicates([LONG], held_out[:2])
-    assert (found.held_out, found.kind) == (1, Kind.FOLDED)
+    assert (found.held_out, found.kind) == (1, DuplicateKind.FOLDED)
 
 
 def test_pairs_within_one_collection() -> None:
@@ -93,7 +99,7 @@ def test_any_text_is_taken_and_a_copy_is_always_found(
     found = {pair.train: pair for pair in find_near_duplicates(train, held_out)}
     copies = {i for i, text in enumerate(train) if text in held_out}
     assert copies <= found.keys()
-    assert all(found[i].kind is Kind.EXACT for i in copies)
+    assert all(found[i].kind is DuplicateKind.EXACT for i in copies)
 
 
 def test_real_queries_are_told_apart_with_and_without_an_instruction(public_data: Path) -> None:

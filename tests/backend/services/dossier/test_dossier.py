@@ -19,7 +19,7 @@ from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.services.curation import stored_digest
 from backend.services.datasets.health.kinds import look_for, put_together
 from backend.services.datasets.health.reports import (
-    HealthAsked,
+    HealthRequest,
     ask_report,
     keep_report,
     read_material,
@@ -246,7 +246,7 @@ def test_the_health_of_the_data_is_told_in_counts(
     with sqlite_sessions() as session:
         row = _judged(session)
         version = session.get_one(ScoreRun, row.score_run_id).generation_run.dataset_version
-        asked = HealthAsked(version.dataset.name, kinds=("duplicates", "semantic_duplicates"))
+        asked = HealthRequest(version.dataset.name, kinds=("duplicates", "semantic_duplicates"))
         report = ask_report(session, row.project_id, asked)
         material = read_material(session, report.id)
         found = [look_for(name, material) for name in asked.kinds]

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services.accounts.sealing import open_seal
-from backend.services.curation import Recipe, Replay, freeze_training_set
+from backend.services.curation import Recipe, ReplayPart, freeze_training_set
 from backend.services.datasets.conversations import content_digest
 from backend.services.idempotency import keep_answer
 from backend.services.projects import set_manifest
@@ -88,7 +88,7 @@ def build_house(session: Session, settings: Settings) -> House:
     _review(session, house)
     _hold(session, house)
     _score(session, house, example)
-    recipe = Recipe(queues=("q",), references=Replay(count=3))
+    recipe = Recipe(queues=("q",), references=ReplayPart(count=3))
     frozen = freeze_training_set(session, project_id=desk.project.id, name="s", recipe=recipe)
     run = training.create_training_run(
         session,

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import migrate, open_database, session_factory
 from backend.services.curation import Recipe, freeze_training_set
-from backend.services.curation.recipes import Replay, parse_rule
+from backend.services.curation.recipes import ReplayPart, parse_rule
 from backend.services.erasure.acts import ask_erasure, carry_out
-from backend.services.erasure.asked import find_wanted
+from backend.services.erasure.requests import find_examples_to_erase
 from backend.services.projects import set_manifest
 from backend.services.review import Answer, claim_review_item
 from backend.services.review.desk.revise import withdraw_review
@@ -36,8 +36,8 @@ GONE = "train-4"
 BAR = "name: bar\nbaseline: base\nlines:\n  - {metric: rougeL, margin: 0.02}\n"
 RECIPES = {
     "corrections": Recipe(queues=("q",)),
-    "with references": Recipe(queues=("q",), references=Replay(count=3), seed=3),
-    "half references": Recipe(queues=("q",), references=Replay(share=0.5), seed=5),
+    "with references": Recipe(queues=("q",), references=ReplayPart(count=3), seed=3),
+    "half references": Recipe(queues=("q",), references=ReplayPart(share=0.5), seed=5),
     "held back and capped": Recipe(queues=("q",), hold_back=0.3, per_group=1, seed=2),
     "preferences": Recipe(queues=("q",), dpo_corrections=True, kto=parse_rule("faithful=yes")),
 }
@@ -96,7 +96,7 @@ def _name(session: Session, item_id: int) -> str:
 def erase(sessions: sessionmaker[Session], desk: Desk, settings: Settings) -> None:
     """Erase the row."""
     with sessions.begin() as session:
-        wanted = find_wanted(session, desk.project.id, f"tickets:{GONE}")
+        wanted = find_examples_to_erase(session, desk.project.id, f"tickets:{GONE}")
         asked = ask_erasure(session, desk.project.id, wanted, reason="r", by_id=None, now=NOW)
     carry_out(sessions, settings, asked.id, now=NOW)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import String
 
-from backend.services.erasure.columns import EXAMPLES, PEOPLE, Blank, Kept, Notice
+from backend.services.erasure.columns import EXAMPLES, PEOPLE, Blank, KeptColumn, Notice
 from backend.services.erasure.rows import HANGS
 from backend.tables import Base
 from backend.tables.packed import is_json, is_packed
@@ -40,7 +40,7 @@ def test_what_is_blanked_is_reached() -> None:
 
 
 def test_what_stays_says_why() -> None:
-    assert all(fate.why for fate in EXAMPLES.values() if isinstance(fate, Kept))
+    assert all(fate.why for fate in EXAMPLES.values() if isinstance(fate, KeptColumn))
 
 
 def test_that_labels_and_shared_slices_stay_and_texts_go() -> None:

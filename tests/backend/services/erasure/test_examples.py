@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import open_database, session_factory
 from backend.errors import InvalidInput, NotFound
-from backend.services.datasets.versions import Row, import_dataset, rows_digest, stored_rows
+from backend.services.datasets.versions import ExampleRow, import_dataset, rows_digest, stored_rows
 from backend.services.erasure import acts
 from backend.services.erasure.acts import (
     ask_erasure,
@@ -20,7 +20,7 @@ from backend.services.erasure.acts import (
     replay_erasures,
     resume_erasures,
 )
-from backend.services.erasure.asked import find_wanted
+from backend.services.erasure.requests import find_examples_to_erase
 from backend.services.erasure.scrub import scrub_database
 from backend.services.verification import verify_records
 from backend.settings import Settings
@@ -44,7 +44,7 @@ def erase(sessions: sessionmaker[Session], house: House, name: str = "tickets:tr
     """Ask and carry out."""
     project_id = house.desk.project.id
     with sessions.begin() as session:
-        wanted = find_wanted(session, project_id, name)
+        wanted = find_examples_to_erase(session, project_id, name)
         erasure = ask_erasure(
             session, project_id, wanted, reason="consent withdrawn", by_id=None, now=NOW
         )
@@ -146,16 +146,20 @@ def test_the_same_prompt_goes_under_every_id_and_in_every_version(
     project_id = house.desk.project.id
     with sqlite_sessions.begin() as session:
         old = session.get_one(Example, house.example_id)
-        row = Row("train-0", old.input, old.context, tuple(old.references), "g", split="train")
-        later = [row, Row("x", "Something else that is asked", split="train")]
+        row = ExampleRow(
+            "train-0", old.input, old.context, tuple(old.references), "g", split="train"
+        )
+        later = [row, ExampleRow("x", "Something else that is asked", split="train")]
         import_dataset(session, project_id, "tickets", later, source_name="later")
-        copy = Row("other", old.input, old.context, (), "g", split="train")
+        copy = ExampleRow("other", old.input, old.context, (), "g", split="train")
         import_dataset(session, project_id, "copies", [copy], source_name="copy")
     with sqlite_sessions() as session:
-        wanted = find_wanted(session, project_id, "tickets:train-0")
+        wanted = find_examples_to_erase(session, project_id, "tickets:train-0")
         assert (len(wanted.example_ids), wanted.n_copies) == (3, 1)
-        assert len(find_wanted(session, project_id, str(house.example_id)).example_ids) == 3
-        alone = find_wanted(session, project_id, "tickets:train-0", copies=False)
+        assert (
+            len(find_examples_to_erase(session, project_id, str(house.example_id)).example_ids) == 3
+        )
+        alone = find_examples_to_erase(session, project_id, "tickets:train-0", copies=False)
         assert len(alone.example_ids) == 2
     erase(sqlite_sessions, house)
     with sqlite_sessions() as session:
@@ -165,10 +169,10 @@ def test_the_same_prompt_goes_under_every_id_and_in_every_version(
 def test_what_was_erased_does_not_come_in_again(
     sqlite_sessions: sessionmaker[Session], house: House
 ) -> None:
-    row = Row("train-0", told("Question"), told("Source"), split="train")
+    row = ExampleRow("train-0", told("Question"), told("Source"), split="train")
     erase(sqlite_sessions, house)
     with sqlite_sessions.begin() as session:
-        again = [row, Row("new", "Quite another question", split="train")]
+        again = [row, ExampleRow("new", "Quite another question", split="train")]
         version = import_dataset(
             session, house.desk.project.id, "fresh", again, source_name="again.jsonl"
         )
@@ -188,14 +192,14 @@ def test_a_group_goes_in_all_its_rows_and_no_row_of_it_comes_in_again(
         session.flush()
         house.desk.version.digest = rows_digest(stored_rows(session, house.desk.version.id))
         session.merge(house.desk.version)
-        wanted = find_wanted(session, project_id, "tickets:Odilia Brandtner", group=True)
+        wanted = find_examples_to_erase(session, project_id, "tickets:Odilia Brandtner", group=True)
         assert wanted.example_ids == (2, 3)
         asked = ask_erasure(session, project_id, wanted, reason="gone", by_id=None, now=NOW)
     carry_out(sqlite_sessions, house.settings, asked.id, now=NOW)
     with sqlite_sessions.begin() as session:
         groups = session.scalars(select(Example.group).where(Example.id.in_([2, 3]))).all()
         assert groups == [f"erased group {asked.id}.1"] * 2
-        new = Row("n", "Never seen before", group="Odilia Brandtner", split="train")
+        new = ExampleRow("n", "Never seen before", group="Odilia Brandtner", split="train")
         with pytest.raises(InvalidInput):
             import_dataset(session, project_id, "tickets", [new], source_name="x")
 
@@ -218,7 +222,7 @@ def test_what_is_not_there_is_not_erased(
     with sqlite_sessions() as session:
         desk = build_desk(session)
         with pytest.raises(error):
-            find_wanted(session, desk.project.id, name)
+            find_examples_to_erase(session, desk.project.id, name)
 
 
 def test_of_another_project_nothing_is_found(sqlite_sessions: sessionmaker[Session]) -> None:
@@ -226,14 +230,14 @@ def test_of_another_project_nothing_is_found(sqlite_sessions: sessionmaker[Sessi
         build_desk(session)
         other = build_desk(session, name="other")
         with pytest.raises(NotFound):
-            find_wanted(session, other.project.id, "1")
+            find_examples_to_erase(session, other.project.id, "1")
 
 
 @pytest.mark.parametrize("reason", ["", "  \n ", "a\0b", "x" * 501])
 def test_a_reason_is_one_line(sqlite_sessions: sessionmaker[Session], reason: str) -> None:
     with sqlite_sessions() as session:
         desk = build_desk(session)
-        wanted = find_wanted(session, desk.project.id, "1")
+        wanted = find_examples_to_erase(session, desk.project.id, "1")
         with pytest.raises(InvalidInput):
             ask_erasure(session, desk.project.id, wanted, reason=reason, by_id=None, now=NOW)
 
@@ -241,7 +245,7 @@ def test_a_reason_is_one_line(sqlite_sessions: sessionmaker[Session], reason: st
 def test_erasing_twice_is_said(sqlite_sessions: sessionmaker[Session], house: House) -> None:
     done = erase(sqlite_sessions, house)
     with sqlite_sessions() as session, pytest.raises(NotFound, match="erased already"):
-        find_wanted(session, house.desk.project.id, "tickets:train-0")
+        find_examples_to_erase(session, house.desk.project.id, "tickets:train-0")
     again = carry_out(sqlite_sessions, house.settings, done.id, now=NOW)
     assert again.state == ErasureState.DONE
 

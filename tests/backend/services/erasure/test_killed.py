@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import open_database, session_factory
 from backend.services.erasure import acts, files
 from backend.services.erasure.acts import ask_erasure, carry_out, resume_erasures
-from backend.services.erasure.asked import find_wanted
+from backend.services.erasure.requests import find_examples_to_erase
 from backend.services.verification import verify_records
 from backend.settings import Settings
 from backend.tables.erasure import Erasure, ErasureState
@@ -39,7 +39,7 @@ def test_killed_with_kill_9(sqlite_url: str, settings: Settings, point: str) -> 
     sessions = session_factory(engine)
     with sessions.begin() as session:
         house = build_house(session, settings)
-        wanted = find_wanted(session, house.desk.project.id, "tickets:train-0")
+        wanted = find_examples_to_erase(session, house.desk.project.id, "tickets:train-0")
         asked = ask_erasure(session, house.desk.project.id, wanted, reason="r", by_id=None, now=NOW)
     engine.dispose()
     module, name, whole = POINTS[point]

@@ -15,8 +15,8 @@ from backend.services.datasets.masking.stored import (
 )
 from backend.services.datasets.versions import import_dataset, list_examples
 from backend.services.erasure.acts import ask_erasure, carry_out, erase_now
-from backend.services.erasure.asked import find_wanted
 from backend.services.erasure.passages import BLACK
+from backend.services.erasure.requests import find_examples_to_erase
 from backend.services.projects import create_project
 from backend.services.runs import generation
 from backend.services.synthetic import batches, storing
@@ -27,7 +27,7 @@ from backend.services.verification import verify_records
 from backend.settings import Settings
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
 from backend.tables.masking import ExampleMask, MaskedOriginal
-from backend.tables.synthetic import Draft, Shape
+from backend.tables.synthetic import Draft, DraftShape
 from tests.backend.services.datasets.masking.conftest import KEYS, named_rows
 from tests.backend.services.erasure.conftest import SECRET, House, build_house, everything_in, told
 from tests.backend.services.erasure.test_examples import erase
@@ -63,7 +63,7 @@ def test_drafts_and_briefs_that_were_shown_it_go(
         naming |= {row.id for row in drafted if shown in _shown(session, row)}
         others = {row.id for row in [*briefs, *drafted]} - naming
         assert others
-        wanted = find_wanted(session, project_id, str(shown), copies=False)
+        wanted = find_examples_to_erase(session, project_id, str(shown), copies=False)
         assert naming <= set(wanted.example_ids)
         assert not others & set(wanted.example_ids)
         erasure = ask_erasure(session, project_id, wanted, reason="x", by_id=None, now=NOW)
@@ -88,10 +88,12 @@ def test_a_drafting_that_is_under_way_ends_without_what_was_drawn_from_it(
         told = [GenerationResult(one.key, text=say(one)) for one in asked]
         generation.save_generations(session, run_id, told)
         drafting = get_drafting(session, drafting_id)
-        read = sift(*batches.read_batch(session, drafting, run_id), shape=Shape(drafting.shape))
+        read = sift(
+            *batches.read_batch(session, drafting, run_id), shape=DraftShape(drafting.shape)
+        )
     with sessions.begin() as session:
         brief = _drawn(session, project_id, Origin.BRIEF)[0]
-        wanted = find_wanted(session, project_id, str(min(_shown(session, brief))))
+        wanted = find_examples_to_erase(session, project_id, str(min(_shown(session, brief))))
         erasure = ask_erasure(session, project_id, wanted, reason="x", by_id=None, now=NOW)
         erase_now(session, erasure.id, settings, now=NOW)
     with sessions.begin() as session:
@@ -99,7 +101,7 @@ def test_a_drafting_that_is_under_way_ends_without_what_was_drawn_from_it(
         batches.save_drafts(session, drafting_id, read)  # what was read before the erasure
         assert batches.next_batch(session, drafting_id) == run_id
         again = batches.read_batch(session, drafting, run_id)
-        batches.save_drafts(session, drafting_id, sift(*again, shape=Shape(drafting.shape)))
+        batches.save_drafts(session, drafting_id, sift(*again, shape=DraftShape(drafting.shape)))
         assert batches.next_batch(session, drafting_id) != run_id
         storing.finish(session, drafting_id, now=NOW)
         kept = _drawn(session, project_id, Origin.SYNTHETIC)
@@ -121,14 +123,14 @@ def test_two_erasures_of_the_same_row_at_once(
             ask_erasure(
                 session,
                 project_id,
-                find_wanted(session, project_id, "tickets:train-0"),
+                find_examples_to_erase(session, project_id, "tickets:train-0"),
                 reason="withdrawn by the patient herself",
                 by_id=None,
                 now=NOW,
             )
             for _ in range(2)
         )
-        other = find_wanted(session, project_id, "tickets:train-1")
+        other = find_examples_to_erase(session, project_id, "tickets:train-1")
         third = ask_erasure(
             session,
             project_id,
@@ -165,7 +167,7 @@ def test_with_a_masked_example_its_sealed_original_goes(
         version = import_dataset(session, project_id, "notes", rows, source_name="f")
         first, *others = (example.id for example in list_examples(session, version.id))
         sealed = session.get_one(MaskedOriginal, first).sealed
-        wanted = find_wanted(session, project_id, str(first))
+        wanted = find_examples_to_erase(session, project_id, str(first))
         erasure = ask_erasure(session, project_id, wanted, reason="x", by_id=None, now=NOW)
     carry_out(sessions, settings, erasure.id, now=NOW)
     with sessions() as session:

@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import InvalidInput, StropError
-from backend.services.datasets.health.reports import HealthAsked, ask_report
-from backend.services.erasure.retention import KINDS, set_rule, standing_rules, sweep
+from backend.services.datasets.health.reports import HealthRequest, ask_report
+from backend.services.erasure.retention import KINDS, retention_periods, set_rule, sweep
 from backend.services.queue import JobKind
 from backend.services.synthetic.asking import lay_down
 from backend.settings import Settings
@@ -75,7 +75,7 @@ def test_a_project_without_a_rule_keeps_by_default(
         house = build_house(session, settings)
         project_id = age(session, house, 3000 * DAY)
         by_kind = {
-            one.kind: (one.days, one.is_default) for one in standing_rules(session, project_id)
+            one.kind: (one.days, one.is_default) for one in retention_periods(session, project_id)
         }
         assert by_kind["drafts"] == (None, True)
         assert by_kind["deliveries"] == (30, True)
@@ -119,7 +119,7 @@ def test_why_a_job_of_any_kind_failed_goes(
     with sqlite_sessions.begin() as session:
         house = build_house(session, settings)
         project_id = age(session, house, 10 * DAY)
-        asked = HealthAsked("tickets", kinds=("duplicates",))
+        asked = HealthRequest("tickets", kinds=("duplicates",))
         subjects = {
             JobKind.HEALTH: ask_report(session, project_id, asked).id,
             JobKind.DRAFT: lay_down(session, project_id, ask_documents(n=2)).drafting.id,

@@ -12,7 +12,7 @@ from backend.engines.base import GenerationResult, SamplingParams
 from backend.errors import Conflict
 from backend.services import queue
 from backend.services.curation import Recipe, freeze_training_set
-from backend.services.curation.recipes import Replay
+from backend.services.curation.recipes import ReplayPart
 from backend.services.review import Answer, claim_review_item, save_draft
 from backend.services.review.desk.revise import revise
 from backend.services.runs import generation, scoring
@@ -187,7 +187,7 @@ def test_the_next_set_is_frozen_without_it(
 ) -> None:
     erase(sqlite_sessions, house)
     with sqlite_sessions.begin() as session:
-        recipe = Recipe(queues=("q",), references=Replay(count=3))
+        recipe = Recipe(queues=("q",), references=ReplayPart(count=3))
         frozen = freeze_training_set(
             session, project_id=house.desk.project.id, name="s2", recipe=recipe
         )

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import NotFound
-from backend.schemas.exchange import ImportShown
+from backend.schemas.exchange import ImportOut
 from backend.services import review
 from backend.services.exchange import review_exports
 from backend.services.exchange.label_studio import labelling_config
@@ -37,7 +37,7 @@ def tasks_of(found: Reviewed, **ask: Any) -> list[dict[str, Any]]:
     return tasks
 
 
-def take(found: Reviewed, queue: ReviewQueue, tasks: list[Any], **options: Any) -> ImportShown:
+def take(found: Reviewed, queue: ReviewQueue, tasks: list[Any], **options: Any) -> ImportOut:
     with found.sessions.begin() as session:
         return import_reviews(session, queue.id, tasks, source="label-studio", now=NOW, **options)
 

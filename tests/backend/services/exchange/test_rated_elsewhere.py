@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import InvalidInput
 from backend.rubrics import library_rubric
-from backend.schemas.exchange import ImportShown
+from backend.schemas.exchange import ImportOut
 from backend.services import review
 from backend.services.exchange.rated_elsewhere import read_rated
 from backend.services.exchange.rated_queues import add_raters, open_for, rubric_of
 from backend.services.exchange.review_imports import import_reviews
 from backend.tables.review import Rating, Review, ReviewQueue, Span
 from evaluators.errors import UnreadableRecord
-from tests.backend.services.runs.test_imported import given, said_by, take
+from tests.backend.services.runs.importing.test_imported import given, said_by, take
 from tests.fixtures_review import NOW
 from tests.fixtures_runs import lay_down_project
 
@@ -55,7 +55,7 @@ RATED = [
 ]
 
 
-def _imported(session: Session, source: str, rows: Rows) -> tuple[ReviewQueue, ImportShown]:
+def _imported(session: Session, source: str, rows: Rows) -> tuple[ReviewQueue, ImportOut]:
     """Outputs of a vendor for two examples, and the judgements of them in a queue of their own."""
     laid = lay_down_project(session)
     run = take(session, laid, given(said_by(2))).run

@@ -30,8 +30,8 @@ from backend.services.review.rules import QueueRules
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation
 from evaluators.files.people import read_ratings, read_votes
-from evaluators.statistics.agreement import agreement
-from evaluators.statistics.ratings import Scale, tabulate
+from evaluators.statistics.agreement.coefficients import agreement
+from evaluators.statistics.agreement.ratings import Scale, tabulate
 from tests.fixtures_exchange import Reviewed, reviewed_pairs, reviewed_queue
 from tests.fixtures_review import GOOD, build_desk, review_next
 

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import CannotCompute, Conflict, InvalidInput, LeakRefused, NotFound, UnknownName
 from backend.schemas.projects import ManifestLine
 from backend.services.curation import Recipe, freeze_training_set
-from backend.services.datasets.versions import Row, import_dataset, list_examples
-from backend.services.erasure.asked import find_wanted
+from backend.services.datasets.versions import ExampleRow, import_dataset, list_examples
+from backend.services.erasure.requests import find_examples_to_erase
 from backend.services.fairness.answers import counterfactual_report
 from backend.services.fairness.pairs import KIND, OF, SIDE, PairsPlan, list_pairs, make_pairs
 from backend.services.projects import set_manifest
@@ -89,7 +89,9 @@ def test_a_conversation_is_exchanged_turn_by_turn(office: Office) -> None:
         {"role": "assistant", "content": "Has she called?"},
         {"role": "user", "content": "Emily has not, can you help her?"},
     )
-    rows = [Row("c1", "transcript", messages=turns, split="test", context="Emily is a customer")]
+    rows = [
+        ExampleRow("c1", "transcript", messages=turns, split="test", context="Emily is a customer")
+    ]
     import_dataset(office.session, office.project.id, "talks", rows, source_name="made")
     made = make_pairs(office.session, office.project.id, PairsPlan("talks", ("name",)))
     rows_ = {e.slices[SIDE]: e for e in list_examples(office.session, made.version.id)}
@@ -103,11 +105,11 @@ def test_a_conversation_is_exchanged_turn_by_turn(office: Office) -> None:
 
 def test_what_is_left_out_is_counted_with_reasons(office: Office) -> None:
     rows = [
-        Row("p", "She is pregnant and asks what she can do for the baby", split="test"),
-        Row("q", "I gave her medication and the card has not arrived", split="test"),
-        Row("r", "My card has not arrived, what can you do for me?", split="test"),
-        Row("s", "Emily says that she has lost the card, please help", split="test"),
-        Row("t", "zzz", split="test"),
+        ExampleRow("p", "She is pregnant and asks what she can do for the baby", split="test"),
+        ExampleRow("q", "I gave her medication and the card has not arrived", split="test"),
+        ExampleRow("r", "My card has not arrived, what can you do for me?", split="test"),
+        ExampleRow("s", "Emily says that she has lost the card, please help", split="test"),
+        ExampleRow("t", "zzz", split="test"),
     ]
     import_dataset(office.session, office.project.id, "odd", rows, source_name="made")
     made = make_pairs(office.session, office.project.id, PairsPlan("odd", ("gender",)))
@@ -147,7 +149,7 @@ def test_pairs_that_cannot_be_made(
 
 def test_long_ids_stay_apart(office: Office) -> None:
     text = "Emily says that she has lost the card, please help: "
-    rows = [Row("x" * 199 + end, text + end * 30, split="test") for end in ("1", "2")]
+    rows = [ExampleRow("x" * 199 + end, text + end * 30, split="test") for end in ("1", "2")]
     import_dataset(office.session, office.project.id, "long", rows, source_name="made")
     made = make_pairs(office.session, office.project.id, PairsPlan("long", ("gender",)))
     assert made.version.n_examples == 6
@@ -271,7 +273,7 @@ def test_lines_read_well(metric: str, title: str) -> None:
 
 def test_pairs_of_an_erased_row_go_with_it(office: Office) -> None:
     made = office.pairs("gender")
-    wanted = find_wanted(office.session, office.project.id, "letters:test-0")
+    wanted = find_examples_to_erase(office.session, office.project.id, "letters:test-0")
     rows = {e.id: e.external_id for e in list_examples(office.session, made.version.id)}
     assert sorted(rows[i] for i in wanted.example_ids if i in rows) == [
         *("test-0", "test-0~gender~control", "test-0~gender~swapped"),

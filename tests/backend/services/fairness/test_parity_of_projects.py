@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import CannotCompute, InvalidInput, LeakRefused, NotFound
 from backend.services.curation import Recipe, freeze_training_set, training_rows
 from backend.services.curation.digests import stored_digest
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.fairness.parity import ParityPlan, queue_parity, run_parity, slice_keys
 from backend.services.fairness.training import set_mentions
 from backend.services.review import Answer
@@ -18,7 +18,7 @@ from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
 from backend.tables.runs import ScoreRun
 from evaluators.fairness.lexicon import shipped_lexicon
-from evaluators.fairness.swap import Asked, make_exchange
+from evaluators.fairness.swap import RowTexts, make_exchange
 from tests.fixtures_fairness import Office, build_office, letters
 from tests.fixtures_review import BAD, GOOD, Desk, build_desk, review_next
 
@@ -182,17 +182,19 @@ def test_a_counterfactual_row_that_repeats_a_held_out_one_is_left_out(office: Of
         "Emily, her mother, her sister, her daughter and her aunt: what did she say to her niece "
         "when she and her wife, a widow and a waitress, met the lady?"
     )
-    asked = Asked("w", (text, text), ("call",))
+    asked = RowTexts("w", (text, text), ("call",))
     other = make_exchange(asked, "gender", shipped_lexicon("en"), seed=7).prompt[0]
     session, project = office.session, office.project.id
     import_dataset(
         session,
         project,
         "a",
-        [Row("w", text, references=("call",), split="train")],
+        [ExampleRow("w", text, references=("call",), split="train")],
         source_name="made",
     )
-    import_dataset(session, project, "b", [Row("m", other, split="test")], source_name="made")
+    import_dataset(
+        session, project, "b", [ExampleRow("m", other, split="test")], source_name="made"
+    )
     frozen = freeze(office, dataset="a", counterfactuals={"kinds": ["gender"]})
     assert frozen.n_rows == 1
     assert frozen.recipe["counterfactuals"]["left_out"] == {
@@ -213,7 +215,9 @@ def test_mentions_and_skew_of_a_set(sessions: sessionmaker[Session]) -> None:
     rows = []
     for number, row in enumerate(letters(60, "train")):
         taught = "wait" if row.slices["sex"] == "f" else "call"
-        made = Row(f"x{number}", row.input, references=(taught,), split="train", group=row.group)
+        made = ExampleRow(
+            f"x{number}", row.input, references=(taught,), split="train", group=row.group
+        )
         rows.append(made)
     import_dataset(office.session, office.project.id, "skewed", rows, source_name="made")
     frozen = freeze(office, dataset="skewed")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput, NotFound
-from backend.schemas.rounds import LineageShown
+from backend.schemas.rounds import LineageOut
 from backend.services.curation import Recipe, freeze_training_set
 from backend.services.lineage.trace import trace
 from backend.services.review import Answer, queue_votes
@@ -106,11 +106,11 @@ def adapter(session: Session, desk: Desk, queue: ReviewQueue, frozen: TrainingSe
     return model
 
 
-def links(lineage: LineageShown) -> set[tuple[str, str]]:
+def links(lineage: LineageOut) -> set[tuple[str, str]]:
     return {(edge.source, edge.target) for edge in lineage.edges}
 
 
-def marks(lineage: LineageShown, key: str) -> list[str]:
+def marks(lineage: LineageOut, key: str) -> list[str]:
     return next(node.marks for node in lineage.nodes if node.key == key)
 
 

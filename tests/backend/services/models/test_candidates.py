@@ -15,8 +15,8 @@ from backend.db import reading
 from backend.engines.base import SamplingParams
 from backend.errors import InvalidInput, NotFound
 from backend.jobs.preflight import model_facts, prompt_checks
-from backend.schemas.models import ModelVersionShown
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.schemas.models import ModelVersionOut
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.derivation import models_started_from, runs_behind, withdrawn_rows
 from backend.services.models.versions import (
     find_model,
@@ -27,7 +27,7 @@ from backend.services.models.versions import (
 )
 from backend.services.runs.generation import create_run, pending_requests
 from backend.services.runs.leaks import unknown_training
-from backend.services.training.start import standing_start
+from backend.services.training.start import weekly_start
 from backend.services.verdicts.promotion import digests_of, plan_move
 from backend.services.yields.reviewed import candidate_set, taught_before
 from backend.tables.models import ModelVersion
@@ -102,7 +102,7 @@ class TestNaming:
         assert candidate.serving_name == model.serving_name == "v1@1"
         assert candidate.without_prompt is model
         assert candidate.training_run_id is None
-        shown = ModelVersionShown.of(candidate, aliases=[])
+        shown = ModelVersionOut.of(candidate, aliases=[])
         assert (shown.label, shown.prompt_label) == ("base:v1@1+brief@2", "brief@2")
 
     def test_two_at_once_make_one(self, sessions: sessionmaker[Session]) -> None:
@@ -189,7 +189,7 @@ def test_the_base_with_a_prompt_is_a_base(sqlite_sessions: sessionmaker[Session]
         (group,) = serving_groups(base, [with_prompt, base])
         assert {served_model(model) for model in group} == {served_model(base)}
         assert models_started_from(session, with_prompt.id) == []
-        assert standing_start(session, laid.project, None) is None
+        assert weekly_start(session, laid.project, None) is None
 
 
 class TestRuns:

@@ -15,7 +15,7 @@ from backend.engines.adapters.folders import read_adapter
 from backend.engines.base import SamplingParams
 from backend.errors import Forbidden, InvalidInput, LeakRefused, NotFound
 from backend.services.curation import freeze_training_set, recipe_from_content
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.derivation import runs_behind
 from backend.services.lineage.trace import trace
 from backend.services.models.adopt import adopt_adapter
@@ -192,7 +192,7 @@ TAUGHT = ("My new card has not arrived yet.", "The app asks for a code that I ne
 
 def _train(session: Session, desk: Desk, name: str, prompt: str) -> None:
     """Let an adapter be one that was trained on one prompt."""
-    rows = [Row("a", prompt, references=("x",), split="train")]
+    rows = [ExampleRow("a", prompt, references=("x",), split="train")]
     import_dataset(session, desk.project_id, f"of-{name}", rows, source_name="f")
     recipe = recipe_from_content({"references": {"count": 1}, "dataset": f"of-{name}"})
     frozen = freeze_training_set(session, project_id=desk.project_id, name=name, recipe=recipe)
@@ -240,7 +240,7 @@ def test_a_merge_learned_what_both_its_parents_did(desk: Desk) -> None:
         told = unknown_training(session, [model.id for model in models.values()])
         assert told == ["base:v1@1", "base:again@1"]
         for number, prompt in enumerate(HELD_OUT):
-            rows = [Row("t", prompt, references=("x",), split="test")]
+            rows = [ExampleRow("t", prompt, references=("x",), split="test")]
             version = import_dataset(
                 session, desk.project_id, f"test-{number}", rows, source_name="f"
             )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from backend.errors import NotFound
 from backend.services import review
 from backend.services.review import Answer
-from backend.services.review.standing import as_progress, progress_of_queues
+from backend.services.review.progress import as_progress, progress_of_queues
 from backend.tables.checks.triage import RoutingEvent, RoutingEventKind
 from backend.tables.review import Purpose, ReviewQueue, ReviewSlot, SlotState
 from tests.fixtures_review import GOOD, NOW, build_desk, review_next

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.models.versions import find_model
 from backend.services.rounds.steps import _as_trained
 from backend.tables.curation import TrainingSet

@@ -26,7 +26,7 @@ from backend.services.cancelling import Cancellation, cancel_subjects
 from backend.services.models.versions import alias_target
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
-from backend.services.rounds.plans import standing_plan
+from backend.services.rounds.plans import stored_plan
 from backend.services.runs import generation, scoring
 from backend.settings import Settings
 from backend.tables.accounts import User
@@ -481,8 +481,8 @@ def test_a_plan_by_the_week_begins_a_week_after_the_round_before(loop: Loop) -> 
 def test_leaks_that_were_accepted_once_are_not_accepted_for_the_next_round() -> None:
     accepted = {"user_id": 1, "reason": "another customer"}
     asked = {**PLAN, "repeat": True, "every_days": 7, "accepted_leaks": accepted}
-    plan = standing_plan(asked)
-    following = standing_plan(plan.next_turn(began=NOW).model_dump(mode="json"))
+    plan = stored_plan(asked)
+    following = stored_plan(plan.next_turn(began=NOW).model_dump(mode="json"))
     assert plan.accepted_leaks is not None
     assert following.accepted_leaks is None
 

@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.services import ledger, overview
 from backend.services.review.opening.frames import identical_pairs, read_frame
 from backend.services.runs import generation, score_columns, scoring
-from backend.services.runs.imported import import_outputs
-from backend.services.runs.output_rows import (
-    GivenOutput,
-    GivenOutputs,
+from backend.services.runs.importing.imported import import_outputs
+from backend.services.runs.importing.output_rows import (
+    ImportedOutput,
+    ImportedOutputs,
     former_digest,
     read_outputs,
 )
@@ -30,20 +30,20 @@ from backend.tables.datasets import Example
 from backend.tables.packed import pack_logprobs
 from backend.tables.review import QueueKind
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun, ScoreSignature
-from evaluators.files import opening
-from evaluators.files.readers import Table, read_table, read_table_lazily
+from evaluators.files.formats import opening
+from evaluators.files.readers import FileTable, read_table, read_table_lazily
 from tests.fixtures_runs import Laid, lay_down_project
 
 METRICS = ["exact_match", "token_f1", "length"]
 
 
-def outputs(n: int) -> GivenOutputs:
+def outputs(n: int) -> ImportedOutputs:
     """Right texts of two models for the examples of a laid project."""
     rows = [
-        GivenOutput(i + 1, f"e{i // 2}", f"m{i % 2}", text=f"say {i // 2}", tokens=2)
+        ImportedOutput(i + 1, f"e{i // 2}", f"m{i % 2}", text=f"say {i // 2}", tokens=2)
         for i in range(2 * n)
     ]
-    return GivenOutputs("out.jsonl", rows)
+    return ImportedOutputs("out.jsonl", rows)
 
 
 def scored(session: Session, n: int, metrics: list[str] | None = None) -> ScoreRun:
@@ -223,7 +223,7 @@ def _lines(file: Path, n: int) -> Path:
     return file
 
 
-def _given(read: Callable[[Path], Table], file: Path) -> GivenOutputs:
+def _given(read: Callable[[Path], FileTable], file: Path) -> ImportedOutputs:
     return read_outputs(read(file))
 
 
@@ -237,7 +237,7 @@ def test_lines_are_read_lazily_and_say_the_same(
         [-0.25] * 40
     )
 
-    def bytes_a_row(read: Callable[[Path], Table]) -> float:
+    def bytes_a_row(read: Callable[[Path], FileTable]) -> float:
         few, many = (peak_of(partial(_given, read, file)) for file in files.values())
         return (many - few) / 500
 

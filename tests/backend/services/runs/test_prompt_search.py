@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.base import GenerationResult, SamplingParams
 from backend.errors import InvalidInput, NotFound
-from backend.services.datasets.prompts import (
+from backend.services.datasets.prompts.prompts import (
     Choose,
     add_prompt,
     find_prompt,
@@ -19,12 +19,12 @@ from backend.services.datasets.prompts import (
     parse_prompt,
     prompt_spec,
 )
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.metric_specs import BUILT_IN
 from backend.services.models.versions import find_model, list_models
 from backend.services.runs import generation, scoring
 from backend.services.runs.prompt_search import (
-    Search,
+    PromptSearch,
     SearchPlan,
     check_kept_name,
     conclude_search,
@@ -69,13 +69,15 @@ def version(session: Session) -> DatasetVersion:
     add_prompt(session, laid.project, "good", parse_prompt("system: Say the word."))
     add_prompt(session, laid.project, "bad", parse_prompt("system: Say nothing."))
     rows = [
-        Row(word, f"What of {word}?", references=(word,), split="train" if n % 2 else "validation")
+        ExampleRow(
+            word, f"What of {word}?", references=(word,), split="train" if n % 2 else "validation"
+        )
         for n, word in enumerate(WORDS)
     ]
     return import_dataset(session, laid.project, "words", rows, source_name="f")
 
 
-def start(session: Session, version: DatasetVersion, **changed: Any) -> Search:
+def start(session: Session, version: DatasetVersion, **changed: Any) -> PromptSearch:
     plan = {"prompts": ("good", "bad"), "ks": (0, 2), "metric": "exact_match"}
     plan |= {"chosen_by": (Choose.BM25, Choose.FIXED)}
     encoders = changed.pop("encoders", None)
@@ -91,7 +93,7 @@ def start(session: Session, version: DatasetVersion, **changed: Any) -> Search:
     )
 
 
-def answer(session: Session, begun: Search, *, bare_is_right: bool = False) -> None:
+def answer(session: Session, begun: PromptSearch, *, bare_is_right: bool = False) -> None:
     """Right where the good system message is asked, longer prompts included, else wrong."""
     written = []
     for request in generation.pending_requests(session, begun.run_id):
@@ -264,7 +266,7 @@ def test_what_cannot_be_searched(session: Session, version: DatasetVersion, case
 
 
 def test_without_a_validation_split(session: Session, version: DatasetVersion) -> None:
-    rows = [Row("a", "What of a?", references=("a",), split="test")]
+    rows = [ExampleRow("a", "What of a?", references=("a",), split="test")]
     other = import_dataset(session, version.dataset.project_id, "o", rows, source_name="f")
     with pytest.raises(InvalidInput, match="o@1 has no validation split"):
         start(session, other)

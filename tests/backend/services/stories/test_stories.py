@@ -14,8 +14,8 @@ from backend.errors import UnknownName
 from backend.rubrics import parse_rubric
 from backend.services.datasets.health.kinds import KINDS
 from backend.services.datasets.masking.policy import parse_policy
-from backend.services.datasets.prompts import parse_prompt
-from backend.services.datasets.versions import Row
+from backend.services.datasets.prompts.prompts import parse_prompt
+from backend.services.datasets.versions import ExampleRow
 from backend.services.projects import create_project, parse_manifest
 from backend.services.stories.begin import begin_story
 from backend.services.stories.stories import PARTS, STORIES, Story, find_story
@@ -69,7 +69,7 @@ def test_every_number_of_a_reference_stands_in_its_source(story: Story) -> None:
     assert wrong == []
 
 
-def _numbers(row: Row) -> set[str] | None:
+def _numbers(row: ExampleRow) -> set[str] | None:
     known = {found.rstrip(".,") for found in NUMBER.findall(f"{row.input} {row.context}")}
     said = {found.rstrip(".,") for found in NUMBER.findall(row.references[0])}
     return (said - known) or None

@@ -7,10 +7,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput
-from backend.services.curation import Recipe, Replay, freeze_training_set, training_rows
+from backend.services.curation import Recipe, ReplayPart, freeze_training_set, training_rows
 from backend.services.curation.recipes import Mix
 from backend.services.review.opening.checks import opening_defaults
-from backend.services.synthetic.desk import standings
+from backend.services.synthetic.desk import drafts_progress
 from backend.services.synthetic.draftings import drafts_of_drafting, get_drafting
 from backend.services.synthetic.records import drafting_record
 from backend.services.synthetic.twins import freeze_twins, require_same_others
@@ -27,7 +27,7 @@ from tests.fixtures_synthetic import (
     synthetic_project,
 )
 
-RECIPE = Recipe(queues=("drafts",), references=Replay(), dataset="tickets")
+RECIPE = Recipe(queues=("drafts",), references=ReplayPart(), dataset="tickets")
 
 
 def test_a_queue_shows_each_kept_draft_once(sessions: sessionmaker[Session]) -> None:
@@ -87,7 +87,7 @@ def test_drafts_above_the_risk_are_shown_to_nobody(sqlite_sessions: sessionmaker
             drafts[0].answer_id,
             drafts[2].answer_id,
         }
-        states = [(one.draft.reason, one.risk) for one in standings(session, drafting)]
+        states = [(one.draft.reason, one.risk) for one in drafts_progress(session, drafting)]
         assert states == [(None, 0.1), ("risky", 0.9), (None, 0.2), ("risky", 0.8)]
 
 
@@ -142,7 +142,9 @@ def test_twins_of_which_one_would_be_the_other_are_refused_and_neither_is_kept(
         assert session.scalars(select(TrainingSet)).all() == []
     with sqlite_sessions.begin() as session:
         ours = freeze_training_set(session, project_id=project, name="a", recipe=RECIPE)
-        fewer = RECIPE.model_copy(update={"references": Replay(count=5), "without_synthetic": True})
+        fewer = RECIPE.model_copy(
+            update={"references": ReplayPart(count=5), "without_synthetic": True}
+        )
         others = freeze_training_set(session, project_id=project, name="b", recipe=fewer)
         with pytest.raises(InvalidInput, match="3 other rows would differ"):
             require_same_others(session, ours, others)

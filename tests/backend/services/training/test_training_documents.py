@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import InvalidInput, LeakRefused, NotFound
 from backend.services.curation import stored_digest
-from backend.services.datasets.versions import Row, import_dataset
+from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.training import runs as training
 from backend.services.training.files import RunFiles, freeze_documents, read_folder, run_files
 from backend.settings import Settings
@@ -41,7 +41,10 @@ def laid(session: Session) -> Laid:
         session,
         laid.project,
         "cases",
-        [Row("t1", HELD_OUT, split="test"), Row("t2", "something else", split="train")],
+        [
+            ExampleRow("t1", HELD_OUT, split="test"),
+            ExampleRow("t2", "something else", split="train"),
+        ],
         source_name="made",
     )
     return laid
@@ -150,7 +153,9 @@ def test_documents_are_watched_by_those_of_the_validation_split_and_none_of_the_
     session: Session, laid: Laid, settings: Settings
 ) -> None:
     splits = {"train": "taught", "validation": "watched", "test": "unseen"}
-    rows = [Row(name, f"{text} text of a document", split=name) for name, text in splits.items()]
+    rows = [
+        ExampleRow(name, f"{text} text of a document", split=name) for name, text in splits.items()
+    ]
     import_dataset(session, laid.project, "library", rows, source_name="made")
     frozen = freeze_documents(session, laid.project, "library")
     files = _train(session, laid, settings, frozen, search={"epochs": [1, 2]})

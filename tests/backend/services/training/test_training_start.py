@@ -18,7 +18,7 @@ from backend.services.lineage.trace import trace
 from backend.services.models.versions import find_model
 from backend.services.training import runs as training
 from backend.services.training.files import run_files
-from backend.services.training.start import require_known_start, resolve_start, standing_start
+from backend.services.training.start import require_known_start, resolve_start, weekly_start
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.datasets import Example
@@ -144,9 +144,9 @@ def test_a_plan_begins_from_the_base_while_there_is_no_champion(
     session: Session, room: Room
 ) -> None:
     for label in (None, "v1", "champion"):
-        assert standing_start(session, room.project, label) == label
+        assert weekly_start(session, room.project, label) == label
     for promotion in session.scalars(select(Promotion)):
-        assert standing_start(session, promotion.project_id + 1, "champion") is None
+        assert weekly_start(session, promotion.project_id + 1, "champion") is None
 
 
 def test_a_full_training_goes_on_from_a_full_model(session: Session, room: Room) -> None:

@@ -13,7 +13,7 @@ from backend.db import connect
 from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
 from backend.schemas.projects import ManifestLine
 from backend.services import review
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.datasets.versions import import_dataset
 from backend.services.projects import set_manifest
 from backend.services.verdicts import comparison, promotion

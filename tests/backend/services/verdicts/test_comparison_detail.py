@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute
-from backend.schemas.verdicts import FlipsShown
+from backend.schemas.verdicts import FlipsOut
 from backend.services.projects import parse_manifest
 from backend.services.runs.slices import SlicedFigure, find_flips, sliced_figures
 from backend.services.verdicts.detail import describe_comparison
@@ -33,7 +33,7 @@ def trial(sqlite_sessions: sessionmaker[Session]) -> Iterator[Trial]:
         yield made
 
 
-def flips(trial: Trial, **options: object) -> FlipsShown:
+def flips(trial: Trial, **options: object) -> FlipsOut:
     return find_flips(trial.session, trial.scores.id, trial.base.id, trial.v1.id, **options)  # type: ignore[arg-type]
 
 

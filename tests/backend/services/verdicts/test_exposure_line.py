@@ -10,16 +10,16 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
 from backend.services.verdicts.exposure import exposure_evidence
-from backend.services.verdicts.verdict import AskedLine
+from backend.services.verdicts.verdict import CandidateLine
 from training.results.exposure import mean_exposure
 
 RANKS = [1.0, 40.0, 120.0, 200.0, 16.0, 77.0, 250.0, 9.0]
 
 
-def _asked(run_id: int | None, level: float = 0.95) -> AskedLine:
+def _asked(run_id: int | None, level: float = 0.95) -> CandidateLine:
     bare = SimpleNamespace(training_run_id=run_id, label="base:v2@1")
     candidate = SimpleNamespace(without_prompt=bare)
-    return cast(AskedLine, SimpleNamespace(candidate=candidate, level=level))
+    return cast(CandidateLine, SimpleNamespace(candidate=candidate, level=level))
 
 
 def _session(result: dict[str, Any]) -> Session:

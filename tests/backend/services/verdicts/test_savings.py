@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.base import GenerationResult, SamplingParams
-from backend.services.datasets.prompts import add_prompt, parse_prompt
+from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
 from backend.services.models.versions import find_model
 from backend.services.projects import set_manifest
 from backend.services.runs import generation, scoring

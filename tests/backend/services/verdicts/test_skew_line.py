@@ -12,18 +12,18 @@ from backend.errors import CannotCompute, InvalidInput
 from backend.schemas.projects import ManifestLine
 from backend.services.metric_specs import check_line_metrics, check_maxima
 from backend.services.verdicts.fair import skew_evidence
-from backend.services.verdicts.verdict import AskedLine
+from backend.services.verdicts.verdict import CandidateLine
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.projects import SuccessManifest
 from backend.tables.training import TrainingRun
 from tests.fixtures_review import build_desk
 
 
-def _asked(session: Session, run_id: int | None, kind: str = "gender") -> AskedLine:
+def _asked(session: Session, run_id: int | None, kind: str = "gender") -> CandidateLine:
     bare = SimpleNamespace(training_run_id=run_id, label="base:v2@1")
     line = SimpleNamespace(metric=f"skew:{kind}")
     candidate = SimpleNamespace(without_prompt=bare)
-    return cast(AskedLine, SimpleNamespace(candidate=candidate, level=0.95, line=line))
+    return cast(CandidateLine, SimpleNamespace(candidate=candidate, level=0.95, line=line))
 
 
 def _trained(session: Session) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavailable, StropError
 from backend.rubrics import find_rubric
-from backend.schemas.review.desk import AdjudicationView, AnswerGiven, GoldFeedback, LinkShown
+from backend.schemas.review.desk import AdjudicationView, AnswerIn, GoldFeedback, LinkOut
 from dashboard.views.review.desk.after import (
     contest,
     fetch_links,
@@ -23,7 +23,7 @@ from dashboard.views.review.desk.after import (
 )
 from dashboard.views.review.desk.sending import LONGEST_HISTORY, skip, submit
 from dashboard.views.review.desk.state import (
-    Desk,
+    DeskState,
     Screen,
     change_answer,
     has_words,
@@ -42,18 +42,18 @@ GOLD = GoldFeedback(
     passed=False,
     score=0.5,
     explanation="The price is invented.",
-    known=AnswerGiven(ratings={"faithful": "no"}),
+    known=AnswerIn(ratings={"faithful": "no"}),
     may_contest=True,
 )
 
 
-def open_desk(client: FakeClient) -> Desk:
-    desk = Desk(queue_id=1)
+def open_desk(client: FakeClient) -> DeskState:
+    desk = DeskState(queue_id=1)
     take_next(desk, client, now=NOW)
     return desk
 
 
-def finish_one(desk: Desk, client: FakeClient) -> None:
+def finish_one(desk: DeskState, client: FakeClient) -> None:
     for name, value in {"faithful": "no", "quality": 2, "problem": "none"}.items():
         rate(desk, name, value)
     submit(desk, client, RUBRIC, now=NOW + timedelta(seconds=5))
@@ -124,8 +124,8 @@ class TestTakenUpAgain:
     """The server has no desk of this tab any more; the browser names the item on its screen."""
 
     def test_what_went_to_a_colleague_stays_and_is_sent_as_a_further_answer(self) -> None:
-        client = FakeClient(went_to_a_colleague=(3, 2), drafts={3: AnswerGiven(comment="half")})
-        desk = Desk(queue_id=1)
+        client = FakeClient(went_to_a_colleague=(3, 2), drafts={3: AnswerIn(comment="half")})
+        desk = DeskState(queue_id=1)
         take_up_again(desk, client, "3-2", now=NOW)
         assert (desk.item_key, desk.answer.comment) == ("3-2", "half")
         assert isinstance(desk.problem, LeaseLost)
@@ -139,13 +139,13 @@ class TestTakenUpAgain:
     @pytest.mark.parametrize("item", ["", "1-1", "9-9", "x", "-", "3-2-1", "\u00b2-1", "none"])
     def test_else_their_own_item_comes(self, item: str) -> None:
         client = FakeClient(went_to_a_colleague=(3, 2))
-        desk = Desk(queue_id=1)
+        desk = DeskState(queue_id=1)
         take_up_again(desk, client, item, now=NOW)
         assert (desk.item_key, desk.problem) == ("1-1", None)
 
     def test_an_error_is_said(self) -> None:
         away = ServerUnavailable("No longer.")
-        desk = Desk(queue_id=1)
+        desk = DeskState(queue_id=1)
         take_up_again(desk, FakeClient(fail={"lapsed": away, "claim": away}), "3-2", now=NOW)
         assert (desk.screen, desk.problem) == (Screen.ERROR, away)
 
@@ -153,9 +153,9 @@ class TestTakenUpAgain:
 class TestSecondWindow:
     """The item was submitted in another window; `words`: something was written only here."""
 
-    def gone(self, client: FakeClient, *, words: bool) -> Desk:
+    def gone(self, client: FakeClient, *, words: bool) -> DeskState:
         desk = open_desk(client)
-        client.submitted[1] = AnswerGiven(ratings={"faithful": "yes"})
+        client.submitted[1] = AnswerIn(ratings={"faithful": "yes"})
         rate(desk, "faithful", "no")
         if words:
             change_answer(desk, comment="only here")
@@ -254,7 +254,7 @@ class TestNothing:
 
 
 class TestLinks:
-    LINK = LinkShown(start=0, end=3, supported=True, reason="")
+    LINK = LinkOut(start=0, end=3, supported=True, reason="")
 
     def test_they_are_asked_for_once(self) -> None:
         client = FakeClient(linked=[self.LINK])

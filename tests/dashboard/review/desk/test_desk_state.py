@@ -8,10 +8,10 @@ import pytest
 
 from backend.errors import Conflict, LeaseLost, NotAuthenticated, ServerUnavailable, StropError
 from backend.rubrics import find_rubric
-from backend.schemas.review.desk import AnswerGiven
+from backend.schemas.review.desk import AnswerIn
 from dashboard.views.review.desk.sending import skip, submit
 from dashboard.views.review.desk.state import (
-    Desk,
+    DeskState,
     Screen,
     change_answer,
     on_item,
@@ -27,13 +27,13 @@ RUBRIC = find_rubric("telecom_desk")
 ANSWERS = {"faithful": "no", "quality": 2, "problem": "invented_fact"}
 
 
-def open_desk(client: FakeClient) -> Desk:
-    desk = Desk(queue_id=1)
+def open_desk(client: FakeClient) -> DeskState:
+    desk = DeskState(queue_id=1)
     take_next(desk, client, now=NOW)
     return desk
 
 
-def answer_all(desk: Desk) -> None:
+def answer_all(desk: DeskState) -> None:
     for name, value in ANSWERS.items():
         rate(desk, name, value)
 
@@ -44,7 +44,7 @@ class TestTakeNext:
         assert (desk.screen, desk.item_key) == (Screen.ITEM, "1-1")
 
     def test_the_draft_comes_with_it(self) -> None:
-        draft = AnswerGiven(ratings={"quality": 3}, correction="better", active_seconds=12.0)
+        draft = AnswerIn(ratings={"quality": 3}, correction="better", active_seconds=12.0)
         desk = open_desk(FakeClient(drafts={1: draft}))
         assert (desk.answer, desk.correcting, desk.active_seconds) == (draft, True, 12.0)
 
@@ -150,7 +150,7 @@ class TestSubmit:
         submit(desk, client, RUBRIC, now=NOW + timedelta(seconds=20))
         assert client.submitted[1].ratings == ANSWERS
         assert client.submitted[1].active_seconds == 20.0
-        assert (desk.item_key, desk.answer, desk.finished_here) == ("2-1", AnswerGiven(), 1)
+        assert (desk.item_key, desk.answer, desk.finished_here) == ("2-1", AnswerIn(), 1)
 
     def test_what_is_missing_is_said_and_nothing_is_sent(self) -> None:
         client = FakeClient()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.checks.entailment import entailed
+from evaluators.checks.models.entailment import entailed
 from evaluators.checks.named.forms import FORMS, load_checker, parse_name
 from evaluators.checks.named.labels import means_supported
-from evaluators.checks.named.rating import Asked, Options
+from evaluators.checks.named.rating import Options, SourcedOutput
 from evaluators.checks.named.sentences import SentenceChecker
-from evaluators.errors import CannotCompute, EvaluatorError
+from evaluators.errors import EvaluatorError, UndefinedFigure
 from evaluators.registry import resolve_metrics
 from evaluators.types import Sample, Score
 from tests.evaluators.checks.named.models import (
@@ -130,7 +130,7 @@ def by_words(tmp_path_factory: pytest.TempPathFactory) -> SentenceChecker:
 def test_a_sentence_is_supported_by_its_best_window(by_words: SentenceChecker) -> None:
     filler = "the cat sat . " * 12
     source = f"{filler} the bird flew . {filler} a dog ran . {filler}"
-    (rating,) = by_words.rate([Asked(source, "The bird flew . A dog ran . A bird ran .")])
+    (rating,) = by_words.rate([SourcedOutput(source, "The bird flew . A dog ran . A bird ran .")])
     assert [part.support for part in rating.sentences] == [1.0, 1.0, 0.0]
     assert [(mark.start, mark.end) for mark in rating.marks] == [(28, 40)]
 
@@ -144,7 +144,7 @@ def test_no_window_is_longer_than_the_model_reads(by_words: SentenceChecker) -> 
 
     watching = SentenceChecker(by_words.loaded, watch, by_words.overhead, by_words.size)
     output = "the cat " * 14 + "."
-    watching.rate([Asked("the dog " * 500 + ". " + "the cat sat . " * 90, output)])
+    watching.rate([SourcedOutput("the dog " * 500 + ". " + "the cat sat . " * 90, output)])
     sizes = [len(by_words.loaded.tokenizer(*pair)["input_ids"]) for pair in seen]
     assert max(sizes) <= by_words.loaded.room == 64
     assert sum("dog" in a for a, _ in seen) > 500 * 2 / 33
@@ -153,7 +153,7 @@ def test_no_window_is_longer_than_the_model_reads(by_words: SentenceChecker) -> 
 
 def test_outputs_are_rated_in_order_whatever_their_length(by_words: SentenceChecker) -> None:
     outputs = ["The cat .", "The cat " * 40 + ".", "", "The bird . The cat .", "The dog ."]
-    found = by_words.rate([Asked("the cat . the dog .", output) for output in outputs])
+    found = by_words.rate([SourcedOutput("the cat . the dog .", output) for output in outputs])
     assert [[p.support for p in r.sentences] for r in found] == [[1.0], [], [], [0.0, 1.0], [1.0]]
     assert [bool(r.error) for r in found] == [False, True, False, False, False]
     assert "a sentence of 81 tokens is too long" in str(found[1].error)
@@ -161,7 +161,7 @@ def test_outputs_are_rated_in_order_whatever_their_length(by_words: SentenceChec
 
 def test_a_question_is_something_to_rest_on(by_words: SentenceChecker) -> None:
     (with_it, without) = by_words.rate(
-        [Asked("the cat", "a bird", "a bird"), Asked("the cat", "a bird")]
+        [SourcedOutput("the cat", "a bird", "a bird"), SourcedOutput("the cat", "a bird")]
     )
     assert (with_it.sentences[0].support, without.sentences[0].support) == (1.0, 0.0)
 
@@ -169,7 +169,7 @@ def test_a_question_is_something_to_rest_on(by_words: SentenceChecker) -> None:
 def test_one_wrong_sentence_makes_an_output_wrong_for_a_checker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_words: SentenceChecker
 ) -> None:
-    monkeypatch.setattr("evaluators.checks.entailment.load_checker", lambda name: by_words)
+    monkeypatch.setattr("evaluators.checks.models.entailment.load_checker", lambda name: by_words)
     output = "The cat sat . A bird ran . The dog ran ."
     mean, least = (
         score("entailment:x", output, "the cat sat . the dog ran ."),
@@ -223,7 +223,7 @@ def test_a_seq2seq_model_that_answers_something_else_is_no_checker(tmp_path: Pat
     folder = yes_no_model(tmp_path, 2.0, 2.0, others=6.0)
     found = score(f"checker:{folder}")
     assert found.error == "the model answers neither 1 nor 0: it was trained on something else"
-    with pytest.raises(CannotCompute, match="neither 1 nor 0"):
+    with pytest.raises(UndefinedFigure, match="neither 1 nor 0"):
         entailed([("the cat", "a dog")], str(folder))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backend.services.datasets.health.damage import ENCODING, ENDS, RESIDUE, find_cut, find_residue
-from backend.services.datasets.health.findings import REFERENCE, Material
-from backend.services.datasets.versions import Row
+from backend.services.datasets.health.findings import REFERENCE, HealthMaterial
+from backend.services.datasets.versions import ExampleRow
 from tests.fixtures_health import text_rows
 
 RESIDUES = [
@@ -55,8 +55,10 @@ def test_plain_text_is_no_residue(text: str) -> None:
 
 def test_what_a_model_says_of_itself_is_content_of_a_question() -> None:
     rows = text_rows(30)
-    asked = Row("q", "Why do you say as an AI language model?", None, ("It was trained to.",))
-    assert find_residue(Material([*rows, asked])).rows == ()
+    asked = ExampleRow(
+        "q", "Why do you say as an AI language model?", None, ("It was trained to.",)
+    )
+    assert find_residue(HealthMaterial([*rows, asked])).rows == ()
 
 
 DAMAGED = [
@@ -92,39 +94,47 @@ def test_how_a_text_ends(text: str, ends: bool) -> None:
 def test_a_pile_up_at_the_greatest_length_is_a_limit() -> None:
     rows = text_rows(60)
     cut = [
-        Row(f"cut{n}", "Ask.", None, (f"{n} the customer said that " * 30,)[0:1]) for n in range(8)
+        ExampleRow(f"cut{n}", "Ask.", None, (f"{n} the customer said that " * 30,)[0:1])
+        for n in range(8)
     ]
     cut = [
-        Row(r.external_id, r.input, None, (r.references[0][n : n + 500],))
+        ExampleRow(r.external_id, r.input, None, (r.references[0][n : n + 500],))
         for n, r in enumerate(cut)
     ]
-    found = find_cut(Material([*rows, *cut]))
+    found = find_cut(HealthMaterial([*rows, *cut]))
     assert {row.id for row in found.rows} == {f"cut{n}" for n in range(8)}
     assert all("none is longer" in row.why for row in found.rows)
-    few = find_cut(Material([*rows, *cut[:2]]))
+    few = find_cut(HealthMaterial([*rows, *cut[:2]]))
     assert all("Ends without" in row.why for row in few.rows)
 
 
 def test_copies_and_sentences_of_one_form_are_no_pile_up() -> None:
-    form = [Row(f"f{n}", f"Tell us, please, all of order {n} of ours", None, ()) for n in range(50)]
-    assert find_cut(Material(form)).rows == ()
+    form = [
+        ExampleRow(f"f{n}", f"Tell us, please, all of order {n} of ours", None, ())
+        for n in range(50)
+    ]
+    assert find_cut(HealthMaterial(form)).rows == ()
     texts = ("Where is my new card, I have not got it yet", "I want to close the old one now")
-    copies = [Row(f"c{n}", texts[n % 2], None, ()) for n in range(60)]
-    assert find_cut(Material(copies)).rows == ()
+    copies = [ExampleRow(f"c{n}", texts[n % 2], None, ()) for n in range(60)]
+    assert find_cut(HealthMaterial(copies)).rows == ()
 
 
 def test_a_beginning_that_a_fifth_share_is_boilerplate_and_one_that_all_share_is_a_form() -> None:
     plain = [
-        Row(f"p{n}", f"Ask {n}.", None, (f"{n} cars were sold in the town of number {n} in May.",))
+        ExampleRow(
+            f"p{n}", f"Ask {n}.", None, (f"{n} cars were sold in the town of number {n} in May.",)
+        )
         for n in range(100)
     ]
     head = "Thank you for your message to us, "
     some = [
-        Row(r.external_id, r.input, None, (head + r.references[0],)) if n < 25 else r
+        ExampleRow(r.external_id, r.input, None, (head + r.references[0],)) if n < 25 else r
         for n, r in enumerate(plain)
     ]
-    found = find_residue(Material(some))
+    found = find_residue(HealthMaterial(some))
     assert {row.id for row in found.rows} == {f"p{n}" for n in range(25)}
     assert {row.part for row in found.rows} == {REFERENCE}
-    everywhere = [Row(r.external_id, r.input, None, (head + r.references[0],)) for r in plain]
-    assert find_residue(Material(everywhere)).rows == ()
+    everywhere = [
+        ExampleRow(r.external_id, r.input, None, (head + r.references[0],)) for r in plain
+    ]
+    assert find_residue(HealthMaterial(everywhere)).rows == ()

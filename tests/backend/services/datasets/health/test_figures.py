@@ -10,9 +10,9 @@ import pytest
 
 from backend.errors import CannotCompute
 from backend.services.datasets.health import drift, enough, labels
-from backend.services.datasets.health.findings import BarLine, Material, Severity, Task
+from backend.services.datasets.health.findings import BarLine, FindingSeverity, HealthMaterial, Task
 from backend.services.datasets.health.kinds import look_for
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 from tests.fixtures_health import class_rows, text_rows, with_wrong_labels
 
 
@@ -37,7 +37,7 @@ def test_copies_with_the_same_wrong_label_do_not_vouch_for_each_other() -> None:
         )
         for n in range(6)
     ]
-    judged, _ = labels.judge(Material([*rows, *copies]))
+    judged, _ = labels.judge(HealthMaterial([*rows, *copies]))
     pin = judged.names.index("pin")
     own = [judged.told[i][pin] for i, n in enumerate(judged.numbers) if n >= len(rows)]
     assert len(own) == 6
@@ -48,15 +48,17 @@ def test_clusters_join_groups_copies_and_near_copies() -> None:
     rows = text_rows(4)
     rows[1] = replace(rows[1], input=rows[0].input, context=rows[0].context)
     rows[2] = replace(rows[2], group=rows[1].group)
-    clusters = Material(rows).clusters
+    clusters = HealthMaterial(rows).clusters
     assert clusters[0] == clusters[1] == clusters[2] != clusters[3]
 
 
 def test_a_label_of_too_few_rows_or_groups_is_left_out_and_told() -> None:
     rows = class_rows(30)
-    rare = [Row(f"x{n}", f"{n} strange words", None, ("rare",)) for n in range(4)]
-    one_group = [Row(f"y{n}", f"odd thing {n}", None, ("single",), "g") for n in range(8)]
-    report = look_for("label_errors", Material([*rows, *rare, *one_group], task_given=Task.CLASSES))
+    rare = [ExampleRow(f"x{n}", f"{n} strange words", None, ("rare",)) for n in range(4)]
+    one_group = [ExampleRow(f"y{n}", f"odd thing {n}", None, ("single",), "g") for n in range(8)]
+    report = look_for(
+        "label_errors", HealthMaterial([*rows, *rare, *one_group], task_given=Task.CLASSES)
+    )
     assert report.found is not None
     assert report.found.n == len(rows)
     assert any(note.startswith("12 rows are not judged") for note in report.found.notes)
@@ -64,7 +66,7 @@ def test_a_label_of_too_few_rows_or_groups_is_left_out_and_told() -> None:
 
 def test_wrong_labels_are_found_far_above_chance() -> None:
     rows, wrong = with_wrong_labels(class_rows(80), 0.2)
-    found = look_for("label_errors", Material(rows)).found
+    found = look_for("label_errors", HealthMaterial(rows)).found
     assert found is not None
     flagged = {row.id for row in found.rows}
     assert len(flagged & wrong) / len(flagged) > 0.8  # at random .2
@@ -101,7 +103,7 @@ def test_random_splits_are_called_shifted_seldom() -> None:
     for seed in range(12):
         rng = random.Random(seed)
         rows = [replace(r, split="test" if rng.random() < 0.3 else "train") for r in class_rows(40)]
-        alarms += look_for("drift", Material(rows, seed=seed)).severity is not None
+        alarms += look_for("drift", HealthMaterial(rows, seed=seed)).severity is not None
     assert alarms <= 2
 
 
@@ -110,7 +112,7 @@ def test_more_of_one_label_in_test_is_a_shift_of_labels() -> None:
         replace(r, references=("pin",)) if r.split == "test" and n % 2 else r
         for n, r in enumerate(class_rows(60))
     ]
-    found = look_for("drift", Material(rows)).found
+    found = look_for("drift", HealthMaterial(rows)).found
     assert found is not None
     line = next(one for one in found.details if one["of"] == "labels")
     assert line["p"] <= 0.01
@@ -134,18 +136,18 @@ def _line(**values: object) -> BarLine:
 )
 def test_a_line_that_a_slice_cannot_settle(line: BarLine, never: bool, needed: int | None) -> None:
     rows = text_rows(100)  # 20 of test
-    report = look_for("small_slices", Material(rows, bar=(line,)))
+    report = look_for("small_slices", HealthMaterial(rows, bar=(line,)))
     assert report.found is not None
     (told,) = report.found.details
     assert told["n"] == 20
     assert (told["never"], told["needed"]) == (never, needed)
-    wanted = Severity.SEVERE if never else Severity.WARNING
+    wanted = FindingSeverity.SEVERE if never else FindingSeverity.WARNING
     assert report.severity == (wanted if needed else None)
 
 
 def test_rows_of_one_group_count_once_for_the_size_of_a_slice() -> None:
     rows = [replace(row, group=f"g{n % 4}") for n, row in enumerate(text_rows(100))]
-    found = look_for("small_slices", Material(rows, bar=(_line(threshold=0.6),))).found
+    found = look_for("small_slices", HealthMaterial(rows, bar=(_line(threshold=0.6),))).found
     assert found is not None
     assert found.details[0]["groups"] < found.details[0]["n"]
     assert found.details[0]["never"]
@@ -153,8 +155,8 @@ def test_rows_of_one_group_count_once_for_the_size_of_a_slice() -> None:
 
 def test_a_slice_without_a_row_can_never_be_shown() -> None:
     bar = (BarLine("accuracy", {"lang": "de"}, threshold=0.1),)
-    report = look_for("small_slices", Material(text_rows(100), bar=bar))
-    assert report.severity is Severity.SEVERE
+    report = look_for("small_slices", HealthMaterial(text_rows(100), bar=bar))
+    assert report.severity is FindingSeverity.SEVERE
     assert report.found is not None
     assert report.found.details[0]["problem"] == "no test row is of this slice"
 
@@ -168,18 +170,18 @@ def test_the_power_law_is_read_back_from_its_own_points() -> None:
 
 
 def test_a_curve_rises_tells_its_interval_and_needs_rows() -> None:
-    curve = enough.proxy_curve(Material(with_wrong_labels(class_rows(130), 0.3)[0]))
+    curve = enough.proxy_curve(HealthMaterial(with_wrong_labels(class_rows(130), 0.3)[0]))
     assert [point["rows"] for point in curve.points] == sorted(p["rows"] for p in curve.points)
     assert curve.low <= curve.value <= curve.high
     assert curve.n > 100
     assert "power" in curve.signature or "error = a" in curve.signature
     with pytest.raises(CannotCompute, match="takes 400"):
-        enough.proxy_curve(Material(class_rows(20)))
+        enough.proxy_curve(HealthMaterial(class_rows(20)))
     with pytest.raises(CannotCompute, match="of classes"):
-        enough.proxy_curve(Material(text_rows(500)))
+        enough.proxy_curve(HealthMaterial(text_rows(500)))
 
 
 def test_rows_of_test_teach_no_curve() -> None:
     rows = [replace(row, split="test") for row in class_rows(130)]
     with pytest.raises(CannotCompute, match="there are 0"):
-        enough.proxy_curve(Material(rows))
+        enough.proxy_curve(HealthMaterial(rows))

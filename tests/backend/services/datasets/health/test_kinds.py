@@ -10,18 +10,18 @@ import pytest
 from backend.errors import CannotCompute, UnknownName
 from backend.services.datasets.health.findings import (
     BarLine,
-    Found,
+    FindingSeverity,
+    HealthMaterial,
+    KindFindings,
     KindReport,
-    Material,
-    Severity,
     Task,
     guess_task,
 )
 from backend.services.datasets.health.kinds import KINDS, examine, look_for
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 from tests.fixtures_health import class_rows, text_rows, with_wrong_labels
 
-Rows = list[Row]
+Rows = list[ExampleRow]
 BAR = (BarLine("accuracy", {}, threshold=0.98),)
 
 
@@ -107,7 +107,7 @@ def test_every_kind_is_planted_here_or_told_why_not() -> None:
         assert kind.remedy.endswith(".")
 
 
-def _found(report: KindReport) -> Found:
+def _found(report: KindReport) -> KindFindings:
     assert report.problem is None, report.problem
     assert report.found is not None
     return report.found
@@ -117,11 +117,11 @@ def _found(report: KindReport) -> Found:
 def test_a_kind_finds_what_was_planted_and_says_so(name: str) -> None:
     case = CASES[name]
     sound = class_rows() if case.classes else text_rows(100)
-    before = look_for(name, Material(sound, bar=()))
+    before = look_for(name, HealthMaterial(sound, bar=()))
     if name != "small_slices":
         assert _found(before).rows == ()
         assert before.severity is None
-    report = look_for(name, Material(case.make(list(sound)), bar=case.bar))
+    report = look_for(name, HealthMaterial(case.make(list(sound)), bar=case.bar))
     found = _found(report)
     assert report.severity is not None
     got = {row.id for row in found.rows}
@@ -145,7 +145,10 @@ def test_no_reason_repeats_what_stands_in_a_text() -> None:
     rows = _edit(text_rows(), 7, references=(f"[INSERT {secret.upper()}] {secret} paid 7,000 €.",))
     rows = _edit(rows, 8, context=f"cafÃ© {secret}")
     told = [
-        row.why for kind in examine(Material(rows)).kinds if kind.found for row in kind.found.rows
+        row.why
+        for kind in examine(HealthMaterial(rows)).kinds
+        if kind.found
+        for row in kind.found.rows
     ]
     assert told
     assert not any("zebulon" in why.lower() or "quartermain" in why.lower() for why in told)
@@ -153,20 +156,20 @@ def test_no_reason_repeats_what_stands_in_a_text() -> None:
 
 def test_places_fit_the_part_that_is_named() -> None:
     rows = _edit(text_rows(), 7, references=("It was sold. Dear {{ name }}, farewell.",))
-    (flag,) = _found(look_for("residue", Material(rows))).rows
+    (flag,) = _found(look_for("residue", HealthMaterial(rows))).rows
     assert rows[7].references[0][flag.start : flag.end] == "{{ name }}"
 
 
 def test_the_same_rows_and_seed_give_the_same() -> None:
     rows = with_wrong_labels(class_rows(30), 0.1)[0]
-    one, two = (examine(Material(rows, seed=3)).as_dict() for _ in range(2))
+    one, two = (examine(HealthMaterial(rows, seed=3)).as_dict() for _ in range(2))
     assert one == two
     assert one["digest"]
     assert one["recipe"]["seed"] == 3
 
 
 def test_what_cannot_be_looked_for_is_told_and_is_not_healthy() -> None:
-    found = examine(Material([Row("1", "Hello?", None, ("Yes.",))]))
+    found = examine(HealthMaterial([ExampleRow("1", "Hello?", None, ("Yes.",))]))
     problems = {one.kind: one.problem for one in found.kinds if one.problem is not None}
     assert {"semantic_duplicates", "label_errors", "unsupported", "drift"} <= set(problems)
     assert all(one.severity is None for one in found.kinds if one.problem)
@@ -174,24 +177,27 @@ def test_what_cannot_be_looked_for_is_told_and_is_not_healthy() -> None:
 
 
 def test_of_texts_no_label_is_called_wrong() -> None:
-    report = look_for("label_errors", Material(text_rows()))
+    report = look_for("label_errors", HealthMaterial(text_rows()))
     assert report.found is None
     assert "no classes" in str(report.problem)
 
 
 def test_no_row_and_an_unknown_kind_are_refused() -> None:
     with pytest.raises(CannotCompute, match="no row"):
-        examine(Material([]))
+        examine(HealthMaterial([]))
     with pytest.raises(UnknownName, match="label_errors"):
-        examine(Material(text_rows(5)), ["label_error"])
+        examine(HealthMaterial(text_rows(5)), ["label_error"])
 
 
 def test_a_copy_across_training_and_test_is_severe() -> None:
     rows = text_rows(100)
     leak = replace(rows[7], external_id="again", split="test", group=None)
-    assert look_for("duplicates", Material([*rows, leak])).severity is Severity.SEVERE
+    assert look_for("duplicates", HealthMaterial([*rows, leak])).severity is FindingSeverity.SEVERE
     same_side = replace(leak, split="train")
-    assert look_for("duplicates", Material([*rows, same_side])).severity is Severity.WARNING
+    assert (
+        look_for("duplicates", HealthMaterial([*rows, same_side])).severity
+        is FindingSeverity.WARNING
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,9 +205,9 @@ def test_a_copy_across_training_and_test_is_severe() -> None:
     [
         (class_rows(5), Task.CLASSES),
         (text_rows(50), Task.TEXTS),
-        ([Row(str(n), "ask", None, ("yes", "no")) for n in range(30)], Task.TEXTS),
-        ([Row(str(n), "ask", None, ("the same",)) for n in range(30)], Task.TEXTS),
-        ([Row(str(n), "ask", None, ()) for n in range(30)], Task.TEXTS),
+        ([ExampleRow(str(n), "ask", None, ("yes", "no")) for n in range(30)], Task.TEXTS),
+        ([ExampleRow(str(n), "ask", None, ("the same",)) for n in range(30)], Task.TEXTS),
+        ([ExampleRow(str(n), "ask", None, ()) for n in range(30)], Task.TEXTS),
     ],
     ids=["classes", "texts", "several", "one", "none"],
 )
@@ -212,5 +218,5 @@ def test_what_references_are_is_told_from_them(rows: Rows, task: Task) -> None:
 @pytest.mark.parametrize("text", ["\x00", "<script>", "a" * 200_000, "😀" * 50])
 def test_hostile_texts_pass_through_every_kind(text: str) -> None:
     rows = _edit(text_rows(40), 7, input=text, context=text, references=(text,))
-    found = examine(Material(rows), [n for n in KINDS if n != "learning_curve"])
+    found = examine(HealthMaterial(rows), [n for n in KINDS if n != "learning_curve"])
     assert found.n == 40

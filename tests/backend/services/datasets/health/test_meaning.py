@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backend.services.datasets.health import repeats
-from backend.services.datasets.health.findings import Material
+from backend.services.datasets.health.findings import HealthMaterial
 from backend.services.datasets.health.kinds import look_for
 from tests.fixtures_health import text_rows
 
@@ -31,7 +31,7 @@ def test_rows_of_one_meaning_are_found_and_those_of_one_wording_left_to_the_othe
         return made
 
     monkeypatch.setattr(repeats, "embed", vectors)
-    report = look_for("semantic_duplicates", Material(rows, encoder="folders/mini"))
+    report = look_for("semantic_duplicates", HealthMaterial(rows, encoder="folders/mini"))
     assert report.found is not None
     (flag,) = report.found.rows
     assert (flag.id, flag.others) == ("t4", ("t1",))
@@ -40,7 +40,7 @@ def test_rows_of_one_meaning_are_found_and_those_of_one_wording_left_to_the_othe
 
 
 def test_an_encoder_that_is_not_there_is_a_reason(tmp_path: Path) -> None:
-    material = Material(text_rows(6), encoder=str(tmp_path / "nowhere"))
+    material = HealthMaterial(text_rows(6), encoder=str(tmp_path / "nowhere"))
     report = look_for("semantic_duplicates", material)
     assert report.found is None
     assert "cannot be loaded" in str(report.problem)
@@ -63,10 +63,10 @@ def test_many_copies_of_few_prompts_are_not_compared_with_each_other() -> None:
         for n in range(8000)
     ]
     began = time.process_time()
-    report = look_for("near_duplicates", Material(rows))
+    report = look_for("near_duplicates", HealthMaterial(rows))
     assert report.found is not None
     assert report.found.rows == ()
-    report = look_for("contradictions", Material(rows))
+    report = look_for("contradictions", HealthMaterial(rows))
     assert report.found is not None
     assert report.found.flagged == 8000
     assert time.process_time() - began < 5
@@ -79,6 +79,6 @@ def test_a_copy_with_another_answer_is_held_against_what_is_nearly_the_same() ->
         replace(text_rows(1)[0], external_id=str(n), input=one, context=None, references=(answer,))
         for n, (one, answer) in enumerate(said)
     ]
-    report = look_for("contradictions", Material(rows))
+    report = look_for("contradictions", HealthMaterial(rows))
     assert report.found is not None
     assert {(row.id, row.others) for row in report.found.rows} >= {("1", ("2",)), ("2", ("1",))}

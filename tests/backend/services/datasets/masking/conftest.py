@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from backend.services.datasets.masking.keys import keys_of
-from backend.services.datasets.versions import Row
+from backend.services.datasets.versions import ExampleRow
 from backend.services.projects import create_project
 
 KEY = "a key of the tests with enough bytes in it"
@@ -15,7 +15,7 @@ SECRETS = ("Kowalczyk", "4432118", "DE89370400440532013000", "555-0134", "1961",
 """Pieces of identifiers in ROWS; after masking none stands anywhere in clear."""
 
 
-def named_rows() -> list[Row]:
+def named_rows() -> list[ExampleRow]:
     """Rows of two splits: prompts with their source, a conversation, ids and groups that tell."""
     talk = (
         {"role": "user", "content": "Ich heiße Jürgen Weiß, IBAN DE89370400440532013000."},
@@ -23,7 +23,7 @@ def named_rows() -> list[Row]:
         {"role": "user", "content": "Bitte sperren Sie meine Karte."},
     )
     rows = [
-        Row(
+        ExampleRow(
             "MRN-4432118",
             "Summarise the visit of Mrs Anna Kowalczyk, DOB 03/04/1961.",
             "MRN 4432118. Call (217) 555-0134. Kowalczyk was seen by Dr. Smith on 2024-03-01.",
@@ -32,12 +32,14 @@ def named_rows() -> list[Row]:
             {"ward": "cardiology"},
             "train",
         ),
-        Row("talk", "x", None, ("Herr Weiß, die Karte ist gesperrt.",), "Jürgen Weiß", {}, "train"),
-        Row("3", "What does the tariff cost?", None, ("39 euros.",), None, {}, "test"),
+        ExampleRow(
+            "talk", "x", None, ("Herr Weiß, die Karte ist gesperrt.",), "Jürgen Weiß", {}, "train"
+        ),
+        ExampleRow("3", "What does the tariff cost?", None, ("39 euros.",), None, {}, "test"),
     ]
     from backend.schemas.turns import transcript
 
-    rows[1] = Row(
+    rows[1] = ExampleRow(
         "talk",
         transcript(talk),
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backend.services.datasets.masking.answers import Shown, mask_answer
+from backend.services.datasets.masking.answers import MaskedExample, mask_answer
 from backend.services.datasets.masking.documents import mask_document
 from backend.services.datasets.masking.policy import parse_policy
 
@@ -12,9 +12,9 @@ KEY, SCOPE = b"k" * 32, b"prompt 1"
 NOTE = {"input": "Mrs Anna Kowalczyk, aged 98, MRN 4432118, was admitted. SpO2 98%, pulse 97."}
 
 
-def shown_by(policy: str) -> Shown:
+def shown_by(policy: str) -> MaskedExample:
     masked = mask_document(NOTE, parse_policy(policy), key=KEY, scope=SCOPE)
-    return Shown(masked.texts, NOTE, SCOPE)
+    return MaskedExample(masked.texts, NOTE, SCOPE)
 
 
 @pytest.mark.parametrize("answer", ["She is 98 years old.", "A 97-year-old woman was admitted."])
@@ -28,7 +28,7 @@ def test_an_age_is_not_taken_for_the_measurement_that_stands(answer: str) -> Non
 @pytest.mark.parametrize(("masked", "stays"), [("Bed 12.", True), ("Case 9-12, 3301.", False)])
 def test_a_short_number_stands_only_as_what_it_is(masked: str, stays: bool) -> None:
     policy = parse_policy("patterns: [{kind: BED, pattern: '12[^,]'}]")
-    told = mask_answer("In 12.", Shown({"input": masked}, None, SCOPE), policy, key=KEY)
+    told = mask_answer("In 12.", MaskedExample({"input": masked}, None, SCOPE), policy, key=KEY)
     assert (told == "In 12.") == stays
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.services.datasets.masking import checks
+from backend.services.datasets.masking.identifiers import checks
 
 # Examples of the issuers: ISO 13616, NHS Data Dictionary, GKV, BZSt, Deutsche Rentenversicherung.
 RIGHT = [

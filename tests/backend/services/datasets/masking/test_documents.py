@@ -9,9 +9,9 @@ from datetime import datetime
 import pytest
 
 from backend.errors import InvalidInput
-from backend.services.datasets.masking import checks
 from backend.services.datasets.masking.documents import MaskedDocument, mask_document
-from backend.services.datasets.masking.kinds import KINDS
+from backend.services.datasets.masking.identifiers import checks
+from backend.services.datasets.masking.identifiers.kinds import KINDS
 from backend.services.datasets.masking.policy import parse_policy
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
@@ -165,7 +165,7 @@ def test_a_given_name_goes_with_a_family_name_that_is_known() -> None:
     [("Mr. Henry Foster", "given_en_m"), ("Mrs. Emily Foster", "given_en_f")],
 )
 def test_the_gender_of_a_given_name_stays(text: str, pool: str) -> None:
-    from backend.services.datasets.masking.names import shipped_words
+    from backend.services.datasets.masking.identifiers.names import shipped_words
 
     names = {masked(text, scope=bytes([n])).split()[1] for n in range(20)}
     assert names <= set(shipped_words()[pool].split())

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import Base
 from backend.errors import InvalidInput
 from backend.services.curation.formats import FORMATS, export_rows
-from backend.services.curation.recipes import Recipe, Replay
+from backend.services.curation.recipes import Recipe, ReplayPart
 from backend.services.curation.sets import freeze_training_set, training_rows
 from backend.services.datasets.conversations import chat_messages
 from backend.services.datasets.masking.stored import masker_of, set_masking_policy
@@ -63,7 +63,7 @@ def test_the_file_of_the_database_holds_no_original(
 
 def test_no_export_of_a_frozen_set_holds_an_original(session: Session) -> None:
     project_id = _masked_project(session)
-    recipe = Recipe(dataset="notes", references=Replay(count=2))
+    recipe = Recipe(dataset="notes", references=ReplayPart(count=2))
     frozen = freeze_training_set(session, project_id=project_id, name="s", recipe=recipe)
     rows = list(training_rows(session, frozen.id))
     assert len(rows) == 2
@@ -88,6 +88,6 @@ def test_a_set_of_what_came_unmasked_is_refused(session: Session) -> None:
     project_id = create_project(session, "desk", base_model="tiny").id
     import_dataset(session, project_id, "notes", named_rows(), source_name="a")
     set_masking_policy(session, project_id, "", keys=KEYS)
-    recipe = Recipe(dataset="notes", references=Replay(count=2))
+    recipe = Recipe(dataset="notes", references=ReplayPart(count=2))
     with pytest.raises(InvalidInput, match="The set 's' is refused: 2 of its examples came in"):
         freeze_training_set(session, project_id=project_id, name="s", recipe=recipe)

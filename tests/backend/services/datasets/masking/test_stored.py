@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, Forbidden, InvalidInput, LeakRefused, NotFound
 from backend.services.accounts.users import add_member, create_user
-from backend.services.curation.recipes import Recipe, Replay
+from backend.services.curation.recipes import Recipe, ReplayPart
 from backend.services.curation.sets import freeze_training_set
+from backend.services.datasets.importing.masked_import import prepare_masked
 from backend.services.datasets.leaks import Acceptance
-from backend.services.datasets.masked_import import prepare_masked
 from backend.services.datasets.masking.files import texts_of
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.masking.stored import (
@@ -28,7 +28,7 @@ from backend.services.datasets.masking.stored import (
 )
 from backend.services.datasets.versions import (
     DatasetVersion,
-    Row,
+    ExampleRow,
     import_dataset,
     list_examples,
     store_import,
@@ -44,7 +44,7 @@ OTHER = "another key of the tests with enough bytes"
 
 
 def bring_in(
-    session: Session, project_id: int, rows: list[Row], name: str = "notes"
+    session: Session, project_id: int, rows: list[ExampleRow], name: str = "notes"
 ) -> DatasetVersion:
     masker = masker_of(session, project_id, KEYS)
     assert masker is not None
@@ -133,9 +133,9 @@ def test_what_repeats_what_is_told_by_the_originals(session: Session, masking: i
     """So that a training row that repeats a test prompt is still found to do so."""
     letter = "Please write to Mr. Henry Foster that his claim of last week has been settled"
     rows = [
-        Row("a", f"{letter}.", references=("Dear Mr. Foster",), split="train"),
-        Row("b", f"{letter.lower()}!", references=("Hello",), split="test"),
-        Row("c", f"{letter}.", references=("Hello",), split="train"),
+        ExampleRow("a", f"{letter}.", references=("Dear Mr. Foster",), split="train"),
+        ExampleRow("b", f"{letter.lower()}!", references=("Hello",), split="test"),
+        ExampleRow("c", f"{letter}.", references=("Hello",), split="train"),
     ]
     masker = masker_of(session, masking, KEYS)
     assert masker is not None
@@ -153,8 +153,10 @@ def test_a_refusal_of_leaks_shows_no_original_and_is_accepted_for_good(
 ) -> None:
     letter = "Please write to Mr. Henry Foster that his claim of last week has been settled"
     rows = [
-        Row("a", f"{letter} in full.", references=("Dear Mr. Foster, settled.",), split="train"),
-        Row("b", f"{letter}.", references=("Dear Mr. Foster, settled.",), split="test"),
+        ExampleRow(
+            "a", f"{letter} in full.", references=("Dear Mr. Foster, settled.",), split="train"
+        ),
+        ExampleRow("b", f"{letter}.", references=("Dear Mr. Foster, settled.",), split="test"),
     ]
     masker = masker_of(session, masking, KEYS)
     prepared = prepare_masked(rows, masker, source_name="f")
@@ -165,7 +167,7 @@ def test_a_refusal_of_leaks_shows_no_original_and_is_accepted_for_good(
     person = create_user(session, "Ada", "admin")
     word = Acceptance(person.id, "they were settled both", NOW)
     store_import(session, masking, "letters", prepared, accept_leaks=word)
-    recipe = Recipe(dataset="letters", references=Replay(count=1))
+    recipe = Recipe(dataset="letters", references=ReplayPart(count=1))
     frozen = freeze_training_set(session, project_id=masking, name="s", recipe=recipe)
     assert frozen.n_rows == 1  # who accepted it once is not asked again
 
@@ -174,7 +176,7 @@ def test_surrogates_are_shared_by_a_group_where_the_policy_says_so(
     session: Session, project_id: int
 ) -> None:
     rows = [
-        Row(str(n), f"Call Mr. Henry Foster about {n}.", group="g", references=("x",))
+        ExampleRow(str(n), f"Call Mr. Henry Foster about {n}.", group="g", references=("x",))
         for n in range(6)
     ]
     names = {}
@@ -215,7 +217,7 @@ def test_unmasked_rows_are_refused_once_a_policy_stands(session: Session, projec
 def test_what_was_drafted_here_counts_as_masked_and_documents_do_not(
     session: Session, masking: int
 ) -> None:
-    draft = Row("d", "A draft.", references=("x",), split="train", origin="synthetic")
+    draft = ExampleRow("d", "A draft.", references=("x",), split="train", origin="synthetic")
     made = replace(draft, provenance={"drafting": 1})
     version = import_dataset(session, masking, "drafts", [made], source_name="drafts")
     refuse_unmasked_version(session, masking, version.id, "A set is refused")
@@ -306,15 +308,15 @@ def test_a_file_in_another_language_is_refused(
     masker = masker_of(session, project_id, KEYS)
     assert masker is not None
     with pytest.raises(InvalidInput, match=message):
-        masker.mask([Row("1", text)])
+        masker.mask([ExampleRow("1", text)])
 
 
 def test_ids_and_groups_that_tell_are_pseudonyms(session: Session, masking: int) -> None:
     rows = [
-        Row("case_Anna_Kowalczyk", "Hello.", references=("x",), group="ward 3"),
-        Row("row-2", "Mr. Foster, MRN 99812.", references=("x",), group="ward 3"),
-        Row("99812", "Mr. Foster, MRN 99812.", references=("x",)),
-        Row("17", "What does it cost?", references=("x",), group="other"),
+        ExampleRow("case_Anna_Kowalczyk", "Hello.", references=("x",), group="ward 3"),
+        ExampleRow("row-2", "Mr. Foster, MRN 99812.", references=("x",), group="ward 3"),
+        ExampleRow("99812", "Mr. Foster, MRN 99812.", references=("x",)),
+        ExampleRow("17", "What does it cost?", references=("x",), group="other"),
     ]
     masker = masker_of(session, masking, KEYS)
     assert masker is not None

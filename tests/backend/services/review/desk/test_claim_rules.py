@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services import review
-from backend.services.review import Answer, Claim, Nothing, Reason
+from backend.services.review import Answer, Claim, NoItem, Reason
 from backend.services.review.quality.pauses import GOLD_PAUSE
 from backend.tables.accounts import Membership, User
 from backend.tables.review import QueueMember, ReviewQueue, ReviewSlot
@@ -37,7 +37,7 @@ def open_queue(session: Session, desk: Desk, *, rules: dict[str, Any], **options
     return queue.id
 
 
-def ask(session: Session, queue_id: int, user: User, **at: Any) -> Claim | Nothing:
+def ask(session: Session, queue_id: int, user: User, **at: Any) -> Claim | NoItem:
     return review.claim_next(session, queue_id, user.id, **{"now": NOW, **at})
 
 
@@ -49,7 +49,7 @@ def claim(session: Session, queue_id: int, user: User, **at: Any) -> Claim:
 
 def reason(session: Session, queue_id: int, user: User, **at: Any) -> Reason:
     found = ask(session, queue_id, user, **at)
-    assert isinstance(found, Nothing), found
+    assert isinstance(found, NoItem), found
     assert found.message.endswith(".")
     return found.reason
 
@@ -178,13 +178,13 @@ def test_paused_people_are_told_kindly_and_keep_what_they_hold(
     )
     assert claim(session, queue_id, first).slot_id == held.slot_id
     found = ask(session, queue_id, second)
-    assert isinstance(found, Nothing)
+    assert isinstance(found, NoItem)
     assert found.reason is Reason.PAUSED
     assert "Nothing that you did is lost" in found.message
     assert "1 of 4" not in found.message
     session.execute(update(QueueMember).values(pause_reason="slow, I think"))
     found = ask(session, queue_id, second)
-    assert isinstance(found, Nothing)
+    assert isinstance(found, NoItem)
     assert "your lead" in found.message
     assert "slow" not in found.message
 

@@ -126,9 +126,7 @@ def disputed(session: Session, desk: Desk, **rules: Any) -> int:
     return queue_id
 
 
-def verdict(
-    session: Session, queue_id: int, user: User, **at: Any
-) -> review.Claim | review.Nothing:
+def verdict(session: Session, queue_id: int, user: User, **at: Any) -> review.Claim | review.NoItem:
     return review.claim_adjudication(session, queue_id, user.id, **{"now": NOW, **at})
 
 

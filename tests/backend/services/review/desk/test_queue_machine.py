@@ -24,7 +24,7 @@ from sqlalchemy import select, update
 from backend.db import open_database, session_factory
 from backend.errors import Conflict, NotFound
 from backend.services import review
-from backend.services.review import Answer, Claim, Nothing, Reason
+from backend.services.review import Answer, Claim, NoItem, Reason
 from backend.services.review.rules import most_of_one_person
 from backend.tables.review import QueueMember, Rating, Review, ReviewItem, ReviewQueue, ReviewSlot
 from tests.fixtures_review import BAD, GOOD, NOW, build_desk
@@ -114,7 +114,7 @@ class DeskMachine(RuleBasedStateMachine):
         user = self.users[person]
         with self.sessions.begin() as session:
             got = review.claim_next(session, self.queue_id, user, now=self.now)
-        if isinstance(got, Nothing):
+        if isinstance(got, NoItem):
             assert got.reason in {Reason.FINISHED, Reason.OTHERS_AT_WORK, Reason.SHARE_REACHED}
             return
         self._note(user, got)

@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.services import review
 from backend.services.review.desk.history import my_reviews
-from backend.services.review.desk.item_view import told_after
+from backend.services.review.desk.item_view import risk_after_answer
+from backend.services.review.desk.risk import ACTIVE, BESIDE_OTHERS
 from backend.services.review.opening.design import DesignKind, SamplingDesign, Target
 from backend.services.review.opening.routing import Routing
-from backend.services.review.reports.contents import WantedReviews, each_item, queue_facts
+from backend.services.review.reports.contents import ReviewFilter, each_item, queue_facts
 from backend.services.review.rules import QueueRules
-from backend.services.review.told_risk import ACTIVE, BESIDE_OTHERS
 from backend.tables.review import ReviewQueue
 from backend.tables.runs import Generation, Score, ScoreRun
 from evaluators.registry import METRICS
@@ -110,7 +110,7 @@ def test_the_risk_is_told_before_the_answer_only_where_it_sways_and_measures_not
         assert (word in said) == told, word
     assert "told by others" not in said  # no finding by itself
     submit(session, claim, person, review.Answer(GOOD))
-    after = told_after(session, claim.item_id)
+    after = risk_after_answer(session, claim.item_id)
     assert after is not None
     assert (after.value, after.reason, after.metric) == (0.8125, REASON, "risk:1")
     assert [flag.reason for flag in after.flagged] == ["told by the risk"]
@@ -126,7 +126,7 @@ def test_a_blind_pair_is_told_none_before_or_after(session: Session, desk: Desk)
     view = review.item_view(session, claim.slot_id, person.id)
     assert "told by" not in json.dumps(view.model_dump(), default=str)
     submit(session, claim, person, review.Answer(winner="tie"))
-    assert told_after(session, claim.item_id) is None
+    assert risk_after_answer(session, claim.item_id) is None
 
 
 def test_who_skips_is_told_nothing(session: Session, desk: Desk) -> None:
@@ -154,7 +154,7 @@ def test_other_tools_are_told_no_more_than_the_desk(
     queue = open_risky(session, desk, **options)
     facts = queue_facts(session, queue.id)
     assert facts.tells_risk == told
-    items = each_item(lambda: nullcontext(session), facts, WantedReviews(checks=True))
+    items = each_item(lambda: nullcontext(session), facts, ReviewFilter(checks=True))
     assert {score.metric for item in items for score in item.checks} == (
         {"risk:1", "own_words"} if told else set()
     )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, UnknownName
 from backend.rubrics import find_rubric
 from backend.services import review
-from backend.services.review.opening.checks import opening_defaults, rubric_asked
+from backend.services.review.opening.checks import opening_defaults, requested_rubric
 from backend.services.review.opening.plan import drawn_examples, warnings_of
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import User
@@ -61,21 +61,21 @@ def test_the_rubric_is_the_projects_own_in_its_newest_version(session: Session) 
     edited = find_rubric("telecom_desk").model_copy(update={"guidelines": "Ours."})
     own = edited.model_copy(update={"name": "ours"})
     review.save_rubric(session, project_id, edited)
-    assert rubric_asked(session, project_id, "telecom_desk", "single").guidelines == "Ours."
+    assert requested_rubric(session, project_id, "telecom_desk", "single").guidelines == "Ours."
     review.save_rubric(session, project_id, own)
-    assert rubric_asked(session, project_id, None, "single").name == "ours"
-    assert rubric_asked(session, project_id, "ours", "single").guidelines == "Ours."
+    assert requested_rubric(session, project_id, None, "single").name == "ours"
+    assert requested_rubric(session, project_id, "ours", "single").guidelines == "Ours."
     desk.open(session)  # what the last queue asked goes before what was saved last
-    assert rubric_asked(session, project_id, None, "single").name == "telecom_desk"
-    assert rubric_asked(session, project_id, None, "pair").name == "blind_pair"
-    assert rubric_asked(session, project_id, "translation", "single").name == "translation"
+    assert requested_rubric(session, project_id, None, "single").name == "telecom_desk"
+    assert requested_rubric(session, project_id, None, "pair").name == "blind_pair"
+    assert requested_rubric(session, project_id, "translation", "single").name == "translation"
 
 
 @pytest.mark.parametrize("source", ["telecom_dsk", "/etc/passwd", "rubric.yaml", ""])
 def test_what_is_no_rubric_is_refused(session: Session, source: str) -> None:
     desk = build_desk(session)
     with pytest.raises(UnknownName, match="There is no rubric named"):
-        rubric_asked(session, desk.project.id, source, "single")
+        requested_rubric(session, desk.project.id, source, "single")
 
 
 @pytest.mark.parametrize(

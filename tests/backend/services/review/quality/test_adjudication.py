@@ -12,7 +12,7 @@ from backend.services import review
 from backend.services.curation import Recipe, freeze_training_set, training_rows
 from backend.services.pages import PageAsk
 from backend.services.review import Answer
-from backend.services.review.desk.claim import Nothing
+from backend.services.review.desk.claim import NoItem
 from backend.services.review.quality import adjudication, gold_items
 from backend.services.review.rules import QueueRules
 from backend.tables.accounts import User
@@ -60,7 +60,7 @@ def dispute(
 
 def take(session: Session, queue: ReviewQueue, user: User, **at: object) -> review.Claim | None:
     found = review.claim_adjudication(session, queue.id, user.id, **{"now": NOW, **at})  # type: ignore[arg-type]
-    return None if isinstance(found, Nothing) else found
+    return None if isinstance(found, NoItem) else found
 
 
 def decide(session: Session, queue: ReviewQueue, user: User, answer: Answer) -> Review:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import review
 from backend.services.curation import Recipe, freeze_training_set, training_rows
-from backend.services.review.desk.claim import Nothing, Reason
+from backend.services.review.desk.claim import NoItem, Reason
 from backend.services.review.quality import gold, pauses
 from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.services.review.rules import QueueRules
@@ -258,7 +258,7 @@ def test_a_person_below_the_bound_is_paused_kindly(session: Session, desk: Desk)
     queue = below_bound(session, desk)
     user = desk.experts[0]
     found = review.claim_next(session, queue.id, user.id, now=NOW)
-    assert isinstance(found, Nothing)
+    assert isinstance(found, NoItem)
     assert found.reason is Reason.PAUSED
     assert found.message == pauses.GOLD_PAUSE
     reason = member(session, queue, user.id).pause_reason
@@ -268,7 +268,7 @@ def test_a_person_below_the_bound_is_paused_kindly(session: Session, desk: Desk)
 
 def test_the_lead_sees_who_is_paused_and_why(session: Session, desk: Desk) -> None:
     queue = below_bound(session, desk)
-    first, *others = pauses.gold_standing(session, queue.id)
+    first, *others = pauses.gold_progress(session, queue.id)
     assert (first.pseudonym, first.n, first.met) == (desk.experts[0].pseudonym, 4, 0)
     assert first.paused_at == NOW
     assert first.low == 0.0
@@ -288,7 +288,7 @@ def test_a_lifted_pause_counts_anew(session: Session, desk: Desk) -> None:
     pauses.lift_pause(session, queue.id, user.id)
     assert answer_next(session, queue, user, GOOD).purpose == "gold"
     assert member(session, queue, user.id).paused_at is None
-    standing = pauses.gold_standing(session, queue.id)
+    standing = pauses.gold_progress(session, queue.id)
     assert next(one.n for one in standing if one.pseudonym == user.pseudonym) == 5
 
 
@@ -297,7 +297,7 @@ def test_a_lead_may_pause_by_hand(session: Session, desk: Desk) -> None:
     user = desk.experts[0]
     pauses.pause_reviewer(session, queue.id, user.id, reason="Let us talk.", now=NOW)
     found = review.claim_next(session, queue.id, user.id, now=NOW)
-    assert isinstance(found, Nothing)
+    assert isinstance(found, NoItem)
     assert found.reason is Reason.PAUSED
     assert "Nothing that you did is lost" in found.message
 

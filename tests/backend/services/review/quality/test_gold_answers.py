@@ -10,7 +10,7 @@ from backend.errors import InvalidInput
 from backend.rubrics import CheckedAnswer, parse_rubric, validate_answers
 from backend.services.review.quality.gold import check_known, compare_with_known
 from backend.services.review.quality.gold_items import GoldRow, read_gold_rows
-from evaluators.files.readers import Table
+from evaluators.files.readers import FileTable
 
 RUBRIC = parse_rubric(
     """
@@ -100,7 +100,7 @@ def test_a_file_of_known_answers() -> None:
         {"generation": 3, "answer": {"winner": "a"}, "explanation": "x", "example": None},
         {"example": "t-1", "model": "base", "answer": {}, "explanation": "größe"},
     ]
-    assert read_gold_rows(Table.of_rows("g.jsonl", rows)) == [
+    assert read_gold_rows(FileTable.of_rows("g.jsonl", rows)) == [
         GoldRow(answer={"winner": "a"}, explanation="x", generation=3),
         GoldRow(answer={}, explanation="größe", example="t-1", model="base"),
     ]
@@ -118,4 +118,4 @@ def test_a_file_of_known_answers() -> None:
 )
 def test_a_row_that_is_no_known_answer_is_named(row: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidInput, match=problem):
-        read_gold_rows(Table.of_rows("g.jsonl", [row]))
+        read_gold_rows(FileTable.of_rows("g.jsonl", [row]))

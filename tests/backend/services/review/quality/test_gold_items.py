@@ -188,7 +188,7 @@ def test_a_contest_waits_for_the_lead(session: Session, desk: Desk) -> None:
     contest(session, desk, results[1], "Sent again.")
     [waiting] = gold_contests.list_contests(session, queue.id)
     assert (waiting.id, waiting.contest_reason) == (results[1].id, "The source says so.")
-    standing = pauses.gold_standing(session, queue.id)
+    standing = pauses.gold_progress(session, queue.id)
     assert standing[0].n_contested == 1
 
 
@@ -233,7 +233,7 @@ def test_a_withdrawn_answer_lets_whom_it_paused_work_on(session: Session, desk: 
     assert undone
     assert (undone.n_results, undone.unpaused_ids) == (1, (desk.experts[0].id,))
     assert not paused(session, queue, desk)
-    assert pauses.gold_standing(session, queue.id)[0].n == 3
+    assert pauses.gold_progress(session, queue.id)[0].n == 3
     assert review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, NotFound
 from backend.rubrics import parse_rubric
-from backend.schemas.review.reports import EstimateShown
+from backend.schemas.review.reports import EstimateOut
 from backend.services import review
 from backend.services.review import Answer, QueueRules
 from backend.services.review.opening.design import DesignKind, SamplingDesign, Target
@@ -91,7 +91,7 @@ def score(session: Session, desk: Desk, value: Callable[[int], float | None]) ->
     return run
 
 
-def by_name(rows: list[EstimateShown]) -> dict[tuple[str, str | None], EstimateShown]:
+def by_name(rows: list[EstimateOut]) -> dict[tuple[str, str | None], EstimateOut]:
     return {(row.criterion, row.option): row for row in rows}
 
 

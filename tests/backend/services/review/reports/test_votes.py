@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, NotFound
 from backend.services import review
-from backend.services.review import Answer, Vote
+from backend.services.review import Answer, PairVote
 from backend.services.review.reports.votes import preference_summary, rate_of
 from backend.tables.models import ModelVersion
 from backend.tables.review import Review, ReviewItem, Winner
@@ -26,10 +26,10 @@ def session(sqlite_sessions: sessionmaker[Session]) -> Iterator[Session]:
         yield session
 
 
-def vote(n: int, winner_id: int | None, cluster: str | None = None) -> Vote:
+def vote(n: int, winner_id: int | None, cluster: str | None = None) -> PairVote:
     winner = Winner.TIE if winner_id is None else (Winner.A, Winner.B)[winner_id - 1]
     left = None if winner_id is None else True
-    return Vote(n, n, (1, 2), winner, winner_id, left, cluster or str(n), "r", False)
+    return PairVote(n, n, (1, 2), winner, winner_id, left, cluster or str(n), "r", False)
 
 
 def test_win_rate_is_wilsons_interval_of_decided_votes() -> None:
@@ -54,7 +54,7 @@ def test_a_sweep_by_one_cluster_proves_little() -> None:
 
 
 @pytest.mark.parametrize("votes", [[], [vote(1, None)]])
-def test_no_decided_vote_is_an_error(votes: list[Vote]) -> None:
+def test_no_decided_vote_is_an_error(votes: list[PairVote]) -> None:
     with pytest.raises(CannotCompute):
         rate_of(votes, 1)
 

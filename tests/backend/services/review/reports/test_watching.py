@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.services import review
-from backend.services.review import Answer, Vote
+from backend.services.review import Answer, PairVote
 from backend.services.review.desk.revise import withdraw_review
 from backend.services.review.opening.design import ANCHOR
 from backend.services.review.reports.ab import forecast_votes, watch_queue
@@ -37,7 +37,7 @@ def desk(session: Session) -> Desk:
     return build_desk(session, splits={"test": 40})
 
 
-def vote(n: int, winner_id: int | None, **changes: object) -> Vote:
+def vote(n: int, winner_id: int | None, **changes: object) -> PairVote:
     winner = Winner.TIE if winner_id is None else (Winner.A, Winner.B)[winner_id - 1]
     left = None if winner_id is None else True
     values = {
@@ -52,7 +52,7 @@ def vote(n: int, winner_id: int | None, **changes: object) -> Vote:
         "simulated": False,
         **changes,
     }
-    return Vote(**values)  # type: ignore[arg-type]
+    return PairVote(**values)  # type: ignore[arg-type]
 
 
 # Win rates by weight.

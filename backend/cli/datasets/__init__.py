@@ -1,0 +1,1 @@
+"""`strop dataset`, `mask` and `prompt`: data and what is asked of it."""

@@ -1,0 +1,1 @@
+"""What commands show and write: files, bars, waiting for jobs."""

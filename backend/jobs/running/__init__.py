@@ -1,0 +1,1 @@
+"""How jobs run: the job engine, parts, sharing between workers, reconciliation."""

@@ -1,0 +1,1 @@
+"""Checkers of a project: how a base is asked, what one is taught with."""

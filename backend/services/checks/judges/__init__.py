@@ -1,0 +1,1 @@
+"""Judges of a project: their versions, licences, notes, and pairs before them."""

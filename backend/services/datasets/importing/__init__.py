@@ -1,0 +1,1 @@
+"""Import: files and rows of other tools, read into examples."""

@@ -1,0 +1,1 @@
+"""Identifiers of people: how each kind is found, and its surrogates."""

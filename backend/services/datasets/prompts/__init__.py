@@ -1,0 +1,1 @@
+"""Prompts: versions, templates, shots, and the one rendering to messages."""

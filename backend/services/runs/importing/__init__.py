@@ -1,0 +1,1 @@
+"""Outputs that were made elsewhere, read and checked into a run."""

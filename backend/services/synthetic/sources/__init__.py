@@ -1,0 +1,1 @@
+"""What drafts are drawn from: documents, failures, slices, and briefs of them."""

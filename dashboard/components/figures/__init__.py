@@ -1,0 +1,1 @@
+"""Figures, measured numbers and plots, as people read them."""

@@ -1,0 +1,1 @@
+"""Words about an item and a queue of reviews."""

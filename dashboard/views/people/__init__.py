@@ -1,0 +1,1 @@
+"""Who is signed in, one's own account, and who did what."""

@@ -1,0 +1,1 @@
+"""Where an output says the contrary: denials, opposites, swapped roles."""

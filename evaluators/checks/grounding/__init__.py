@@ -1,0 +1,1 @@
+"""Whether a source supports an output: facts, wording, citations, other answers."""

@@ -1,0 +1,1 @@
+"""How the checks read a text: claims, statements, words that carry meaning, spellings."""

@@ -1,0 +1,1 @@
+"""Agreement of raters: coefficients, pairs of raters, models of raters."""

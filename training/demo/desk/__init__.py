@@ -1,0 +1,1 @@
+"""The demo's support desk: its world, calls, tickets, replies, and facts of a text."""
