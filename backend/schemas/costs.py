@@ -34,8 +34,11 @@ class SpentOut(ResponseBody):
             return "unknown"
         few = "at least " if self.at_least else ""
         of = f" of {self.n_all}" if self.n_all != self.n else ""
-        unit = self.unit and f" {self.unit}"
+        unit = self.unit and f" {_SHORT.get(self.unit, self.unit)}"
         return f"{few}{_number(self.value, self.unit)}{unit} (n={self.n}{of})"
+
+
+_SHORT = {"seconds": "s"}
 
 
 def _number(value: float, unit: str) -> str:

@@ -322,7 +322,7 @@ class TestSums:
             (CostTotal(12000, "tokens", 8, 9, at_least=True), "at least 12,000 tokens (n=8 of 9)"),
             (CostTotal(0.00412, "EUR", 2, 2), "0.00412 EUR (n=2)"),
             (CostTotal(None, "EUR", 0, 2, error="x"), "unknown"),
-            (CostTotal(0, "seconds", 1, 1), "0.00 seconds (n=1)"),
+            (CostTotal(0, "seconds", 1, 1), "0.00 s (n=1)"),
         ],
     )
     def test_words(self, spent: CostTotal, words: str) -> None:
