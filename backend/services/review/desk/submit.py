@@ -1,10 +1,10 @@
 """Submitting: the answer to an item, checked, stored once, and fenced.
 
 One transaction releases the slot (by id, owner and version) and adds the review with its ratings,
-correction, spans or vote. Sending the same answer again gives the same result; another answer
-under the same lease is refused. An answer whose lease had lapsed and whose item was given to
-somebody else is kept as an extra: nobody's work is thrown away, and no item counts twice. The desk
-knows sides (left, right); a and b are ours.
+correction, spans or vote. Sending the same answer again gives the same result, also after the
+person revised it; an answer that they never gave is refused then. An answer whose lease had lapsed
+and whose item was given to somebody else is kept as an extra: nobody's work is thrown away, and no
+item counts twice. The desk knows sides (left, right); a and b are ours.
 
 What follows from an answer, in the transaction that stores it.
 
@@ -17,6 +17,7 @@ nothing is left; webhooks are told.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple, cast
@@ -294,10 +295,8 @@ def _late(session: Session, slot: SlotContext, given: _CheckedAnswer) -> Submitt
     ).first()
     if own is None or own.state == ReviewState.SKIPPED:
         raise why_not_held(session, slot.slot_id, given.version, slot.user_id)
-    if own.state == ReviewState.SUBMITTED:
-        return _repeated(own, slot, given)
-    if (stands := _standing_answer(connection, slot)) is not None:
-        return _repeated(stands, slot, given)
+    if said := _said_before(connection, slot):
+        return _repeated(sorted(said, key=lambda row: bool(row.id != own.id)), slot, given)
     if (held := _held_elsewhere(connection, slot)) is not None:
         current = given._replace(version=held.version)
         _release(connection, held.id, held.version, slot.user_id)
@@ -313,18 +312,27 @@ _OWN = select(
     REVIEWS.c.submitted_at,
     REVIEWS.c.answer_digest,
     REVIEWS.c.extra,
+    REVIEWS.c.superseded_at,
 ).where(REVIEWS.c.reviewer_id == bindparam("person"))
 
 
-def _standing_answer(connection: Connection, slot: SlotContext) -> AnyRow | None:
-    """What the person said of the item under another lease."""
+def _said_before(connection: Connection, slot: SlotContext) -> Sequence[AnyRow]:
+    """What the person said of the item under any lease: what stands, then what it replaced.
+
+    What was replaced is among it, since its answer may have come under a lease that had lapsed and
+    be sent again: under such a lease it is stored nowhere.
+    """
     query = _OWN.where(
         REVIEWS.c.item_id == slot.subject.item_id,
         REVIEWS.c.purpose == slot.purpose,
         REVIEWS.c.state == ReviewState.SUBMITTED,
-        REVIEWS.c.superseded_at.is_(None),
-    )
-    return connection.execute(query, {"person": slot.user_id}).first()
+    ).order_by(REVIEWS.c.superseded_at.is_not(None), REVIEWS.c.id.desc())
+    return connection.execute(query, {"person": slot.user_id}).all()
+
+
+def _standing_answer(connection: Connection, slot: SlotContext) -> AnyRow | None:
+    said = _said_before(connection, slot)
+    return next((row for row in said if row.superseded_at is None), None)
 
 
 def _held_elsewhere(connection: Connection, slot: SlotContext) -> AnyRow | None:
@@ -338,13 +346,15 @@ def _held_elsewhere(connection: Connection, slot: SlotContext) -> AnyRow | None:
     return connection.execute(query).first()
 
 
-def _repeated(own: AnyRow, slot: SlotContext, given: _CheckedAnswer) -> Submitted:
-    if own.answer_digest != given.checked.digest:
-        raise Conflict(
-            "Another answer to this item was stored before; it stands.",
-            hint="Ask for the next item.",
-        )
-    return _submitted(own.id, slot, own.submitted_at, repeated=True, extra=own.extra)
+def _repeated(said: Sequence[AnyRow], slot: SlotContext, given: _CheckedAnswer) -> Submitted:
+    """The first of the person's answers that says the same; Conflict where none does."""
+    for row in said:
+        if row.answer_digest == given.checked.digest:
+            return _submitted(row.id, slot, row.submitted_at, repeated=True, extra=row.extra)
+    raise Conflict(
+        "Another answer to this item was stored before; it stands.",
+        hint="Ask for the next item.",
+    )
 
 
 def _submitted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -10,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.services import review
-from backend.services.review import Answer, Claim, SpanMark
+from backend.services.review import Answer, Claim, SpanMark, Submitted
+from backend.tables.accounts import User
 from backend.tables.review import (
     Correction,
     Preference,
@@ -20,8 +22,9 @@ from backend.tables.review import (
     ReviewSlot,
     Span,
 )
-from tests.fixtures_review import GOOD, NOW, Desk, build_desk, submit
+from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, submit
 
+LAPSE = timedelta(seconds=601)
 FULL = Answer(
     {**GOOD, "comment": "fine"},
     correction="  v1 says\r\nsomething else  ",
@@ -213,3 +216,56 @@ def test_a_pair_takes_a_vote_and_nothing_else(session: Session, desk: Desk, answ
     assert claim is not None
     with pytest.raises(InvalidInput):
         submit(session, claim, desk.experts[0], answer)
+
+
+# answers that are sent again after the person revised theirs
+
+
+def revised(session: Session, first: Claim, user: User, answer: Answer) -> Submitted:
+    """The answer in the place of the one that was given under `first`."""
+    query = select(Review.id).where(Review.item_id == first.item_id, Review.state == "submitted")
+    review_id = session.scalars(query).one()
+    return submit(session, review.revise(session, review_id, user.id, now=NOW), user, answer)
+
+
+def test_an_answer_sent_again_after_its_revision_is_the_same_result(
+    session: Session, desk: Desk, held: Claim
+) -> None:
+    user = desk.experts[0]
+    first = submit(session, held, user, Answer(GOOD))
+    later = revised(session, held, user, Answer(BAD))
+    assert submit(session, held, user, Answer(GOOD)) == replace(first, repeated=True)
+    with pytest.raises(Conflict, match="was stored before"):
+        submit(session, held, user, FULL)
+    assert count(session, Rating) == 6
+    assert later.review_id != first.review_id
+
+
+def test_what_stands_is_accepted_from_the_tab_of_the_answer_before(
+    session: Session, desk: Desk, held: Claim
+) -> None:
+    user = desk.experts[0]
+    submit(session, held, user, Answer(GOOD))
+    stands = revised(session, held, user, Answer(BAD))
+    assert submit(session, held, user, Answer(BAD)) == replace(stands, repeated=True)
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+def test_a_late_answer_sent_again_after_a_revision_is_the_same_result(
+    session: Session, desk: Desk, late_first: bool
+) -> None:
+    """It was taken for the lease that the person held by then, or as what they had said already."""
+    queue = desk.open(session, n_items=1)
+    user, colleague = desk.experts[:2]
+    lapsed = review.claim_review_item(session, queue.id, user.id, now=NOW)
+    review.claim_review_item(session, queue.id, colleague.id, now=NOW + LAPSE)
+    again = review.claim_review_item(session, queue.id, user.id, now=NOW + 2 * LAPSE)
+    assert lapsed is not None
+    assert again is not None
+    sent = [
+        submit(session, c, user, Answer(GOOD)) for c in (lapsed, again)[:: 1 if late_first else -1]
+    ]
+    assert [done.repeated for done in sent] == [False, True]
+    revised(session, again, user, Answer(BAD))
+    for token in (lapsed, again):
+        assert submit(session, token, user, Answer(GOOD)) == sent[1]

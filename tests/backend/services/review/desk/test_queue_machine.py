@@ -72,6 +72,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.now: datetime = NOW
         self.claims: dict[int, list[Claim]] = {user: [] for user in self.users}
         self.said: dict[tuple[int, int], str] = {}  # (item, person) -> what stands
+        self.before: dict[tuple[int, int], set[str]] = {}  # the same -> all that they ever said
         self.tokens: dict[Token, str] = {}  # what was answered under a token
         self.skipped: set[Token] = set()
         self.highest: dict[int, int] = {}
@@ -151,7 +152,7 @@ class DeskMachine(RuleBasedStateMachine):
         token = (held.slot_id, held.version)
         kind = "good" if good else "bad"
         known = self.tokens.get(token)
-        stands = self.said.get((held.item_id, user))
+        said = self.before.setdefault((held.item_id, user), set())
         try:
             with self.sessions.begin() as session:
                 done = review.submit_review(
@@ -163,15 +164,17 @@ class DeskMachine(RuleBasedStateMachine):
                     now=self.now,
                 )
         except Conflict:
-            assert kind not in (known, stands) or token in self.skipped, "a resend was refused"
-            assert known or stands or token in self.skipped, "an answer was lost"
+            assert kind not in said or token in self.skipped, "a resend was refused"
+            assert said or token in self.skipped, "an answer was lost"
             return
         assert token not in self.skipped
-        assert done.repeated == (known is not None or stands is not None) or self._revised(held)
+        assert done.repeated == bool(said) or self._revised(held)
         if done.repeated:
-            assert kind in (known, stands)
+            assert kind in said
         else:
+            assert known is None, "an answer was stored twice"
             self.said[held.item_id, user] = kind
+            said.add(kind)
         if done.extra and not done.repeated:
             assert self.highest[held.slot_id] > held.version, "an answer in time is no extra"
         self.tokens[token] = kind
