@@ -228,12 +228,13 @@ def revised(session: Session, first: Claim, user: User, answer: Answer) -> Submi
     return submit(session, review.revise(session, review_id, user.id, now=NOW), user, answer)
 
 
+@pytest.mark.parametrize("said", [GOOD, BAD])
 def test_an_answer_sent_again_after_its_revision_is_the_same_result(
-    session: Session, desk: Desk, held: Claim
+    session: Session, desk: Desk, held: Claim, said: dict[str, object]
 ) -> None:
     user = desk.experts[0]
     first = submit(session, held, user, Answer(GOOD))
-    later = revised(session, held, user, Answer(BAD))
+    later = revised(session, held, user, Answer(said))
     assert submit(session, held, user, Answer(GOOD)) == replace(first, repeated=True)
     with pytest.raises(Conflict, match="was stored before"):
         submit(session, held, user, FULL)
