@@ -311,10 +311,13 @@ def note_slots(connection: Connection, queue_id: int, *, extra: int = 0, out: in
     """Keep count, in the queue's design, of slots that came after the opening and went out.
 
     What the design asked for stays as it was; `n_extra` and `n_out` stand beside it, so that
-    progress knows its total without counting slots.
+    progress knows its total without counting slots. Where more is asked for than before, a queue
+    that was finished is open again: a revised answer may ask for one more reviewer then.
     """
     query = select(QUEUES.c.design).where(QUEUES.c.id == queue_id).with_for_update(key_share=True)
     design = dict(connection.execute(query).scalar_one())
     design["n_extra"] = int(design.get("n_extra", 0)) + extra
     design["n_out"] = int(design.get("n_out", 0)) + out
-    connection.execute(update(QUEUES).where(QUEUES.c.id == queue_id).values(design=design))
+    reopened = {"finished_at": None} if extra > out else {}
+    noted = update(QUEUES).where(QUEUES.c.id == queue_id).values(design=design, **reopened)
+    connection.execute(noted)

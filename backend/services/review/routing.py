@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
@@ -28,7 +28,7 @@ from backend.services.review.judged import judge_reviews
 from backend.services.review.lease import note_slots
 from backend.services.review.quality.adjudication import overruled
 from backend.services.review.queues import get_queue
-from backend.services.review.statements import EXTRA_POSITION, ITEMS, QUEUES, SLOTS
+from backend.services.review.statements import EXTRA_POSITION, ITEMS, SLOTS
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.checks.triage import (
     AUDIT,
@@ -264,7 +264,6 @@ def _add_skipped(session: Session, queue: ReviewQueue) -> int:
         slots = [_slot(queue.id, item_id, place + start + i) for i, item_id in enumerate(ids)]
         session.execute(insert(SLOTS), slots)
     note_slots(session.connection(), queue.id, extra=len(outputs))
-    session.execute(update(QUEUES).where(QUEUES.c.id == queue.id).values(finished_at=None))
     session.expire(queue)
     return len(outputs)
 

@@ -23,7 +23,7 @@ from backend.services.review.desk.history import revisable_until
 from backend.services.review.desk.submit import finish_unless_open, settle_item
 from backend.services.review.lease import begin_review, held_by, lock_item, note_slots, why_not_held
 from backend.services.review.rules import SkipPolicy
-from backend.services.review.statements import QUEUES, REVIEWS, SLOTS
+from backend.services.review.statements import REVIEWS, SLOTS
 from backend.tables.review import Purpose, Review, ReviewState
 from backend.tables.review import SlotState as Slot
 
@@ -215,9 +215,6 @@ def _lease(connection: Connection, skipped: Review, member: MemberState, now: da
         )
     if state == Slot.OUT:
         note_slots(connection, member.queue_id, out=-1)
-        connection.execute(
-            update(QUEUES).where(QUEUES.c.id == member.queue_id).values(finished_at=None)
-        )
     leased = (
         update(SLOTS)
         .where(SLOTS.c.id == skipped.slot_id)

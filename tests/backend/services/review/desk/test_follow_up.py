@@ -13,6 +13,7 @@ from backend.errors import InvalidInput
 from backend.services import review
 from backend.services.review import Answer, Claim, Reason
 from backend.services.review.blind import mask_text, names_that_tell, unmask_text
+from backend.services.review.desk.history import left_for
 from backend.services.review.quality import adjudication, gold
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.accounts import User
@@ -87,6 +88,29 @@ def test_people_who_agree_too_little_get_one_more(session: Session, desk: Desk) 
     session.refresh(queue := review.get_queue(session, queue_id))
     assert queue.finished_at == NOW
     assert len(session.scalars(select(ReviewSlot)).all()) == 4, "one more, and no further"
+
+
+def test_a_revision_that_asks_for_one_more_opens_a_finished_queue_again(
+    sessions: sessionmaker[Session],
+) -> None:
+    with sessions.begin() as session:
+        desk = build_desk(session)
+        rules = {"extra_below": 0.9}
+        queue_id = open_queue(session, desk, rules=rules, n_items=1, overlap=2, overlap_share=1.0)
+        first, second, third = desk.experts
+        done = answer_next(session, queue_id, first, Answer(GOOD))
+        answer_next(session, queue_id, second, Answer(GOOD))
+        session.refresh(queue := review.get_queue(session, queue_id))
+        assert queue.finished_at == NOW
+        again = review.revise(session, done.review_id, first.id, now=NOW)
+        submit(session, again, first, Answer(BAD))
+        session.refresh(queue)
+        assert queue.finished_at is None
+        assert [left_for(session, queue_id, user.id, now=NOW) for user in desk.experts] == [0, 0, 1]
+        later = NOW + timedelta(minutes=1)
+        submit(session, claim(session, queue_id, third), third, Answer(GOOD), now=later)
+        session.refresh(queue)
+        assert queue.finished_at == later
 
 
 def test_people_who_agree_get_nobody_more(session: Session, desk: Desk) -> None:

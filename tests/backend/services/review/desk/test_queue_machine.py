@@ -26,7 +26,15 @@ from backend.errors import Conflict, NotFound
 from backend.services import review
 from backend.services.review import Answer, Claim, NoItem, Reason
 from backend.services.review.rules import most_of_one_person
-from backend.tables.review import QueueMember, Rating, Review, ReviewItem, ReviewQueue, ReviewSlot
+from backend.tables.review import (
+    Adjudication,
+    QueueMember,
+    Rating,
+    Review,
+    ReviewItem,
+    ReviewQueue,
+    ReviewSlot,
+)
 from tests.fixtures_review import BAD, GOOD, NOW, build_desk
 
 PEOPLE = 4
@@ -164,11 +172,16 @@ class DeskMachine(RuleBasedStateMachine):
                     now=self.now,
                 )
         except Conflict:
-            assert kind not in said or token in self.skipped, "a resend was refused"
-            assert said or token in self.skipped, "an answer was lost"
+            if token in self.skipped:
+                return
+            if held.revising and known is None:
+                assert self._has_verdict(held.item_id), "a revision was refused"
+                return
+            assert kind not in said, "a resend was refused"
+            assert said, "an answer was lost"
             return
         assert token not in self.skipped
-        assert done.repeated == bool(said) or self._revised(held)
+        assert done.repeated == bool(said) or held.revising
         if done.repeated:
             assert kind in said
         else:
@@ -179,8 +192,17 @@ class DeskMachine(RuleBasedStateMachine):
             assert self.highest[held.slot_id] > held.version, "an answer in time is no extra"
         self.tokens[token] = kind
 
-    def _revised(self, held: Claim) -> bool:
-        return bool(held.draft)  # only a revision begins with an answer here
+    def _has_verdict(self, item_id: int) -> bool:
+        """A revision that comes after the verdict is refused, also one that says the same again.
+
+        It is no resend, and nothing is lost: the first answer stands beside the verdict
+        (`why_it_stands`), and the guide lets it be changed "for a while".
+        """
+        decided = select(Adjudication.id).where(
+            Adjudication.item_id == item_id, Adjudication.decided_at.is_not(None)
+        )
+        with self.sessions() as session:
+            return session.scalar(decided) is not None
 
     def skip(self, person: int, which: int) -> None:
         user = self.users[person]
@@ -263,7 +285,8 @@ class DeskMachine(RuleBasedStateMachine):
         self._nobody_twice()
         self._never_too_many()
         self._progress_is_true()
-        assert self.finished_at in (None, finished_at), "finished twice"
+        if finished_at is not None:  # one more reviewer, asked for by a revision, opens it again
+            assert self.finished_at in (None, finished_at), "finished twice"
         left = [s for s in self.slots if s.purpose == "review" and self._is_waiting(s)]
         assert (finished_at is not None) == (not left)
         self.finished_at = finished_at
