@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.benchmarks.health_label_errors import (
+    Outcome,
     corrupt,
     label_line,
     nearest_labels,
@@ -45,3 +46,10 @@ def test_wrong_labels_of_ten_classes_are_found_far_above_chance() -> None:
     assert line.startswith("| 20%, random |")
     sound = play(part[::2], part[1::2], 0.0, "none", 0)
     assert sound.flagged / sound.rows < 0.06
+
+
+def test_of_several_seeds_the_line_says_the_median_and_the_range() -> None:
+    found = [Outcome(100, 10, 10, hits, 0.8, 0.85, 0.9) for hits in (9, 5, 8)]
+    assert "0.800 (0.500 to 0.900)" in label_line(0.1, "random", found)
+    assert label_line(0.1, "random", found).endswith("| 100 | 3 |")
+    assert "0.900 (0.596 to 0.982)" in label_line(0.1, "random", found[:1])

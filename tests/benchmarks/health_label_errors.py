@@ -6,8 +6,8 @@
 Labels are made wrong at a known rate, at random or to the class that is most like (by the cosine of
 their mean texts). Precision: of the flagged, how many were made wrong; recall: of those made wrong,
 how many are flagged; at random: the precision of flagging as many by lot, which is the rate.
-Intervals are Wilson's of 95% over the rows of all seeds. banking77 has wrong labels of its own,
-which count here as false alarms.
+Of several seeds: the median and the range; of one: Wilson's interval of 95% over its rows.
+banking77 has wrong labels of its own, which count here as false alarms.
 
 What mending is worth: accuracy on the clean test split of the same linear classifier, trained on
 the labels as they are, without the flagged rows, and with the flagged rows put right.
@@ -129,23 +129,36 @@ def share(hits: int, n: int) -> str:
 
 HEAD = (
     "| wrong labels | flagged | precision | recall | at random | accuracy as it is "
-    "| flagged left out | flagged put right | rows |\n|---|---|---|---|---|---|---|---|---|"
+    "| flagged left out | flagged put right | rows | seeds |\n" + "|---" * 10 + "|"
 )
 
 
+def over_seeds(shares: Sequence[tuple[int, int]]) -> str:
+    """Of one seed with Wilson's interval, of several the median and how far they lie apart."""
+    if len(shares) == 1:
+        return share(*shares[0])
+    return "–" if not all(n for _, n in shares) else spread([hits / n for hits, n in shares])
+
+
+def spread(values: Sequence[float]) -> str:
+    """`0.877 (0.868 to 0.904)`: the median, and between which values all lie."""
+    middle = f"{np.median(values):.3f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.3f} to {max(values):.3f})"
+
+
 def label_line(rate: float, how: str, found: Sequence[Outcome]) -> str:
-    """One rate: what was found over all seeds, and what leaving out and mending bring."""
-    wrong, flagged, hits, rows = (
-        sum(getattr(one, name) for one in found) for name in ("wrong", "flagged", "hits", "rows")
-    )
-    precision = share(hits, flagged) if wrong else f"false alarms {share(flagged, rows)}"
-    means = [
-        f"{np.mean([getattr(one, name) for one in found]):.3f}"
-        for name in ("as_is", "without", "mended")
+    """One rate: what was found, and what leaving out and mending bring."""
+    wrong = sum(one.wrong for one in found)
+    alarms = over_seeds([(one.flagged, one.rows) for one in found])
+    precision = over_seeds([(one.hits, one.flagged) for one in found])
+    recall = over_seeds([(one.hits, one.wrong) for one in found])
+    accuracies = [
+        spread([getattr(one, name) for one in found]) for name in ("as_is", "without", "mended")
     ]
     return (
-        f"| {rate:.0%}, {how} | {flagged} | {precision} | {share(hits, wrong)} | {rate:.2f} "
-        f"| {' | '.join(means)} | {rows} |"
+        f"| {rate:.0%}, {how} | {np.median([one.flagged for one in found]):.0f} "
+        f"| {precision if wrong else f'false alarms {alarms}'} | {recall} | {rate:.2f} "
+        f"| {' | '.join(accuracies)} | {found[0].rows} | {len(found)} |"
     )
 
 
