@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Float, Table, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -66,7 +66,14 @@ def _by_columns(table: Table, rows: Rows, told: Columns) -> Statement:
         .on_conflict_do_nothing()
         .returning(*told)
     )
-    return statement, {name: [row[name] for row in rows] for name in names}
+    return statement, {name: _cells(table.c[name], [row[name] for row in rows]) for name in names}
+
+
+def _cells(column: ColumnElement[Any], values: list[Any]) -> list[Any]:
+    """The values of a column as of one type: the driver refuses an array of 1 and 0.5."""
+    if not isinstance(column.type, Float):
+        return values
+    return [None if value is None else float(value) for value in values]
 
 
 _INSERTS: Mapping[str, Callable[[Table, Rows, Columns], Statement]] = {

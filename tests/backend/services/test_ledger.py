@@ -164,3 +164,15 @@ def test_a_statement_has_as_many_parameters_as_columns_and_not_as_cells(
     inserts = [n for statement, n in sent if statement.startswith("INSERT INTO generations")]
     assert len(inserts) == 1
     assert inserts[0] < 20
+
+
+def test_whole_and_broken_numbers_stand_in_one_column(session: Session) -> None:
+    """A driver that is given arrays has one type for all that stands in one."""
+    run_id, rows = _score_rows(session)
+    mixed = [{**row, "metric": f"m{n}", "error": None} for n, row in enumerate(rows)]
+    values = (1, 0.5, True, 2**40, None)
+    given = [{**row, "value": values[n % len(values)]} for n, row in enumerate(mixed)]
+    assert save_scores(session, run_id, given) == len(given)
+    found = session.scalars(select(Score).order_by(Score.id)).all()
+    by_key = {(row["generation_id"], row["metric"]): row["value"] for row in given}
+    assert {(s.generation_id, s.metric): s.value for s in found} == by_key
