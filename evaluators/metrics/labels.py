@@ -2,7 +2,7 @@
 
 A label is the text of the prediction or reference with white space stripped at both ends; case
 counts. The classes are those that occur as prediction or reference, as in scikit-learn's
-`f1_score`, to which the figures are equal (tests/evaluators/test_labels.py).
+`f1_score`, to which the figures are equal (tests/evaluators/metrics/test_labels.py).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 The train split of banking77 (../shared/data) with a fifth of its labels made wrong. In each round
 200 labels are reviewed and the truth is restored, then a model is trained on all labels as they
 stand and measured on the clean test split. One arm draws its reviews at random, the other by the
-product's active design (backend/services/review/designs.py) from strata that out-of-fold
+product's active design (backend/services/review/opening/design.py) from strata that out-of-fold
 predictions define: high_risk, models_disagree and low_confidence, beside the random anchor.
 
 Simulated: the wrong labels (drawn from all others, or taken for the most similar one), and the

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.watched_ab [--out FILE.json] [--repeats 2000] [--part NAME]
 
 Parts: alarms (of 1, 2, 5, 20 and unequal votes a cluster), rewriting, withdrawals, standing, power.
-Everything is simulated, with seeds, and goes through what the service uses (`watching._judge`).
+Everything is simulated, with seeds, and goes through what the service uses (`reports.ab._judge`).
 `alarms` looks after every vote of a queue in which neither model is better and counts decisions;
 the upper end of their exact 95% interval should lie under .055. `rewriting` is the way of before,
 in which a cluster's mean stood in the place of its first vote. `standing` looks at every prefix

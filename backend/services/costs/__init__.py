@@ -1,6 +1,6 @@
 """What was spent: by a run, a training, a round, and a reviewed item.
 
-    spent       a sum that says what it is over, and what it lacks
+    totals      a sum that says what it is over, and what it lacks
     work        runs and trainings: tokens, the clock of their jobs, processor and GPU seconds
     people      queues: active minutes, for each item and in all
     rounds      a round: what its training, its runs and its reviews took together

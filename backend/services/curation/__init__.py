@@ -1,17 +1,16 @@
 """Curation: what experts said becomes a frozen training set, and nothing held out gets in.
 
-recipes      Recipe and its parts: what goes in, written down
-leaks        LeakGuard: what is held out anywhere in the project
+recipes      Recipe and its parts: what goes in, written down; a recipe in sentences
+leaks        LeakGuard: what is held out anywhere in the project; near-duplicates at a freeze
 sources      what the recipe names; held-out reviews are set aside and counted
 candidates   reviews and references to proposed rows
-negatives    failed outputs, to move away from
-fixed        the metric by which a replayed answer is right
-holding      corrections that are kept from training, to measure the yield on
-selection    least rating, most of a group, shares of tasks, weights, order
-sets         freeze_training_set, add_row (the only way in)
+drafts       what a model drafted: only as an expert approved or corrected it
+counterfactual   rows once more with a person's group exchanged
+selection    least rating, most of a group, shares of tasks, weights, order; failed outputs to move
+             away from; corrections that are kept from training, to measure the yield on
+sets         freeze_training_set, add_row (the only way in); reading frozen sets
 digests      the digest of what a set holds
-stored       reading frozen sets
-words        a recipe in sentences
+formats      what each method of training gets of a row, and the formats of other tools
 """
 
 from backend.services.curation.counterfactual_recipe import parse_counterfactuals

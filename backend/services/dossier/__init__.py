@@ -4,8 +4,8 @@ check_dossier   the checker that lies in the archive; needs no Strop, and writes
 signing         the key of the installation, and what it signs
 subject         the comparison that a dossier is about, and codes in place of names
 inputs          every figure with its recipe and the scores of which it is made
-records         bar, digests, leaks, reviews, decisions, as JSON
-sections        what the index tells, by the headings of NIST's AI RMF and of the EU's AI Act
+sections/       what the index tells, by the headings of NIST's AI RMF and of the EU's AI Act: bar,
+                digests, leaks, reviews, decisions; content: sentences, tables and files of one
 answers         what Strop cannot know, and the team writes
 pages           the index as Markdown, HTML and JSON
 make            all of it together, checked by the checker before it leaves

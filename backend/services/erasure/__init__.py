@@ -1,7 +1,7 @@
 """Erasing examples and people wherever their texts stand, and keeping things for a while only.
 
 columns      what an erasure does with every column that can hold a text
-asked        what a person means by an id, a row or a group, and what hangs on it
+requests     what a person means by an id, a row or a group, and what hangs on it
 passages     finding the texts of an erased example in other texts
 rows         the rows of the database, with seals in place of digests
 files        the files of trainings and artifacts

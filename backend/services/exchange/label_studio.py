@@ -2,8 +2,8 @@
 
 Pure: rows go in, JSON-serialisable objects come out. A task carries the text as `data`,
 what the checks flagged as predictions, and the reviews as annotations: `completed_by` by pseudonym,
-`lead_time` in active seconds. The names of controls are in `label_studio_config`; the way back is
-`label_studio_answers`.
+`lead_time` in active seconds. The names of controls stand below; the way back is
+`given_answers.label_studio_answers`.
 
 A rubric as a labelling configuration of Label Studio, and the names of its controls.
 

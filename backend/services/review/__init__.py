@@ -1,30 +1,20 @@
 """The review desk: queues are opened, items claimed, answered or skipped, and shown blind.
 
-    planning  plan_queue: frames, designs (designs, design_measures, novelty), budgets,
-              assignments, overlap; opening_rules says what is refused
-    opening   open_queue: items in order, sides, slots, members
-    queues    finding queues, closing them, their reviewers; rubric versions
-    rules     QueueRules: how a queue hands its items out
-    claims    claim_next: one item for one person, or why none (the hot path; slot_search, seats)
-    leases    heartbeat, save_draft; the fencing condition
-    answers   submit_review: check (answer_rules), store once, release; then after_submit
-    skips     skip_review: to others, back to me, out
-    revisions revise: one's own answer, taken back for a while
-    counted   which reviews count in what a queue measures
-    agreement how far reviewers agree, by criterion
-    items     what an expert sees of an item; masks
-    views     own queues and past reviews
-    progress  how far a queue is, and who did how much
-    votes     blind pairs in terms of models: counts, win rates, side bias
-
-What a lead reads of a queue, each with n and interval (measured):
-
-    estimates        each criterion of each model for all outputs (populations)
-    watching         an A/B that may be looked at and stopped at any time
-    effects          side, length, order, fatigue (vote_effects, slopes, review_rows)
-    agreement_report coefficients, reviewers two by two, the worst items
-    reports          progress, forecasts, minutes and cost per verdict
-    reviewer_quality work, time, agreement, known answers, warnings
+    opening/  plan_queue: frames, designs, targets, budgets, assignments, overlap, what is refused
+              (checks); open_queue: items in order, sides, slots, members (store)
+    desk/     claim_next: one item for one person, or why none (the hot path); item_view: what an
+              expert sees of it; submit_review, skip_review, revise; history: what was answered
+    quality/  known answers, adjudication, pauses
+    reports/  what a lead reads, each with n and interval: estimates, A/B, effects, agreement,
+              votes, progress, reviewers
+    queues    finding queues, closing them, their reviewers; rubrics: versions of rubrics
+    rules     QueueRules: how a queue hands its items out; statements: the SQL of a claim
+    lease     heartbeat, save_draft; the fencing condition
+    answer    what an answer has to be before it is stored
+    blind     what the people of a queue may be shown
+    counted   which reviews count in what a queue measures; judged: what they say of outputs
+    progress  how far a queue is; waiting: for whom it waits
+    routing   the watch over what skipped review
 
 Everything here takes a session and flushes; the caller commits. A claim and a submit are each one
 short transaction.

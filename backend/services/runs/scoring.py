@@ -2,7 +2,7 @@
 
 The ledger is the table: one row for each (score run, generation, metric). A generation that failed
 gets a score with an error, so that nothing is dropped. The figures made of them are computed in
-backend/services/figures.py and offered here too.
+`figures` beside it and offered here too.
 """
 
 from __future__ import annotations

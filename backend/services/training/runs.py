@@ -1,8 +1,7 @@
 """Training runs: a frozen set and a configuration under a bar that was set before.
 
-What the trainer reads is written by backend/services/training_files.py; the trainer itself is a
-process of its own (`python -m training.sft`), started by backend/jobs/train.py. Knows nothing of
-torch.
+What the trainer reads is written by `files` beside it; the trainer itself is a process of its own
+(`python -m training.sft`), started by backend/jobs/train.py. Knows nothing of torch.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `record` writes a delivery for every address that asked for the event, in the transaction of the
 event itself: what was rolled back is never told, and what was committed is told at least once. It
 costs one indexed select where a project has none. How a delivery travels is known to
-`webhook_deliveries` (states) and `backend.jobs.webhooks` (HTTP).
+`backend.jobs.webhooks`; its states stand below.
 
 What is told: ids, pseudonyms and figures. No text of anybody, and no name of a model before the
 queue is finished, since the receiver may be somebody who still reviews.

@@ -1,13 +1,12 @@
 """Correction yield: what became of the reviewed prompts of a set once an adapter was trained on it.
 
-    replays     the candidate answers the reviewed prompts of its set once more
-    judging     when such an answer counts as right
-    outcomes    each correction: fixed or still wrong; each approved output: kept or newly broken
-    reports     shares with intervals: trained on, held back, by error type, by reviewer hour
-    earlier     what models before the candidate had been taught
-    elsewhere   held-out examples that were right before and are wrong now
-    bottleneck  whether more ratings or more training is what is lacking
-    curves      the yield of a round, and of all rounds
+    reviewed    the reviewed prompts of a set, taught or held back, and what models before the
+                candidate had been taught; the candidate answers them once more
+    outcomes    when such an answer counts as right; each correction: fixed or still wrong; each
+                approved output: kept or newly broken
+    reports     shares with intervals: trained on, held back, by error type, by reviewer hour;
+                whether more ratings or more training is what is lacking
+    curves      the yield of a round, of all rounds, and what was right before elsewhere
     forecast    what more training rows would bring
 
 Replays are runs on the train split, so that nothing of them enters a figure of a held-out split.

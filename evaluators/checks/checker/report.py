@@ -1,7 +1,7 @@
 """How good a checker is on sentences and texts that it never saw, beside checks without a model.
 
 Planted errors are simulated: they tell what a checker can find, not how often a model errs. AUROC
-and balanced accuracy have bootstrap intervals over groups (`risk_report`), rates by kind have
+and balanced accuracy have bootstrap intervals over groups (`risk.report`), rates by kind have
 Wilson's. A text is as good as its least supported sentence.
 """
 

@@ -8,7 +8,7 @@ keeps their order. What is reported is nested: for each fold kind and model are 
 others alone, and its scores are less the log-odds of their rate, so that folds are comparable; only
 the two numbers of the curve are of all. Isotonic regression loses .02 to .2 of AUROC where labels
 are few (tests/benchmarks/risk_coverage.py). Saved as JSON. It refuses where labels are too few, and
-where new features have drifted from those it learned on. As a score: see `risk_scores`.
+where new features have drifted from those it learned on. As a score: see `scores`.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ PLAN: dict[str, Any] = {
     "dataset": "tickets",
     "metrics": ["exact_match"],
 }
-FILE = str(Path(__file__).parents[3] / "backend/rubric_library/blind_pair.yaml")
+FILE = str(Path(__file__).parents[3] / "backend/rubrics/library/blind_pair.yaml")
 # Fields by which somebody else is asked to do something; each is looked up in the project.
 MAY_NAME_PEOPLE = {"reviewers", "people", "reviewer"}
 PERSONAL = ("user", "person", "people", "reviewer", "author", "owner", "signed", "signer", "lead")
@@ -146,7 +146,7 @@ def test_a_rubric_is_text_or_a_name_and_no_file(house: House) -> None:
         "reviewers": ["expert0-ours"],
     }
     path = f"/api/v1/projects/{project}/review-queues"
-    for rubric in (FILE, "../rubric_library/blind_pair", "/etc/passwd"):
+    for rubric in (FILE, "../library/blind_pair", "/etc/passwd"):
         answer = house.client("engineer").post(path, json={**body, "rubric": rubric})
         assert answer.status_code == 422, answer.text
         assert "root:" not in answer.text

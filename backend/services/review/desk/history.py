@@ -160,7 +160,7 @@ def _past(session: Session, review: Review) -> OwnReview:
 
 
 def _revisable_until(review: Review) -> datetime | None:
-    """What can be seen of it here; `revisions.revise` has the last word."""
+    """What can be seen of it here; `revise.revise` has the last word."""
     queue = review.item.queue
     counts = review.purpose == Purpose.REVIEW and not review.extra
     stands = review.withdrawn_at is None and review.superseded_at is None

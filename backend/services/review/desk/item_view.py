@@ -176,7 +176,7 @@ def flags_of(
     """What the checks of a score run flag in an output, masked; nothing without a score run.
 
     Args:
-        told: also what waits for the answer in some queues (`told_risk`).
+        told: also what waits for the answer in some queues (`risk` beside it).
     """
     if score_run_id is None:
         return []

@@ -13,7 +13,8 @@ How far the reviewers of one item differ: what opens an adjudication, or asks fo
     text                                    not compared
 
 The mean over pairs of people for each criterion, then over the criteria that two people answered.
-These are distances of single items, not corrected for chance; `agreement` has the coefficients.
+These are distances of single items, not corrected for chance; `reports.agreement` has the
+coefficients.
 """
 
 from __future__ import annotations

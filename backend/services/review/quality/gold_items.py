@@ -52,7 +52,7 @@ class GoldRow:
     Attributes:
         generation, generation_b: ids of outputs; the second for pairs alone.
         example, model, model_b: the example's id in the dataset and how people write the models.
-        answer: see `gold_answers`; a and b are the outputs in the order given here.
+        answer: see `gold`; a and b are the outputs in the order given here.
     """
 
     answer: Mapping[str, Any]

@@ -1,6 +1,6 @@
 """What an expert does beside answering: look back, revise, contest, settle, ask for the links.
 
-Transitions as in `desk_state`: they talk to the API, and an error becomes words on the desk.
+Transitions as in `state`: they talk to the API, and an error becomes words on the desk.
 """
 
 from __future__ import annotations

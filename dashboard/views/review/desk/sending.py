@@ -1,6 +1,6 @@
 """Sending the item off an expert's desk, answered or skipped, and what is put there next.
 
-As in `desk_state`, an expected error becomes a state of the desk, and time is an argument.
+As in `state`, an expected error becomes a state of the desk, and time is an argument.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ class DeskState:
         missing: the question that keeps the answer from being sent; `tried` counts the submits.
         problem: on Screen.ERROR what went wrong; with an item on screen, why it is not the
             person's any more. What they wrote stays, and may still be sent.
-        gone: the item was finished in another window; `desk_after.lead_on` settles what is next.
+        gone: the item was finished in another window; `after.lead_on` settles what is next.
         signed_out: the sign-in has ended; everything stays as it is until there is another.
         revised: the answer that stands until the one on screen takes its place.
         noted: `item_key` of the last drawing; from the second on the server is told by the address.
