@@ -11,19 +11,25 @@ import re
 COLONS = (":", "=", "|")
 REACH = 44  # characters before a name in which something may introduce it
 
+_THING = (  # whose name is no person's: `Product name: Widget Deluxe`
+    r"(?<!file)(?<!file )(?<!host)(?<!host )(?<!product )(?<!produkt)(?<!company )(?<!firmen)"
+    r"(?<!brand )(?<!trade )(?<!drug )(?<!datei)(?<!domain )(?<!project )(?<!projekt)"
+)
 AFTER_COLON = re.compile(
-    r"(?:patient(?:in|enname)?|pat|pt|(?:full |patient |first |last |former |maiden |vor-? ?und "
+    # The short ones end other words too: `Plan:`, `Scan:`.
+    r"(?:patient(?:in|enname)?|(?<![^\W\d_])(?:pat|pt|gp|from|von|to|an|cc|gez)"
+    rf"|{_THING}(?:full |patient |first |last |former |maiden |vor-? ?und "
     r"|kunden|zu|geburts)?name"
     r"|(?:nach|sur)?name, (?:vor|fore|first )?names?"
     r"|vornamen?|nachname|surname|forenames?|familienname|zuname|(?:account|card|policy) ?holder"
     r"|(?:konto|karten|depot)?inhaber(?:in)?|versicherte[rn]?|versicherungsnehmer(?:in)?"
     r"|auftraggeber(?:in)?|empfänger(?:in)?|payee|beneficiary|begünstigte[r]?|customer|client|kunde"
-    r"|kundin|mandant(?:in)?|next of kin|angehörige[r]?|hausarzt|hausärztin|gp|consultant"
-    r"|behandelnder arzt|attending|physician|referring doctor|signed|unterzeichne[rt]|gez|spouse"
+    r"|kundin|mandant(?:in)?|next of kin|angehörige[r]?|hausarzt|hausärztin|consultant"
+    r"|behandelnder arzt|attending|physician|referring doctor|signed|unterzeichne[rt]|spouse"
     r"|ehemann|ehefrau|contact|ansprechpartner(?:in)?|agent|sachbearbeiter(?:in)?|emergency contact"
     r"|notfallkontakt|mother|father|mutter|vater|tenant|landlord|mieter(?:in)?|vermieter(?:in)?"
     r"|witness|zeuge|zeugin|claimant|defendant|kläger(?:in)?|beklagte[r]?|employee|mitarbeiter"
-    r"|from|von|to|an|cc|betreuer(?:in)?|author|surgeon|operat(?:or|eur(?:in)?)"
+    r"|betreuer(?:in)?|author|surgeon|operat(?:or|eur(?:in)?)"
     r"|assisten(?:t|tin|z)|ana?esthetist|anästhesist(?:in)?|(?:kunden)?berater(?:in)?|advis[eo]r"
     r"|caller|anrufer(?:in)?|antragsteller(?:in)?|applicant|(?:darlehens|kredit)nehmer(?:in)?"
     r"|borrower|bürge|bürgin|guarantor|referrer|zuweis(?:er|erin|ung)|klient(?:in)?|carer"

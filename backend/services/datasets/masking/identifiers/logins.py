@@ -65,6 +65,7 @@ def _announced(text: str, lists: NameLists) -> Iterator[tuple[int, int]]:
             word = match.group(1).lower()
             if (
                 len(word) > 2
+                and stands_apart(text, *match.span(1))  # no part of `ungültig`
                 and word not in lists.never
                 and word not in shipped_words()["no_login"].split()
             ):

@@ -223,7 +223,7 @@ class _Reader:
         if colon and (label := leads.AFTER_COLON.search(before)) is not None:
             if leads.SPEAKERS.match(label[0]):
                 return self._is_spoken_of(place, label[0])
-            return token.is_capital or self._in_list(place)
+            return self._in_list(place) or (token.is_capital and not self._is_a_thing(place))
         if leads.SURE_LEADS.search(before):
             return True
         if leads.FORM_LABEL.search(before):
@@ -270,7 +270,8 @@ class _Reader:
             return True
         speaks = self.text.count(label.strip()) > 1
         gap = self.text[self.tokens[place].end :][:1]
-        return not speaks and (self._in_list(place) or (gap == " " and self._two_ahead(place)))
+        two = gap == " " and self._two_ahead(place) and not self._is_a_thing(place)
+        return not speaks and (self._in_list(place) or two)
 
     def _two_ahead(self, place: int) -> bool:
         """Whether the next word too looks like a part of a name."""

@@ -354,3 +354,28 @@ def test_a_named_model_finds_people_that_no_list_holds(tmp_path) -> None:  # typ
     assert "qwertz" in masked("we met qwertz uiop there")
     policy = f"names_model: {tmp_path / 'model'}"
     assert "qwertz" not in masked("we met qwertz uiop there", policy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Plan: continue Metoprolol 50 mg twice daily.",
+        "CT Scan: Unremarkable Liver",
+        "Product name: Super Cleaner Plus",
+        "Drug name: Metoprolol Succinate",
+        "Account holder: Joint Stock Company, registered office unchanged.",
+        "Seen by Occupational Therapy today.",
+        "Client Money Rules apply.",
+        "Login: invalid password",
+        "Username: required field",
+        "Login: gesperrt",
+        "Kennung: ungültig",
+    ],
+)
+def test_a_label_before_what_is_no_person_names_nobody(text: str) -> None:
+    assert mask(text).texts["input"] == text
+
+
+@pytest.mark.parametrize("label", ["An", "Von", "Cc", "GP", "Pat", "Gez", "Patientenname"])
+def test_short_labels_name_whoever_stands_after_them(label: str) -> None:
+    assert "Zumbrägel" not in mask(f"{label}: Kunigunde Zumbrägel").texts["input"]
