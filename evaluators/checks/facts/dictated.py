@@ -19,6 +19,9 @@ _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen
 _BELOW_100 = rf"(?:(?:{_TENS})(?:[\s-](?:{_ONES}))?|{_TEENS}|{_ONES})"
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _NTH = "|".join(sorted(ORDINALS, key=len, reverse=True))
+_FROM_10 = rf"(?:(?:{_TENS})(?:[\s-](?:{_ONES}))?|{_TEENS})"
+# Of `two thousand three hundred` no part is a year, of `c one thousand` none a code.
+_ENDS = rf"(?![\s-](?:hundred|thousand|million|billion|percent|{_BELOW_100})\b)"
 # Lone letters that are words, endings (it's, I'd) or people's initials begin no code.
 _LETTER = r"(?<![\w'’])[b-hj-lo-z](?!\w)"
 _MONTH_NAMES = tuple(_MONTHS.split("|"))
@@ -40,17 +43,17 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _POINT = re.compile(
-    rf"\b(?:((?:{_BELOW_100})|zero)\s)?(?:a\s)?point\s((?:(?:zero|o)\s)*)"
+    rf"\b(?<!this\s)(?<!that\s)(?<!my\s)(?:((?:{_BELOW_100})|zero)\s)?(?:a\s)?point\s((?:(?:zero|o)\s)*)"
     rf"((?:(?:{_ONES})\s)?{_BELOW_100}|zero)\b",
     re.IGNORECASE,
 )
 _CODE = re.compile(
-    rf"({_LETTER}(?:\s[a-z](?!\w)){{0,3}})\s({_BELOW_100})(?:\s({_ONES}))?\b", re.IGNORECASE
+    rf"({_LETTER}(?:\s[a-z](?!\w)){{0,3}})\s({_BELOW_100})(?:\s({_ONES}))?\b{_ENDS}", re.IGNORECASE
 )
 _YEAR = re.compile(
     rf"\b({_MONTHS})\b((?:\sthe)?(?:\s(?:{_NTH}|{_BELOW_100}))?(?:\s?,)?(?:\sof|\sin)?)\s"
-    rf"(?:(nineteen|twenty)\s({_BELOW_100})|two\sthousand(?:\sand)?(?:\s({_BELOW_100}))?"
-    rf"|o\s({_ONES}))\b",
+    rf"(?:(nineteen|twenty)\s({_FROM_10})|two\sthousand(?:\sand)?(?:\s({_BELOW_100}))?"
+    rf"|o\s({_ONES}))\b{_ENDS}",
     re.IGNORECASE,
 )
 _HOUR = re.compile(
@@ -118,7 +121,10 @@ def _year(m: re.Match[str]) -> str:
 
 def _hour(m: re.Match[str]) -> str:
     minutes = f":{_value(m[2])}" if m[2] else ""
-    late = (m[3] or m[4] or m[5]).lower() not in ("morning", "a")
+    part = (m[3] or m[4] or m[5]).lower()
+    late = part not in ("morning", "a")
+    if part == "night":  # two at night is early
+        late = 4 < _value(m[1]) < 12
     return f"{_value(m[1])}{minutes} {'p.m.' if late else 'a.m.'}"
 
 

@@ -26,6 +26,8 @@ SUPPORTED = [
     ("It began at 11 a.m. today.", "It began around eleven in the morning."),
     ("She works from 10 p.m. to 7 a.m.", "I work from ten in the night to seven in the morning"),
     ("He came at 4 p.m. yesterday.", "Yesterday evening around four p m."),
+    ("Surgery in March 2023.", "I had surgery in march twenty twenty three"),
+    ("She woke at 2:30 a.m.", "I woke up at two thirty at night"),
 ]
 UNSUPPORTED = [
     ("She takes 20 mg of it.", "Patient: I take ten m g of it."),
@@ -36,6 +38,10 @@ UNSUPPORTED = [
     ("Stenosis at L4-L5.", "spinal stenosis at l three l four, but"),
     ("Reconstruction in 03/2009.", "reconstruction in march of two thousand eight"),
     ("It began at 11 p.m. today.", "It began around eleven in the morning."),
+    ("Surgery in March 2003.", "I had surgery in march twenty twenty three"),
+    ("In June 2003 it was paid.", "in june two thousand three hundred dollars were paid"),
+    ("A dose of 0.2 mg.", "at this point two people have left"),
+    ("Vitamin C1 deficiency.", "vitamin c one thousand m g"),
 ]
 
 
