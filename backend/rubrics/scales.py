@@ -32,7 +32,7 @@ class Control(StrEnum):
     CHOICES = "choices"  # one of `choices()`
     OPTIONS = "options"  # any of `choices()`, as a JSON list
     RATING = "rating"  # one of the whole numbers of `choices()`
-    NUMBER = "number"
+    NUMBER = "number"  # from the fields `min` to `max`, by `step` where there is one
     TEXT = "text"
 
 
