@@ -145,7 +145,7 @@ def read_part(
     if blank:
         each = partial(_without, each, blank)
     if held is None:
-        records: Sequence[Record] = FileRecords(each, count)
+        records: Sequence[Record] = FileRecords(source.name, each, count)
     else:
         records = list(each()) if blank else held
     return FileTable(
@@ -154,13 +154,27 @@ def read_part(
 
 
 class FileRecords(Sequence[Record]):
-    """The rows of a file, read anew whenever they are asked for, and never kept."""
+    """The rows of a file, read anew whenever they are asked for, and never kept.
 
-    def __init__(self, each: Callable[[], Iterator[Record]], count: int) -> None:
-        self._each, self._count = each, count
+    Raises:
+        UnreadableRecord: when read, the file has other rows than when they were counted.
+    """
+
+    def __init__(self, name: str, each: Callable[[], Iterator[Record]], count: int) -> None:
+        self._name, self._each, self._count = name, each, count
 
     def __iter__(self) -> Iterator[Record]:
-        return self._each()
+        read = 0
+        try:
+            for record in self._each():
+                read += 1
+                yield record
+        except UnicodeDecodeError:
+            read = -1  # its encoding was found in all of it
+        if read != self._count:
+            raise UnreadableRecord(
+                f"{self._name}: the file was changed while it was read.", hint="Read it again."
+            )
 
     def __len__(self) -> int:
         return self._count
@@ -434,7 +448,7 @@ def _of_cells(
             hint="Make the header's names unique.",
         )
     needed = max((place for place, name in enumerate(names, start=1) if name), default=0)
-    columns = [column or f"column {place}" for place, column in enumerate(names, start=1)]
+    columns = [column or _free_name(place, named) for place, column in enumerate(names, start=1)]
 
     def each() -> Iterator[Record]:
         for row, cells in rows():
@@ -444,6 +458,14 @@ def _of_cells(
 
     optional = frozenset(column for column, name in zip(columns, names, strict=True) if not name)
     return _KnownFile(name, each, said, spelled=True, decimal_comma=comma, optional=optional)
+
+
+def _free_name(place: int, named: Collection[str]) -> str:
+    """What a column without a name is called; no other column of the header is."""
+    name = f"column {place}"
+    while name in named:
+        name += " without a name"
+    return name
 
 
 def is_missing(value: Any) -> bool:

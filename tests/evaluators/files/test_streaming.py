@@ -212,3 +212,33 @@ def test_the_memory_of_reading_does_not_grow_with_the_file(
     few, many = peak(read_table_lazily, 400), peak(read_table_lazily, 2_000)
     assert many < 1.3 * few
     assert many < peak(read_table, 2_000) / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("a.jsonl", b'{"a": 1}\n{"a": 2}\n', b'{"a": 1}\n'),
+        ("a.jsonl", b'{"a": 1}\n', b'{"a": 1}\n{"a": 2}\n'),
+        ("a.csv", b"a,b\n1,2\n", b"a,b\n1,\xff\n"),
+    ],
+)
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    name: str, before: bytes, after: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(before)
+    table = read_table_lazily(path)
+    path.write_bytes(after)
+    with pytest.raises(UnreadableRecord, match="changed while it was read"):
+        list(table.records)
+
+
+@pytest.mark.parametrize("read", [read_table, read_table_lazily])
+def test_a_blank_column_without_a_name_takes_no_other_ones(
+    read: Callable[[Path], FileTable], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"column 2,\nx,\n")
+    table = read(path)
+    assert [dict(record.values) for record in table.records] == [{"column 2": "x"}]
+    assert table.columns == ("column 2",)
