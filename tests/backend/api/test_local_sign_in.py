@@ -181,7 +181,7 @@ class TestSecondStep:
         path = "/api/v1/me/second-factor"
         assert client.post(path, json={"password": "wrong"}).status_code == 403
         made = client.post(path, json={"password": PASSWORD}).json()
-        assert client.post(f"{path}/confirm", json={"code": "000000"}).status_code == 401
+        assert client.post(f"{path}/confirm", json={"code": "000000"}).status_code == 403
         assert client.get(path).json()["on"] is False
         code = code_at(made["secret"], house.clock.now)
         assert len(client.post(f"{path}/confirm", json={"code": code}).json()["codes"]) == 10

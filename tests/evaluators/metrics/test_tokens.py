@@ -186,7 +186,8 @@ def test_overlap_reads_other_scripts() -> None:
         # Before, 0 or 1 stood where no word was kept, and overlap knew no letter beyond ASCII.
         (("exact_match", "token_f1", "rouge1", "rouge2", "rougeL", "rougeLsum"), 2),
         (("rouge1_stem", "rougeL_stem", "source_rouge"), 2),
-        (("overlap", "overlap_pairs", "input_overlap"), 2),
+        (("overlap", "overlap_pairs"), 2),
+        (("input_overlap",), 3),
         (("exact_match_numbers", "token_f1_unicode", "rougeL_unicode"), 1),
     ],
 )
