@@ -37,7 +37,7 @@ FEW_SYSTEMS = 10
 MOST_UNDEFINED = 0.1  # of the draws; beyond, an interval would be of the others alone
 RESAMPLES = 1000
 MOST_LEFT_OUT = 400
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,7 +290,8 @@ class VllmEngine(RemoteEngine[VllmServer]):
             ) from error
 
     async def _hold_again(self, server: VllmServer, names: Collection[str]) -> None:
-        models = [model for name, model in self._loaded.items() if name in names]
+        # A copy, since another job may load meanwhile.
+        models = [model for name, model in list(self._loaded.items()) if name in names]
         for model in [*models, *self._aliases.values()]:
             await asyncio.to_thread(require_unchanged, model)
         await self._load_on(server, models, set())
