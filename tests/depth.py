@@ -35,7 +35,7 @@ DEEP = {
         "tests/backend/api/test_rules.py::test_own_things"
     ),
     f"{CRASH}test_killed_in_generation[sqlite]": ON_POSTGRES,
-    f"{CRASH}test_two_workers_share_a_run_and_do_none_of_it_twice[sqlite]": ON_POSTGRES,
+    f"{CRASH}test_two_workers_share_a_run": f"{CRASH}test_one_of_two_workers_is_killed",
     "tests/backend/cli/runs/test_run.py::test_a_run_whose_preflight_failed": (
         "tests/backend/cli/runs/test_run.py::test_failed_job_is_the_error"
     ),
