@@ -157,7 +157,7 @@ class FileRecords(Sequence[Record]):
     """The rows of a file, read anew whenever they are asked for, and never kept.
 
     Raises:
-        UnreadableRecord: when read, the file has other rows than when they were counted.
+        UnreadableRecord: when read, the file has more or fewer rows than when they were counted.
     """
 
     def __init__(self, name: str, each: Callable[[], Iterator[Record]], count: int) -> None:
