@@ -161,14 +161,19 @@ class _Workers:
         self.own = self.stack.enter_context(worker_for(self.sessions, self.settings, jobs))
 
     def keep(self, jobs: Sequence[Job]) -> None:
-        """Raise if our own worker failed; replace one of others that has gone for a while."""
+        """Raise if our own worker failed; replace one of others that has gone for a while.
+
+        One that somebody started at the same moment may bear the name of ours, which then ends:
+        as long as theirs lives, nothing has failed.
+        """
         if not self.begun:
             self.require(jobs)
-        if self.own is not None:
-            self.own.require_life()
+        if self.own is not None and self.own.process.poll() is None:
             return
         if _has_workers(self.sessions, jobs):
-            self.alone_since = None
+            self.own = self.alone_since = None
+        elif self.own is not None:
+            self.own.require_life()
         elif self.alone_since is None:
             self.alone_since = time.monotonic()
         elif time.monotonic() - self.alone_since > PATIENCE_SECONDS:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +18,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.cli.terminal import waiting
 from backend.cli.terminal.progress import LINE_SECONDS, JobProgress, Lines
 from backend.cli.terminal.waiting import LONGEST_POLL_SECONDS, POLL_SECONDS, pause_after
+from backend.db import utc_now
 from backend.services import queue
 from backend.services.runs import scoring
+from backend.settings import Settings
 from backend.tables.queue import Job
 from tests.fixtures_review import build_desk
 
@@ -119,3 +125,29 @@ def _pass(sessions: sessionmaker[Session], clock: Clock, pause: float, job_id: i
     if clock.now >= 1009.0 + pause:
         with sessions.begin() as session:
             session.get_one(Job, job_id).state = "done"
+
+
+def test_a_worker_of_ours_that_finds_its_name_taken_leaves_the_work_to_the_other(
+    sqlite_sessions: sessionmaker[Session], tmp_path: Path
+) -> None:
+    """Somebody started `strop worker` in the moment before this command started its own."""
+    log = tmp_path / "worker.log"
+    log.write_text("A worker named 'worker-1' is alive already.")
+    ended = subprocess.Popen(["false"])
+    ended.wait()
+    with ExitStack() as stack:
+        workers = waiting._Workers(sqlite_sessions, Settings(home=tmp_path), stack, begun=True)
+        workers.own = waiting.OwnWorker(ended, log, 0)
+        _claim_name(sqlite_sessions, ended.pid)  # its own row, which nobody took away
+        with pytest.raises(waiting.WorkerDied, match="alive already"):
+            workers.keep([])
+        _claim_name(sqlite_sessions, os.getpid())
+        workers.keep([])
+        assert workers.own is None
+
+
+def _claim_name(sessions: sessionmaker[Session], pid: int) -> None:
+    with sessions.begin() as session:
+        queue.claim_worker_name(
+            session, f"w{pid}", queues=list(queue.ALL_QUEUES), pid=pid, now=utc_now()
+        )
