@@ -61,7 +61,7 @@ def aggregate(
     """The corpus value of a metric with its interval, clustered by group.
 
     Raises:
-        CannotCompute: there is no score, or none of them has a value.
+        UndefinedFigure: there is no score, or none of them has a value.
         InvalidValues: scores and groups differ in length.
     """
     _check_lengths(scores=scores, groups=groups)
@@ -163,7 +163,7 @@ def paired_difference(
     that swaps the two sides of whole groups. p and interval say the same of 0 (`agree_on_zero`).
 
     Raises:
-        CannotCompute: no sample has a value on both sides.
+        UndefinedFigure: no sample has a value on both sides.
         InvalidValues: the sequences differ in length.
     """
     _check_lengths(baseline=baseline, candidate=candidate, groups=groups)

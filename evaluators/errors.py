@@ -4,7 +4,7 @@ EvaluatorError (ValueError)
 ├── UnknownMetric     no metric of that name; lists the nearest
 ├── UnreadableRecord  a file, or a row of it, cannot be used
 ├── InvalidValues     numbers or labels that a formula does not take
-└── CannotCompute     a figure that is not defined on these data
+└── UndefinedFigure   a figure that is not defined on these data
 """
 
 from __future__ import annotations

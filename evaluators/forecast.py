@@ -93,7 +93,7 @@ def forecast_figure(
         groups: of the test rows.
 
     Raises:
-        CannotCompute: the metric has no best value, there are not two sizes, two groups of test
+        UndefinedFigure: the metric has no best value, there are not two sizes, two groups of test
             rows, or two resamples that differ.
         InvalidValues: a row has no value, or the lengths differ.
     """

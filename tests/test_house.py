@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import re
+
 import pytest
 
-from tests.house import ROOT, hops, measure
+from tests.house import ROOT, hops, measure, modules
 
 MOST = {
     "import cycles, packages of every level": 0,
@@ -29,3 +33,20 @@ def test_a_claim_and_a_submit_are_short_ways() -> None:
     found = hops(ROOT)
     assert found["modules of a claim"] <= 5
     assert found["modules of a submit"] <= 6
+
+
+@pytest.mark.parametrize("package", ["evaluators", "training"])
+def test_what_docstrings_say_is_raised_is_an_error_of_that_package(package: str) -> None:
+    trees = [ast.parse(file.read_text("utf-8")) for file in modules(ROOT, package)]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    known = {node.name for node in nodes if isinstance(node, ast.ClassDef)} | set(dir(builtins))
+    told = {name for node in nodes for name in _raised(node)}
+    assert told
+    assert told - known == set()
+
+
+def _raised(node: ast.AST) -> list[str]:
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return []
+    _, _, raises = (ast.get_docstring(node) or "").partition("Raises:\n")
+    return re.findall(r"^ {4}(\w+):", raises, flags=re.MULTILINE)

@@ -227,7 +227,7 @@ def contrasts(
         metrics: name -> scale of the metrics whose change is measured, too.
 
     Raises:
-        CannotCompute: no row has all its three answers.
+        UndefinedFigure: no row has all its three answers.
     """
     if not any(row.whole for row in rows):
         raise UndefinedFigure("No row has all its three answers.", hint="Let the run finish.")

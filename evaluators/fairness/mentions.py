@@ -198,7 +198,7 @@ def audit_rows(
     """Count mentions and look for skew.
 
     Raises:
-        CannotCompute: there is no row, or none in a language that there are lists for.
+        UndefinedFigure: there is no row, or none in a language that there are lists for.
     """
     if not rows:
         raise UndefinedFigure("There is no row to look for mentions in.")
@@ -236,7 +236,7 @@ def largest_skew(rows: Sequence[TaughtRow], kind: str, *, level: float = 0.95) -
         kind: name, gender, age or place.
 
     Raises:
-        CannotCompute: as of `audit_rows`; or no two groups are each mentioned in enough rows.
+        UndefinedFigure: as of `audit_rows`; or no two groups are each mentioned in enough rows.
     """
     looked = [one for one in audit_rows(rows, level=level).skews if _is_plain(one, kind)]
     if not looked:

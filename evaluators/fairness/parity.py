@@ -163,7 +163,7 @@ def compare_groups(
         across_metrics: the level holds over all measures at once; else over the keys of each.
 
     Raises:
-        CannotCompute: a key has fewer than two groups.
+        UndefinedFigure: a key has fewer than two groups.
         InvalidValues: a key has more than MOST_GROUPS, or another number of units.
     """
     if not 0 < level < 1:

@@ -56,7 +56,7 @@ def label_measures(
         labels: of interest; by default all that occur, if they are at most MOST_LABELS.
 
     Raises:
-        CannotCompute: no score keeps a pair of labels, a label does not occur, or none is named
+        UndefinedFigure: no score keeps a pair of labels, a label does not occur, or none is named
             where there are too many.
     """
     pairs = [_pair(score) for score in scores]

@@ -139,7 +139,7 @@ def classification_report(scores: Sequence[Score], *, level: float = 0.95) -> li
     """Precision, recall and F1 of every class, from scores that keep label pairs (f1 and kin).
 
     Raises:
-        CannotCompute: no score has a pair of labels.
+        UndefinedFigure: no score has a pair of labels.
     """
     import numpy as np
 

@@ -15,45 +15,33 @@ paired bootstrap); its p is the share of draws on the other side of 0, doubled.
 from __future__ import annotations
 
 import hashlib
-import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.bootstrap import bca_interval, draw_counts, expanded_level
 from evaluators.statistics.clusters import number_clusters
+from evaluators.statistics.correlations import (
+    CORRELATIONS,
+    Floats,
+    Places,
+    Rated,
+    RatedFigure,
+    measures_of,
+    within_documents,
+)
 from evaluators.statistics.intervals import Interval
 from evaluators.statistics.testing import agree_on_zero
 from evaluators.statistics.thresholds import Threshold, balanced_accuracy, is_binary
 
-Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
 FEW_DOCUMENTS = 20
-LEAST_SYSTEMS = 3
 FEW_SYSTEMS = 10
 MOST_UNDEFINED = 0.1  # of the draws; beyond, an interval would be of the others alone
 RESAMPLES = 1000
 MOST_LEFT_OUT = 400
 VERSION = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """Aligned columns of items that people have rated.
-
-    Attributes:
-        scores: by the name of the score; NaN where it could not be computed.
-        groups: documents; an item without one is one of its own.
-        systems: what wrote each item, or None.
-    """
-
-    ratings: Floats
-    scores: Mapping[str, Floats]
-    groups: tuple[str | None, ...]
-    systems: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,137 +90,6 @@ class MetaDifference:
     error: str = ""
 
 
-def _pearson(x: Floats, y: Floats) -> float:
-    from scipy.stats import pearsonr
-
-    return float(pearsonr(x, y).statistic)
-
-
-def _spearman(x: Floats, y: Floats) -> float:
-    from scipy.stats import rankdata
-
-    return _pearson(rankdata(x), rankdata(y))
-
-
-def _kendall(x: Floats, y: Floats) -> float:
-    from scipy.stats import kendalltau
-
-    if len(x) == 2:  # scipy divides by the pairs that are left
-        return float(np.sign((x[0] - x[1]) * (y[0] - y[1])))
-    return float(kendalltau(x, y, method="asymptotic").statistic)
-
-
-def area_under_roc(x: Floats, y: Floats) -> float:
-    """Chance that an item of label 1 has the higher score, ties half (Hanley and McNeil 1982)."""
-    from scipy.stats import rankdata
-
-    yes = y > 0.5
-    n, m = int(yes.sum()), int((~yes).sum())
-    return float((rankdata(x)[yes].sum() - n * (n + 1) / 2) / (n * m))
-
-
-Coefficient = Callable[[Floats, Floats], float]
-CORRELATIONS: Mapping[str, Coefficient] = {
-    "pearson": _pearson,
-    "spearman": _spearman,
-    "kendall": _kendall,
-}
-AT = ("sample", "document", "system")
-
-
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """A figure of some rows: `of` takes scores, ratings and the rows, and raises CannotCompute."""
-
-    name: str
-    at: str
-    of: Callable[[Floats, Rated, Places], float]
-    count: Callable[[Rated, Places], int] = field(default=lambda rated, rows: len(rows))
-
-
-def _defined(measure: Coefficient, x: Floats, y: Floats, what: str) -> float:
-    if len(x) < 2:
-        raise UndefinedFigure(f"{what}: there is only one.")
-    for name, values in (("scores", x), ("ratings", y)):
-        if np.ptp(values) == 0:
-            raise UndefinedFigure(
-                f"{what}: all {name} are alike, so they are correlated with none."
-            )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # nearly constant: the value is checked instead
-        found = measure(x, y)
-    if not np.isfinite(found):
-        raise UndefinedFigure(f"{what}: the values differ by rounding alone.")
-    return found
-
-
-def _at_sample(measure: Coefficient) -> Callable[[Floats, Rated, Places], float]:
-    return lambda x, rated, rows: _defined(measure, x[rows], rated.ratings[rows], "samples")
-
-
-def _within_documents(measure: Coefficient, x: Floats, rated: Rated, rows: Places) -> list[float]:
-    """The coefficient of each document that has one."""
-    members = number_clusters(rated.groups)[rows]
-    found = []
-    for document in np.unique(members):
-        own = rows[members == document]
-        try:
-            found.append(_defined(measure, x[own], rated.ratings[own], "document"))
-        except UndefinedFigure:
-            continue
-    return found
-
-
-def _system_codes(rated: Rated) -> Places:
-    """Number of each item's system; -1 where none is named."""
-    known = sorted({name for name in rated.systems if name})
-    numbers = {name: i for i, name in enumerate(known)}
-    return np.array([numbers.get(name or "", -1) for name in rated.systems], dtype=np.int64)
-
-
-def _by_system(x: Floats, ratings: Floats, codes: Places) -> tuple[Floats, Floats]:
-    """Mean score and mean rating of each system that has an item among these."""
-    named = codes >= 0
-    counts = np.bincount(codes[named])
-    there = counts > 0
-    sums = [np.bincount(codes[named], weights=v[named])[there] for v in (x, ratings)]
-    return sums[0] / counts[there], sums[1] / counts[there]
-
-
-def _at_system(measure: Coefficient, codes: Places) -> Callable[[Floats, Rated, Places], float]:
-    def of(x: Floats, rated: Rated, rows: Places) -> float:
-        one, other = _by_system(x[rows], rated.ratings[rows], codes[rows])
-        if len(one) < LEAST_SYSTEMS:
-            raise UndefinedFigure(
-                f"systems: there are {len(one)}, of fewer than {LEAST_SYSTEMS} any two agree.",
-                hint="Name the system of each item as 'model'.",
-            )
-        return _defined(measure, one, other, "systems")
-
-    return of
-
-
-def _measures(rated: Rated) -> list[_Measure]:
-    found = [_Measure(name, "sample", _at_sample(m)) for name, m in CORRELATIONS.items()]
-    codes = _system_codes(rated)
-    for name, measure in CORRELATIONS.items():
-        found.append(_Measure(name, "system", _at_system(measure, codes), _count_systems))
-    if is_binary(rated.ratings):
-        found.append(_Measure("auroc", "sample", _roc))
-    return found
-
-
-def _roc(x: Floats, rated: Rated, rows: Places) -> float:
-    y = rated.ratings[rows]
-    if len(np.unique(y)) < 2:
-        raise UndefinedFigure(f"samples: all labels are {y[0]:g}; both are needed.")
-    return area_under_roc(x[rows], y)
-
-
-def _count_systems(rated: Rated, rows: Places) -> int:
-    return len({rated.systems[i] for i in rows if rated.systems[i]})
-
-
 @dataclass(frozen=True, slots=True)
 class _Drawing:
     seed: int
@@ -255,14 +112,14 @@ def meta_figures(
 
     Raises:
         InvalidValues: the columns differ in length, or a rating is not finite.
-        CannotCompute: nothing is rated.
+        UndefinedFigure: nothing is rated.
     """
     _check(rated)
     drawing = _Drawing(seed, resamples, level)
     found = []
     for name, x in rated.scores.items():
         rows = np.flatnonzero(np.isfinite(x))
-        for measure in _measures(rated):
+        for measure in measures_of(rated):
             found.append(_figure(name, measure, x, rated, rows, drawing))
         for coefficient in CORRELATIONS:
             found.append(_document_figure(name, coefficient, x, rated, rows, drawing))
@@ -303,7 +160,7 @@ def _draws(groups: Sequence[str | None], rows: Places, drawing: _Drawing) -> Ite
             yield ordered[first + np.arange(len(first))]
 
 
-def _values(measure: _Measure, x: Floats, rated: Rated, samples: Iterable[Places]) -> Floats:
+def _values(measure: RatedFigure, x: Floats, rated: Rated, samples: Iterable[Places]) -> Floats:
     """The figure of each sample of rows; NaN where it is not defined."""
 
     def value(rows: Places) -> float:
@@ -329,7 +186,7 @@ def _without_each(groups: Sequence[str | None], rows: Places) -> Iterator[Places
 
 def _figure(
     name: str,
-    measure: _Measure,
+    measure: RatedFigure,
     x: Floats,
     rated: Rated,
     rows: Places,
@@ -369,7 +226,7 @@ ONE_DOCUMENT = "one document only: no interval can be had"
 
 
 def _interval(
-    measure: _Measure,
+    measure: RatedFigure,
     x: Floats,
     rated: Rated,
     rows: Places,
@@ -414,7 +271,7 @@ def _document_figure(
     failed = len(x) - len(rows)
     named = sum(rated.groups[i] is not None for i in rows)
     recipe = f"{coefficient}|strop:{VERSION}|at:document"
-    values = _within_documents(CORRELATIONS[coefficient], x, rated, rows) if named else []
+    values = within_documents(CORRELATIONS[coefficient], x, rated, rows) if named else []
     documents = len({rated.groups[i] or (i,) for i in rows})
     if not values:
         said = "no document has two items that differ in score and in rating"
@@ -442,14 +299,14 @@ def _document_figure(
     )  # fmt: skip
 
 
-def _accuracy_measure(threshold: Threshold) -> _Measure:
+def _accuracy_measure(threshold: Threshold) -> RatedFigure:
     def of(x: Floats, rated: Rated, rows: Places) -> float:
         y = rated.ratings[rows]
         if len(np.unique(y)) < 2:
             raise UndefinedFigure(f"samples: all labels are {y[0]:g}; both are needed.")
         return balanced_accuracy(x[rows], y, threshold)
 
-    return _Measure("balanced_accuracy", "sample", of)
+    return RatedFigure("balanced_accuracy", "sample", of)
 
 
 def meta_differences(
@@ -470,7 +327,7 @@ def meta_differences(
         against: the one score with which each is compared, so that fewer tests are made.
 
     Raises:
-        CannotCompute: nothing is rated, or there is no score `against`.
+        UndefinedFigure: nothing is rated, or there is no score `against`.
     """
     _check(rated)
     if against is not None and against not in rated.scores:
@@ -484,7 +341,7 @@ def meta_differences(
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     if against is not None:
         pairs = [(name, against) for name in names if name != against]
-    chosen = [m for m in _measures(rated) if (m.name, m.at) in coefficients]
+    chosen = [m for m in measures_of(rated) if (m.name, m.at) in coefficients]
     resampled = _Resampled(rated, drawing)
     return [
         _difference(a, b, measure, rated, drawing, resampled)
@@ -500,7 +357,7 @@ class _Resampled:
         self._rated, self._drawing = rated, drawing
         self._found: dict[tuple[str, str, str, str], tuple[Floats, Floats]] = {}
 
-    def of(self, name: str, measure: _Measure, rows: Places) -> tuple[Floats, Floats]:
+    def of(self, name: str, measure: RatedFigure, rows: Places) -> tuple[Floats, Floats]:
         """Of a score: its figures of the draws, and with each document left out."""
         digest = hashlib.sha256(rows.tobytes()).hexdigest()
         key = (name, measure.name, measure.at, digest)
@@ -516,7 +373,7 @@ class _Resampled:
 def _difference(
     name: str,
     other: str,
-    measure: _Measure,
+    measure: RatedFigure,
     rated: Rated,
     drawing: _Drawing,
     resampled: _Resampled,

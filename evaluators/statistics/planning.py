@@ -65,7 +65,7 @@ def learn(
         can_be_rate: values that are all 0 or 1 are yes or no, and not numbers of a wider scale.
 
     Raises:
-        CannotCompute: fewer than three values, or numbers that are all alike.
+        UndefinedFigure: fewer than three values, or numbers that are all alike.
         InvalidValues: a value is not finite.
     """
     x = np.asarray(values, dtype=np.float64)
@@ -100,7 +100,7 @@ def plan_width(
     """Ratings for an interval no wider than `width`.
 
     Raises:
-        CannotCompute, InvalidValues: as `learn`; a width that is not positive.
+        UndefinedFigure, InvalidValues: as `learn`; a width that is not positive.
     """
     if width <= 0:
         raise InvalidValues("The width must be above 0.")
@@ -128,7 +128,7 @@ def plan_verdict(
     margin. The values seen so far count among the ratings.
 
     Raises:
-        CannotCompute, InvalidValues: as `learn`.
+        UndefinedFigure, InvalidValues: as `learn`.
     """
 
     def reached(knowledge: Knowledge, n: int, rng: np.random.Generator) -> NDArray[np.bool_]:

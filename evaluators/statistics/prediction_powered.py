@@ -151,7 +151,7 @@ def estimate_mean(
             the ratings.
 
     Raises:
-        CannotCompute: fewer than three items, or clusters, are rated.
+        UndefinedFigure: fewer than three items, or clusters, are rated.
         InvalidValues: lengths differ, a number is not finite, or a chance is not in (0, 1].
     """
     named = scores if isinstance(scores, Mapping) else {"scores": scores}

@@ -77,7 +77,7 @@ def bradley_terry(
         clustered: sandwich variance by item; else the model's own.
 
     Raises:
-        CannotCompute: no votes, one model, or no finite estimate (every vote is a tie, a model or
+        UndefinedFigure: no votes, one model, or no finite estimate (every vote is a tie, a model or
             group of models that never lost, or never met the others, a side that always won, a
             covariate that cannot be told from the models).
         InvalidValues: lengths asked for and not given.
@@ -254,7 +254,7 @@ def _maximise(data: _Data, *, max_steps: int = 200) -> tuple[Floats, float]:
 
 
 def _check_identified(data: _Data, parameters: Floats, names: Sequence[str]) -> None:
-    """Raise CannotCompute where the likelihood is flat in some direction: it has no one peak."""
+    """Raise UndefinedFigure where the likelihood is flat in some direction: it has no one peak."""
     information = _information(data, parameters) / data.weight.sum()
     values, directions = np.linalg.eigh(information)
     if values[0] > FLAT:

@@ -43,7 +43,7 @@ def choose_threshold(x: Floats, labels: Floats) -> Threshold:
     It is to be measured on others. Of several as good the one in the middle of the widest gap.
 
     Raises:
-        CannotCompute: one label only, or all scores alike.
+        UndefinedFigure: one label only, or all scores alike.
     """
     kept = np.isfinite(x)
     x, labels = x[kept], labels[kept]

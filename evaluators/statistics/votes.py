@@ -79,7 +79,7 @@ def win_rates(votes: Sequence[Vote], *, seed: int = 0, level: float = 0.95) -> l
     """Every model against every other and against all, ties as half a win.
 
     Raises:
-        CannotCompute: no votes.
+        UndefinedFigure: no votes.
     """
     if not votes:
         raise UndefinedFigure("There are no votes.")
@@ -153,7 +153,7 @@ def judge_agreement(
     verdict against the people's majority; no majority is a tie). Intervals are clustered by item.
 
     Raises:
-        CannotCompute: the judge, or people, did not vote on any item that the other voted on.
+        UndefinedFigure: the judge, or people, did not vote on any item that the other voted on.
     """
     places: dict[tuple[str, tuple[str, str]], list[Vote]] = defaultdict(list)
     for vote in votes:

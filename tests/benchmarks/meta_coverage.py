@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluators.statistics.meta import Rated, meta_figures
+from evaluators.statistics.correlations import Rated
+from evaluators.statistics.meta import meta_figures
 
 PER_DOCUMENT = 4
 COEFFICIENTS = ("pearson", "spearman", "kendall", "auroc")
@@ -42,7 +43,7 @@ def truth() -> dict[str, float]:
 
 
 def _values(rated: Rated) -> dict[str, float]:
-    from evaluators.statistics.meta import CORRELATIONS, area_under_roc
+    from evaluators.statistics.correlations import CORRELATIONS, area_under_roc
 
     x, y = rated.scores["score"], rated.ratings
     found = {name: measure(x, y) for name, measure in CORRELATIONS.items()}

@@ -34,7 +34,8 @@ from evaluators.checks.checker.lessons import RightText, teach
 from evaluators.checks.models.source_gain import score_support
 from evaluators.checks.risk.risk import fit_risk, risk_of
 from evaluators.registry import METRICS, resolve_metrics
-from evaluators.statistics.meta import Rated, meta_differences, meta_figures
+from evaluators.statistics.correlations import Rated
+from evaluators.statistics.meta import meta_differences, meta_figures
 from evaluators.types import Sample
 from tests.benchmarks._ratios import skip
 from tests.benchmarks.check_proof import DATA, SETS, halve

@@ -33,7 +33,7 @@ from backend.cli.common import (
 
 if TYPE_CHECKING:
     from evaluators.files.estimation import JoinedItems
-    from evaluators.statistics.meta import Rated
+    from evaluators.statistics.correlations import Rated
     from evaluators.statistics.thresholds import Threshold
 
 COLUMNS = ["metric", "coefficient", "at", "value", "low", "high", "n", "failed", "note"]
@@ -118,7 +118,7 @@ def _read(options: MetaOptions, scores: str, ratings: str) -> tuple[JoinedItems,
 
     from evaluators.files.estimation import join_files
     from evaluators.files.mapping import Notes
-    from evaluators.statistics.meta import Rated
+    from evaluators.statistics.correlations import Rated
     from evaluators.statistics.thresholds import is_binary
 
     names, notes = column_names(options.map_, several=True), Notes()

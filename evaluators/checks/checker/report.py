@@ -61,7 +61,7 @@ def report_checker(
     """All figures of a checker, JSON-serialisable, each with its n and interval.
 
     Raises:
-        CannotCompute: the checker could judge no right or no wrong sentence.
+        UndefinedFigure: the checker could judge no right or no wrong sentence.
     """
     judged = [one for one in sentences if one.probability is not None]
     if len({one.supported for one in judged}) < 2:
@@ -93,7 +93,8 @@ def _of_sentences(judged: Sequence[JudgedSentence], seed: int) -> list[dict[str,
 
 def _beside(judged: Sequence[JudgedSentence], seed: int) -> list[dict[str, Any]]:
     """AUROC of checks without a model on the same sentences, and the checker's less theirs."""
-    from evaluators.statistics.meta import Rated, meta_differences
+    from evaluators.statistics.correlations import Rated
+    from evaluators.statistics.meta import meta_differences
 
     if not judged[0].sentence:
         return []

@@ -59,7 +59,7 @@ class LoadedChecker(Protocol):
         """Probability that the first text of each pair supports the second.
 
         Raises:
-            CannotCompute: the model answers something else.
+            UndefinedFigure: the model answers something else.
         """
 
 

@@ -53,7 +53,7 @@ def build_bench(
 
     Raises:
         InvalidValues: an unknown kind.
-        CannotCompute: no sample can be used, or none of them can be given an error.
+        UndefinedFigure: no sample can be used, or none of them can be given an error.
     """
     usable, left_out = [], {"no source": 0, "empty output": 0}
     for sample in samples:

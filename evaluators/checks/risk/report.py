@@ -201,7 +201,7 @@ def naive_risks(
         source_rouge: precision of ROUGE-L against the source; left out where it cannot be fitted.
 
     Raises:
-        CannotCompute: too few labels, as for the risk itself.
+        UndefinedFigure: too few labels, as for the risk itself.
     """
     bad = np.asarray(labels, dtype=bool)
     found = {"majority": np.full(len(bad), float(np.average(bad, weights=weights)))}

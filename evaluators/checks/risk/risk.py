@@ -157,7 +157,7 @@ def fit_risk(
         frame: what the labelled ones were drawn from, where it is known; else they are it.
 
     Raises:
-        CannotCompute: too few labels (the hint says how many more), or no feature varies.
+        UndefinedFigure: too few labels (the hint says how many more), or no feature varies.
         InvalidValues: the lengths differ, a weight is not above 0, or a kind is unknown.
     """
     bad = np.asarray(labels, dtype=bool)
@@ -370,7 +370,7 @@ def predict_risk(
         groups: of each row; None, or a None among them, for a row of its own.
 
     Raises:
-        CannotCompute: the features have drifted.
+        UndefinedFigure: the features have drifted.
     """
     drift = find_drift(model, rows, groups)
     if drift:

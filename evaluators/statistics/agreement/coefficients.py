@@ -363,7 +363,7 @@ def agreement(
         UnknownMetric: no coefficient of that name.
         InvalidValues: one rater, no item with two ratings, or texts without an order where one
             is needed.
-        CannotCompute: undefined, as when all ratings are equal, or one item or group alone.
+        UndefinedFigure: undefined, as when all ratings are equal, or one item or group alone.
     """
     if name not in COEFFICIENTS:
         raise UnknownMetric(name, COEFFICIENTS)
@@ -412,7 +412,7 @@ def _measure(
     """What a coefficient is computed from.
 
     Raises:
-        CannotCompute: one item or group alone, or not two raters where two are needed.
+        UndefinedFigure: one item or group alone, or not two raters where two are needed.
     """
     if name == ALPHA:
         chosen, recipe = weights_of(table, scale), f"distance:{scale}"

@@ -49,7 +49,7 @@ def dawid_skene(
     """Posterior labels and rater confusion, started from the shares of votes.
 
     Raises:
-        CannotCompute: no ratings, a single class, or EM has not settled in max_steps.
+        UndefinedFigure: no ratings, a single class, or EM has not settled in max_steps.
     """
     counts, items, raters, categories = _count(ratings)
     if len(categories) < 2:

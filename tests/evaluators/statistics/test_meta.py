@@ -10,10 +10,10 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from evaluators.errors import InvalidValues, UndefinedFigure
+from evaluators.statistics.correlations import Rated
 from evaluators.statistics.meta import (
     MOST_LEFT_OUT,
     MetaFigure,
-    Rated,
     _without_each,
     meta_differences,
     meta_figures,

@@ -103,8 +103,8 @@ LEADS = re.compile(
 )
 ASKED = re.compile(
     r"(?:name|speaking (?:to|with)|who (?:am i|have i|is)|mit wem|wer (?:ist|spricht)|holder"
-    r"|inhaber)[^\n?]{0,24}\?\s*\n[^\n:]{2,16}:\s*(?:(?:yes|yeah|yep|it['’]?s|it is|sure|my \pL+"
-    r"|ja|das ist|mein mann|meine frau)[,.\s]+){0,3}\Z".replace(r"\pL", r"[^\W\d_]"),
+    r"|inhaber)[^\n?]{0,24}\?\s*\n[^\n:]{2,16}:\s*(?:(?:yes|yeah|yep|it['’]?s|it is|sure"
+    r"|my [^\W\d_]+|ja|das ist|mein mann|meine frau)[,.\s]+){0,3}\Z",
     re.IGNORECASE,
 )
 ASKED_REACH = 90
