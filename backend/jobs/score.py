@@ -6,6 +6,7 @@ engine has to hold, then what is computed from the scores of the whole run (a ri
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,12 +24,11 @@ from backend.jobs.checkers import load_model, require_preflight
 from backend.jobs.running.parts import Parts, Workshop
 from backend.jobs.running.sharing import Leases, all_done, chunk_sizes, is_wanted_elsewhere, lead
 from backend.services import chunks, queue
-from backend.services.checks.asker import EngineAsker, Questions
+from backend.services.checks.asker import EngineAsker, first_questions
 from backend.services.checks.model_checks import ModelCheck, find_model_check
 from backend.services.checks.risk import score_run_risks
 from backend.services.chunks import LeasedChunk
 from backend.services.metric_specs import BUILT_IN
-from backend.services.models.preflight.report import PROBES
 from backend.services.models.versions import register_base, served_model
 from backend.services.runs import generation, scoring
 from backend.tables.models import ModelKind
@@ -36,10 +36,11 @@ from backend.tables.queue import Job, JobState
 from backend.tables.runs import IMPORT
 
 if TYPE_CHECKING:
-    from evaluators.checks.models.interface import Prompt
+    from evaluators.checks.models.interface import Asker, Prompt
     from evaluators.chunks import ScoreChunk
     from evaluators.metric import Metric
 
+log = logging.getLogger(__name__)
 CHUNK = 250
 FIRST_CHUNK = 32
 ASKED_CHUNK = 32
@@ -268,14 +269,23 @@ def _score_asking(
 def _questions(
     shop: Workshop, check: ModelCheck, units: Sequence[scoring.ScoreUnit]
 ) -> list[Prompt]:
-    """What a check would ask an adapter of the first outputs; the base is what any run checks."""
+    """What a check would ask an adapter of the first outputs; the base is what any run checks.
+
+    None where it asks nothing of any output: then no score rests on the adapter.
+    """
+
+    def ask(some: Sequence[scoring.ScoreUnit], asker: Asker) -> None:
+        with reading(shop.sessions) as session:
+            written = scoring.load_generations(session, [unit.generation_id for unit in some])
+        scoring.score_units(some, written, resolve=lambda names: [check.open(asker)])
+
     if check.model.without_prompt.adapter_path is None:
         return []
-    asked, some = Questions(), units[:PROBES]
-    with reading(shop.sessions) as session:
-        written = scoring.load_generations(session, [unit.generation_id for unit in some])
-    scoring.score_units(some, written, resolve=lambda names: [check.open(asked)])
-    return asked.prompts
+    found = first_questions(units, ask)
+    if not found:
+        what = (units[0].metrics[0], len(units), check.model.label)
+        log.warning("%s asks nothing of any of %d outputs: %s has no preflight.", *what)
+    return found
 
 
 def _score_fitted(shop: Workshop, score_run_id: int, units: Sequence[scoring.ScoreUnit]) -> Parts:

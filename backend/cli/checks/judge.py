@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from backend.settings import Settings
     from backend.tables.checks.judges import Judge
     from backend.tables.models import ModelVersion
+    from evaluators.checks.models.interface import Asker
     from evaluators.types import Sample
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Judges: models that rate.")
@@ -263,19 +264,19 @@ def _preflight(
     from backend.db import reading
     from backend.engines.base import SamplingParams
     from backend.jobs.preflight import check_and_record
-    from backend.services.checks.asker import Questions
+    from backend.services.checks.asker import first_questions
     from backend.services.checks.judges.pairs import judge_pairs, load_pairs
-    from backend.services.models.preflight.report import PROBES, require_passed
+    from backend.services.models.preflight.report import require_passed
 
-    some, asked = pairs[:PROBES], Questions()
-    with reading(sessions) as session:
-        shown = load_pairs(session, some)
-    judge_pairs(judge, some, shown, asked, note_of)
+    def put(some: Sequence[Pair], asker: Asker) -> None:
+        with reading(sessions) as session:
+            shown = load_pairs(session, some)
+        judge_pairs(judge, some, shown, asker, note_of)
+
+    probes = first_questions(pairs, put)
     params = SamplingParams(max_tokens=judge.max_tokens)
     require_passed(
-        check_and_record(
-            sessions, engine, base, [model], asked.prompts, settings=settings, params=params
-        )
+        check_and_record(sessions, engine, base, [model], probes, settings=settings, params=params)
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from backend.engines.base import (
     Engine,
@@ -14,9 +14,18 @@ from backend.engines.base import (
     ServedModel,
 )
 from backend.errors import EngineError
+from backend.services.models.preflight.report import PROBES
 
 if TYPE_CHECKING:
-    from evaluators.checks.models.interface import Continuation, Likelihood, ModelAnswer, Prompt
+    from evaluators.checks.models.interface import (
+        Asker,
+        Continuation,
+        Likelihood,
+        ModelAnswer,
+        Prompt,
+    )
+
+Item = TypeVar("Item")
 
 
 class EngineAsker:
@@ -62,7 +71,7 @@ class EngineAsker:
         return [Likelihood(one.starts, one.logprobs, one.error) for one in results]
 
 
-class Questions:
+class _Questions:
     """An `Asker` that nobody answers: it keeps what it is asked, as the probes of a preflight."""
 
     signature = "nobody"
@@ -83,6 +92,24 @@ class Questions:
 
         self.prompts += [one.messages for one in asked]
         return [Likelihood(error="nobody was asked") for _ in asked]
+
+
+def first_questions(
+    items: Sequence[Item], ask: Callable[[Sequence[Item], Asker], object]
+) -> list[Prompt]:
+    """What is asked of the first items of which anything is asked, as the probes of a preflight.
+
+    An item that failed, or whose texts are equal, asks nothing: so many are looked at as it takes.
+
+    Args:
+        ask: puts the questions of some items to an `Asker`.
+    """
+    asked = _Questions()
+    for start in range(0, len(items), PROBES):
+        ask(items[start : start + PROBES], asked)
+        if len(asked.prompts) >= PROBES:
+            break
+    return asked.prompts
 
 
 def _require_all(asked: int, found: int, engine: str) -> None:

@@ -19,7 +19,7 @@ from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.checks.judges import JudgeVerdict
 from backend.tables.models import Preflight
-from backend.tables.runs import Score
+from backend.tables.runs import Generation, Score
 from tests.backend.jobs.test_checker_jobs import faked
 from tests.backend.services.checks.judges.test_licences import good, judged, reviewed, right
 from tests.fixtures_checkers import set_base
@@ -154,6 +154,36 @@ def test_an_adapter_that_is_asked_is_preflighted_by_the_checks_own_questions(
             error = queue.get_job(session, job_id).error or ""
             assert error.startswith("Preflight failed") == careless
         assert _kept(settings)[1] == said[1]
+
+
+@pytest.mark.parametrize("failed", [20, 80])
+def test_that_first_outputs_which_failed_leave_out_no_preflight(
+    desk: Desk,
+    settings: Settings,
+    tmp_path: Path,
+    tiny_base: Path,
+    caplog: pytest.LogCaptureFixture,
+    failed: int,
+) -> None:
+    folder = tiny_adapter(tmp_path / "strict", tiny_base)
+    assert strop("adapter", "add", "strict", str(folder)) == 0
+    assert strop("judge", "add", "strict", "--model", "strict") == 0
+    sessions = connect(settings)
+    with sessions.begin() as session:
+        of_run = select(Generation).where(Generation.run_id == desk.run.id)
+        for one in session.scalars(of_run.order_by(Generation.id).limit(failed)):
+            one.error = "The engine has died."
+        made = scoring.create_score_run(
+            session,
+            generation_run_id=desk.run.id,
+            metrics=["judge:strict@1"],
+            allowed=scoring.allowed_metrics(settings, desk.project.id),
+        )
+        job_id = queue.enqueue_job(session, queue.JobKind.SCORE, made.id).id
+    work(sessions, settings, job_id, faked(answer=lambda _: says(5), ignores_adapters=True))
+    none = "judge:strict@1 asks nothing of any of 80 outputs: base:strict@1 has no preflight."
+    assert _kept(settings)[1] == ([False] if failed < 80 else [])
+    assert (none in caplog.text) == (failed == 80)
 
 
 def _kept(settings: Settings) -> tuple[int, list[bool]]:
