@@ -21,6 +21,7 @@ from evaluators.checks.grounding.overlap import (
     OVERLAP_PAIRS,
     SOURCE_ROUGE,
 )
+from evaluators.checks.grounding.weighing import DEPARTURES
 from evaluators.checks.models.confidence import CONFIDENCE, CONFIDENCE_MIN, TOKEN_ENTROPY
 from evaluators.checks.models.entailment import checker, entailment
 from evaluators.checks.models.interface import unasked
@@ -86,6 +87,7 @@ METRICS: dict[str, Metric] = {
     "own_words": OWN_WORDS,
     "own_novel": OWN_NOVEL,
     "others_overlap": OTHERS_OVERLAP,
+    **{metric.name: metric for metric in DEPARTURES},
     "novel_words": NOVEL_WORDS,
     "novel_stretch": NOVEL_STRETCH,
     "citations": CITATIONS,
@@ -195,6 +197,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         *("invented", "grounding", "overlap", "overlap_pairs", "source_rouge"),
         *("input_overlap", "novel_stretch"),
         *("own_words", "others_overlap", "length", "repetition"),
+        *(metric.name for metric in DEPARTURES),
     ),
 }
 

@@ -26,7 +26,7 @@ from evaluators.types import Sample, Score, Span
 
 _WORD = re.compile(r"[^\W_]+")
 WEAK = 0.5
-_FUNCTION = frozenset(
+FUNCTION = frozenset(
     listed(
         "a an the and or but if of to in on at by for with from as is are was were be been being "
         "it its this that these those he she they we you i his her their our your my me him them "
@@ -45,7 +45,7 @@ def content_stems(text: str) -> list[str]:
     return [
         stem_word(word)
         for word in words
-        if word not in _FUNCTION and (len(word) > 1 or not (plain or word.isascii()))
+        if word not in FUNCTION and (len(word) > 1 or not (plain or word.isascii()))
     ]
 
 

@@ -26,7 +26,10 @@ SCORES = cast(Table, Score.__table__)
 _IS_RISK = SCORES.c.metric.like("risk:%")
 ACTIVE = "active"
 """Of a design that targets: `DesignKind.ACTIVE` of `opening`, which asks this module."""
-BESIDE_OTHERS = ("own_words", "own_novel")
+BESIDE_OTHERS = (
+    *("own_words", "own_novel", "departure_words", "departure_added", "departure_novel"),
+    *("departure_misfit", "departure_turned", "departure_exchanged"),
+)
 """Checks that mark what an output says alone among the answers to its source."""
 OF_OTHERS = SCORES.c.metric.in_(
     [literal_column(f"'{name}'", String) for name in BESIDE_OTHERS]  # so that it can be prepared

@@ -177,4 +177,4 @@ def test_checks_stands_for_those_that_need_no_model() -> None:
     names = [metric.name for metric in resolve_metrics(["checks"])]
     assert {"invented", "overlap", "own_words", "others_overlap", "length"} <= set(names)
     read = {name for name, metric in METRICS.items() if metric.reads_others}
-    assert read == {"own_words", "own_novel", "others_overlap"}
+    assert {"own_words", "own_novel", "others_overlap", "departure_turned"} <= read

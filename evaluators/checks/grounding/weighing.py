@@ -1,0 +1,228 @@
+"""What is to be held of the stretches in which an answer departs from the others to its source.
+
+Six features, each summed over the departures (`departures`), with a stretch of this answer on one
+side and what most others have there on the other:
+
+- `departure_words`: how many words it has of its own;
+- `departure_added`: content words more than the others have there, below 0 where it leaves out;
+- `departure_novel`: content words that the source has neither itself nor by a synonym;
+- `departure_misfit`: how badly the source has them where it speaks of the words around, 0 (there)
+  to 1 (nowhere), on average, less the same of the others' words;
+- `departure_turned`: stretches with a denial more or less, or a word for its opposite;
+- `departure_exchanged`: stretches with one or two content words in place of one or two others that
+  do not say the same.
+
+What turns or exchanges one thing is seldom as true as what the others agree on; what is worded
+anew in many words often is. Which sign and weight each has, the labels say: alone, none is a
+finding. Synonyms and opposites are English (`lexicon`), opposites of our lists German too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from evaluators.checks.contradictions.opposites import OPPOSITES
+from evaluators.checks.grounding.departures import Departure, Tokens, find_departures, read_tokens
+from evaluators.checks.grounding.grounding import source_of
+from evaluators.checks.grounding.others import MOST_OTHERS, NO_OTHER
+from evaluators.checks.grounding.overlap import FUNCTION
+from evaluators.checks.text.claims import listed
+from evaluators.checks.text.lexicon import opposites_of, plain_stem, synonyms_of
+from evaluators.metric import Metric
+from evaluators.metrics.forms import each
+from evaluators.types import Sample, Score, Span
+
+WINDOW, STEP = 40, 20  # tokens of a source that speak of one matter
+AROUND = 14  # tokens on either side of a departure that say what it speaks of
+FEW = 2  # content words that may be exchanged for as few
+PREFIX = 5  # first letters by which longer words are alike
+_DENYING = frozenset(
+    listed(
+        "not no never without none nobody nothing neither nor cannot hardly barely nowhere "
+        "nicht kein keine keinen keiner nie niemals ohne"
+    )
+)
+_TURNING = ("un", "non", "in", "im", "ir", "il", "dis", "mis")
+
+
+class Weight(NamedTuple):
+    """What is said of one departure."""
+
+    words: float
+    added: float
+    novel: float
+    misfit: float
+    turned: float
+    exchanged: float
+
+
+class _Matters(NamedTuple):
+    """A source by windows that overlap: which hold a stem, and how many there are."""
+
+    places: dict[str, list[int]]
+    heads: frozenset[str]
+    size: int
+
+
+@lru_cache(maxsize=256)
+def _matters(source: str) -> _Matters:
+    stems = [plain_stem(word) for word in read_tokens(source).words]
+    starts = range(0, max(1, len(stems) - STEP), STEP)
+    places: dict[str, list[int]] = {}
+    for number, start in enumerate(starts):
+        for stem in set(stems[start : start + WINDOW]):
+            places.setdefault(stem, []).append(number)
+    heads = frozenset(stem[:PREFIX] for stem in places if len(stem) > PREFIX)
+    return _Matters(places, heads, len(starts))
+
+
+@lru_cache(maxsize=1024)
+def _weigh_all(
+    text: str, others: tuple[str, ...], source: str
+) -> tuple[tuple[Departure, ...], tuple[Weight, ...]]:
+    """Remembered for the other metrics, which score the same chunk next."""
+    other, found = find_departures(text, others)
+    own, matters = read_tokens(text), _matters(source)
+    return tuple(found), tuple(_weigh(one, own, other, matters) for one in found)
+
+
+def _weigh(at: Departure, own: Tokens, other: Tokens, matters: _Matters) -> Weight:
+    here, there = own.words[at.start : at.end], other.words[at.other_start : at.other_end]
+    said, instead = _content(here), _content(there)
+    new = [stem for stem in said if stem not in instead]
+    gone = [stem for stem in instead if stem not in said]
+    around = _content(
+        (*own.words[max(0, at.start - AROUND) : at.start], *own.words[at.end : at.end + AROUND])
+    )
+    fits = _fits(around, matters)
+    turned = (_denials(here) - _denials(there)) % 2 or _any_pair(_are_opposite, new, gone)
+    few = 0 < len(new) <= FEW and 0 < len(gone) <= FEW
+    return Weight(
+        words=len(here),
+        added=len(new) - len(gone),
+        novel=sum(not _is_known(stem, matters) for stem in new),
+        misfit=_misfit(new, fits, matters) - _misfit(gone, fits, matters),
+        turned=bool(turned),
+        exchanged=few and not _any_pair(_are_alike, new, gone),
+    )
+
+
+def _content(words: Iterable[str]) -> list[str]:
+    """Stems of the words that carry meaning, denials left out."""
+    return [
+        plain_stem(word)
+        for word in words
+        if word not in FUNCTION and len(word) > 1 and not _is_denial(word)
+    ]
+
+
+def _is_denial(word: str) -> bool:
+    return word in _DENYING or word.endswith("n't")
+
+
+def _denials(words: Iterable[str]) -> int:
+    return sum(map(_is_denial, words))
+
+
+def _any_pair(
+    alike: Callable[[str, str], bool], some: Sequence[str], others: Sequence[str]
+) -> bool:
+    return any(alike(one, other) for one in some for other in others)
+
+
+def _are_opposite(one: str, other: str) -> bool:
+    return (
+        other in opposites_of(one)
+        or any(other in pole.other for pole in OPPOSITES.get(one, ()))
+        or _is_turned_by_prefix(one, other)
+    )
+
+
+def _is_turned_by_prefix(one: str, other: str) -> bool:
+    """`unpaid` and `paid`."""
+    short, long = sorted((one, other), key=len)
+    return len(short) > 3 and any(long == prefix + short for prefix in _TURNING)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Synonyms, or words of one family: `decide` and `decision`."""
+    if other in synonyms_of(one):
+        return True
+    same = len(one) > PREFIX and len(other) > PREFIX and one[:PREFIX] == other[:PREFIX]
+    return same and not _is_turned_by_prefix(one, other)
+
+
+def _is_known(stem: str, matters: _Matters) -> bool:
+    return (
+        stem in matters.places
+        or stem[:PREFIX] in matters.heads
+        or not synonyms_of(stem).isdisjoint(matters.places)
+    )
+
+
+def _fits(around: Iterable[str], matters: _Matters) -> Mapping[int, float]:
+    """How much each window speaks of some stems, 1 for the one that does most; rare ones count."""
+    found: Counter[int] = Counter()
+    for stem in set(around):
+        places = matters.places.get(stem, ())
+        for number in places:
+            found[number] += math.log((matters.size + 1) / (len(places) + 0.5))
+    most = max(found.values(), default=0.0)
+    return {number: value / most for number, value in found.items()} if most > 0 else {}
+
+
+def _misfit(stems: Sequence[str], fits: Mapping[int, float], matters: _Matters) -> float:
+    """Mean over stems of 1 less how well the best window that holds it fits; 0 of none."""
+    best = []
+    for stem in stems:
+        forms = [stem] if stem in matters.places else synonyms_of(stem) & matters.places.keys()
+        places = [number for form in forms for number in matters.places[form]]
+        best.append(max((fits.get(number, 0.0) for number in places), default=0.0))
+    return 1 - sum(best) / len(best) if best else 0.0
+
+
+def _score(sample: Sample, *, name: str) -> Score:
+    others = tuple([text for text in sample.others if text != sample.prediction])
+    if not others:
+        return Score(None, not_applicable=True, explanation=NO_OTHER)
+    found, weights = _weigh_all(sample.prediction, others, source_of(sample))
+    values = [float(getattr(weight, name)) for weight in weights]
+    spans = read_tokens(sample.prediction).spans
+    reason = _REASONS[name]
+    return Score(
+        math.fsum(values),
+        explanation=f"{len(found)} stretches differ from most other answers: {reason}",
+        spans=tuple(
+            Span(spans[at.start][0], spans[at.end - 1][1], f"{reason}, unlike most others", "own")
+            for at, value in zip(found, values, strict=True)
+            if value > 0 and at.end > at.start
+        ),
+    )
+
+
+_REASONS = {
+    "words": "words of its own",
+    "added": "content words more than there",
+    "novel": "words that the source has not",
+    "misfit": "words that the source has elsewhere or nowhere",
+    "turned": "a denial more or less, or an opposite",
+    "exchanged": "one thing in place of another",
+}
+DEPARTURES = tuple(
+    Metric(
+        f"departure_{name}",
+        1,
+        each(partial(_score, name=name)),
+        needs=frozenset({"context"}),
+        higher_is_better=False,
+        scale=None,
+        recipe=lambda scores: f"others:{MOST_OTHERS}|lexicon:wordnet3.0",
+        description=f"{reason}, where most other answers to the source say otherwise",
+        reads_others=True,
+    )
+    for name, reason in _REASONS.items()
+)

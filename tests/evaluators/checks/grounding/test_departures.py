@@ -1,0 +1,139 @@
+"""Where an answer departs from the others to its source, and what is held of it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from evaluators.checks.grounding.departures import find_departures, read_tokens
+from evaluators.checks.grounding.others import NO_OTHER, with_others
+from evaluators.checks.text.lexicon import opposites_of, plain_stem, synonyms_of
+from evaluators.registry import METRICS, resolve_metrics
+from evaluators.types import Sample
+
+NAMES = [name for name in METRICS if name.startswith("departure_")]
+SOURCE = (
+    "The council of Pellam voted on Tuesday to close the ferry terminal by March. Doreen Askew, "
+    "its president, said that repairs would cost 14 million. A floating dock was rejected. "
+    + "The library opened a new reading room for children and their parents last year. " * 4
+    + "Ray Mbeki, who runs a grocery, said that his deliveries would take a long road."
+)
+SEED = "Pellam decided to close the ferry terminal by March, and a floating dock was rejected."
+
+
+def parts(text: str, *others: str) -> list[tuple[str, str]]:
+    other, found = find_departures(text, others)
+    own = read_tokens(text).words
+    return [
+        (" ".join(own[d.start : d.end]), " ".join(other.words[d.other_start : d.other_end]))
+        for d in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "others", "found"),
+    [
+        ("He takes aspirin daily.", ["He takes zinc daily."], [("aspirin", "zinc")]),
+        ("He takes aspirin.", ["He takes aspirin daily."], [("", "daily")]),
+        ("He takes aspirin daily.", ["He takes aspirin."], [("daily", "")]),
+        ("Anna paid Ben.", ["Ben paid Anna."], [("anna paid ben", "ben paid anna")]),
+        ("", ["He slept."], [("", "he slept")]),
+        ("He slept.", [""], [("he slept", "")]),
+        ("他服用阿司匹林", ["他服用布洛芬"], [("他服用阿司匹林", "他服用布洛芬")]),
+        # What is odd in one of the others alone is no departure of this one.
+        ("a b c d e f g h", ["a x c d e f g h", "a b c d x f g h", "a b c d e f g x"], []),
+        (
+            "a b c d e f g q",
+            ["a x c d e f g h", "a b c d x f g h", "a b c d e f g h"],
+            [("q", "h")],
+        ),
+    ],
+)
+def test_a_departure_is_what_most_others_lack(
+    text: str, others: list[str], found: list[tuple[str, str]]
+) -> None:
+    assert parts(text, *others) == found
+
+
+def beside(text: str, *others: str) -> dict[str, float | None]:
+    [sample, *_] = with_others(
+        [Sample(str(i), t, context=SOURCE) for i, t in enumerate((text, *(others or (SEED,))))]
+    )
+    scores = {name.removeprefix("departure_"): METRICS[name].score([sample])[0] for name in NAMES}
+    return {name: score.value for name, score in scores.items()}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("rejected", "approved", {"turned": 1, "exchanged": 1, "words": 1, "added": 0}),
+        ("was rejected", "was not rejected", {"turned": 1, "exchanged": 0, "words": 1, "added": 0}),
+        ("rejected", "turned down", {"turned": 0, "words": 2}),
+        ("close", "shut", {"turned": 0, "exchanged": 0, "novel": 0, "words": 1}),
+        ("March", "July", {"exchanged": 1, "novel": 1, "misfit": 1}),
+        ("by March", "", {"words": 0, "added": -1, "novel": 0}),
+        ("ferry", "red ferry", {"added": 1, "novel": 1, "misfit": 1, "exchanged": 0}),
+        ("decided", "has decided", {"words": 1, "added": 0, "novel": 0}),
+    ],
+)
+def test_what_is_held_of_one_edit(old: str, new: str, expected: dict[str, float]) -> None:
+    found = beside(SEED.replace(old, new))
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+
+
+def test_what_the_source_says_elsewhere_fits_worse() -> None:
+    """A grocery is in the source, but not where it speaks of a dock that was rejected."""
+    elsewhere = beside(SEED.replace("dock", "grocery"))["misfit"]
+    nowhere = beside(SEED.replace("dock", "zeppelin"))["misfit"]
+    assert elsewhere is not None
+    assert nowhere == 1
+    assert 0 < elsewhere <= 1
+
+
+def test_what_stands_alone_departs_from_nothing() -> None:
+    for others in ((), (SEED,)):  # the same text is no other answer
+        sample = Sample("1", SEED, context=SOURCE, others=others)
+        scores = [METRICS[name].score([sample])[0] for name in NAMES]
+        assert {score.explanation for score in scores} == {NO_OTHER}
+
+
+def test_marks_stand_where_the_answer_departs() -> None:
+    text = SEED.replace("March", "July")
+    sample = Sample("1", text, context=SOURCE, others=(SEED,))
+    [score] = METRICS["departure_exchanged"].score([sample])
+    assert [text[s.start : s.end] for s in score.spans] == ["July"]
+
+
+@pytest.mark.parametrize("text", ["", "?", "\ud800 x", "a " * 3000, "ﬁne İstanbul"])
+def test_any_texts_can_be_compared(text: str) -> None:
+    for pair in ((text, SEED), (SEED, text)):
+        sample = Sample("1", pair[0], context=SOURCE, others=(pair[1],))
+        assert all(METRICS[name].score([sample])[0].error is None for name in NAMES)
+
+
+def test_many_long_answers_take_little_time() -> None:
+    words = [f"w{i}" for i in range(400)]
+    texts = [" ".join(words[i:] + words[:i]) for i in range(0, 300, 5)]
+    samples = with_others([Sample(str(i), t, context=SOURCE) for i, t in enumerate(texts)])
+    began = time.process_time()
+    for metric in resolve_metrics(NAMES):
+        metric.score(samples)
+    assert time.process_time() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "how"),
+    [
+        ("rose", "fell", "opposite"),
+        ("approved", "rejected", "opposite"),
+        ("tiny", "large", "opposite"),
+        ("shut", "closed", "alike"),
+        ("wrecked", "destroyed", "neither"),
+        ("table", "ferry", "neither"),
+    ],
+)
+def test_the_lexicon_knows(one: str, other: str, how: str) -> None:
+    a, b = plain_stem(one), plain_stem(other)
+    assert (b in opposites_of(a), a in opposites_of(b)) == (how == "opposite",) * 2
+    assert (b in synonyms_of(a), a in synonyms_of(b)) == (how == "alike",) * 2
