@@ -16,6 +16,7 @@ QUICK: Mapping[str, str | None] = {
     "comparison_views": "--examples 200 --views 3",
     "counterfactual": "--reps 20",
     "desk_page": "--items 5",
+    "edited_summaries": "",
     "estimate_coverage": "--repeats 20",
     "evaluators": "--repeats 50 --outputs 2000",
     "executors": "--turns 1 --outputs 300",
