@@ -146,13 +146,16 @@ _HELP = (
     r"{0,3}"
 )
 _BE = r"(?:was|were|is|are|has\sbeen|had\sbeen|have\sbeen|will\sbe|being)\s"
-_ACTIVE = re.compile(rf"\b({_NAME})\s{_HELP}([a-z]{{3,20}})\s(?:to\s|from\s)?({_NAME})(?![\w'’])")
+_BEGINS = r"\b(?=[A-ZÀ-Þ]|the\s)"  # changes nothing but the time: as every name does
+_ACTIVE = re.compile(
+    rf"{_BEGINS}({_NAME})\s{_HELP}([a-z]{{3,20}})\s(?:to\s|from\s)?({_NAME})(?![\w'’])"
+)
 _CARRIED = re.compile(
-    rf"\b({_NAME})\s{_HELP}([a-z]{{3,20}})(?:\s[^\s.!?;]{{1,20}}){{1,5}}?\s(to|from)\s({_NAME})"
+    rf"{_BEGINS}({_NAME})\s{_HELP}([a-z]{{3,20}})(?:\s[^\s.!?;]{{1,20}}){{1,5}}?\s(to|from)\s({_NAME})"
     r"(?![\w'’])"
 )
 _PASSIVE = re.compile(
-    rf"\b({_NAME})\s{_BE}(?:\w+ly\s)?([a-z]{{3,20}})(?:\s[^\s.!?;]{{1,20}}){{0,5}}?\sby\s({_NAME})"
+    rf"{_BEGINS}({_NAME})\s{_BE}(?:\w+ly\s)?([a-z]{{3,20}})(?:\s[^\s.!?;]{{1,20}}){{0,5}}?\sby\s({_NAME})"
     r"(?![\w'’])"
 )
 _WAY = re.compile(

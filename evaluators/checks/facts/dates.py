@@ -15,6 +15,7 @@ from evaluators.checks.facts.numerals import (
     run_readings,
 )
 from evaluators.checks.text.claims import listed
+from evaluators.checks.text.lettering import EitherCase
 
 _ENGLISH_MONTHS = listed(
     "january february march april may june july august september october november december"
@@ -65,8 +66,9 @@ _DAY_RANGE = re.compile(r"\b([A-Za-z]{2,10})\.?\s?(?:-|–|to|through|thru|bis)\
 _WORKDAYS = frozenset({"weekdays", "weekday", "workdays", "werktags", "wochentags", "werktagen"})
 
 _AMBIGUOUS = frozenset({"may", "mar", "march", "jan", "dec", "mai", "sep", "oct", "okt", "august"})
-_MONTH = re.compile(
-    rf"(?<!\w)({'|'.join(sorted(MONTHS, key=len, reverse=True))})(?!\w)\.?", re.IGNORECASE
+_MONTH = EitherCase(
+    rf"(?<!\w)(?=[{''.join(sorted({name[0] for name in MONTHS}))}])"
+    rf"({'|'.join(sorted(MONTHS, key=len, reverse=True))})(?!\w)\.?"
 )
 _DAY_BEFORE = re.compile(r"(?<![\d.,])(\d{1,2})(?:st|nd|rd|th|\.)?(?:\s+of)?\s*[-\s]\s*$")
 _WORD_DAY_BEFORE = re.compile(
@@ -76,6 +78,7 @@ _AFTER = re.compile(
     r"(?:[\s-]+(?:the\s+)?(\d{1,2})(?:st|nd|rd|th)?(?![\d:]|[.,]\d|\s?(?:%|€|EUR|GB|[ap]\.?m)))?"
     r"(?:(?:\s*,\s*|[\s-]+)(?:of\s+)?(\d{4})(?!\d))?"
 )
+_PARTED = re.compile(r"\d[./-]\d")  # in every date below
 _ISO = re.compile(r"(?<![\w/-])(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?![\w/-]|\.\d)")
 _SLASHED = re.compile(r"(?<![\w./-])(\d{1,2})([./-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-]|\.\d)")
 _MONTH_YEAR = re.compile(r"(?<![\w./-])(\d{1,2})/(\d{4})(?![\w/-])")
@@ -83,7 +86,7 @@ _GERMAN_SHORT = re.compile(
     r"(?i)\b(?:am|vom|zum|bis|ab|seit|den|der)\s+(\d{1,2})\.(\d{1,2})\.(?!\d)"
 )
 _CLOCK = re.compile(
-    r"(?<![\w:.])(\d{1,2})(?::(\d{2})(?::\d{2})?|\.(\d{2})(?=\s?(?:Uhr|[apAP](?:\.\s?)?[mM])(?!\w))"
+    r"(\d(?<![\w:.].)\d?)(?::(\d{2})(?::\d{2})?|\.(\d{2})(?=\s?(?:Uhr|[apAP](?:\.\s?)?[mM])(?!\w))"
     r"|(?:h|\sh\s)(\d{2})(?!\w|\s?min))?"
     r"(?:\s?([apAP])(?:\.\s?[mM]\b\.?|[mM]\b)|\s?(Uhr|o['’]clock|hrs\b))?"
 )
@@ -162,7 +165,7 @@ def _quarters(text: str) -> Iterator[Found]:
 
 def _numeric_dates(text: str) -> list[Found]:
     found: list[Found] = []
-    if "/" not in text and "-" not in text and "." not in text:
+    if _PARTED.search(text) is None:
         return found
     for m in _ISO.finditer(text):
         found += _valid(m, [(int(m[1]), int(m[3]), int(m[4]))])
@@ -186,7 +189,7 @@ def _valid(
 
 
 def _around_month(text: str, match: re.Match[str]) -> Found | None:
-    month, name = MONTHS[match[1].lower()], match[1]
+    month, name = MONTHS[match[1].lower()], text[match.start(1) : match.end(1)]
     start, day = _day_before(text, match.start())
     after = _AFTER.match(text, match.end())
     end, year = match.end(), None
@@ -240,18 +243,16 @@ _HOUR = "|".join([r"\d{1,2}", *sorted(_SPOKEN_HOURS, key=len, reverse=True)])
 _PAST = {"half": 30, "halb": 30, "quarter": 15, "viertel": 15, "dreiviertel": 45, "five": 5,
          "ten": 10, "twenty": 20, "twenty-five": 25, "fünf": 5, "zehn": 10,
          "zwanzig": 20}  # fmt: skip
-_SPOKEN = re.compile(
+_SPOKEN = EitherCase(
     rf"(?<![\w.:])(?:(?:a\s+)?(?P<past>half|quarter|viertel|(?:five|ten|twenty(?:-five)?|fünf|zehn|zwanzig)"
     rf"(?=\s+(?:past|nach|vor)))\s+(?P<way>past|after|to|before|till|nach|vor)\s+(?P<hour>{_HOUR})"
     rf"|(?P<german>halb|dreiviertel)\s+(?P<next>{_HOUR})"
-    rf"|(?P<full>{_HOUR})\s?(?:o['’]clock|Uhr)(?:\s(?P<minutes>[0-5]?\d)(?!\s?(?:\w|[.,:]\d|€)))?"
+    rf"|(?P<full>{_HOUR})\s?(?:o['’]clock|uhr)(?:\s(?P<minutes>[0-5]?\d)(?!\s?(?:\w|[.,:]\d|€)))?"
     rf"|(?P<noon>(?:12\s)?(?:noon|midday|mittags?)|midnight|mitternacht))"
-    r"(?:\s?(?P<half>[ap])\.?m\b\.?|\s+in\s+the\s+(?P<part>morning|afternoon|evening))?(?!\w)",
-    re.IGNORECASE,
+    r"(?:\s?(?P<half>[ap])\.?m\b\.?|\s+in\s+the\s+(?P<part>morning|afternoon|evening))?(?!\w)"
 )
-_RANGE_OF_HOURS = re.compile(
-    r"(?<![\w:.])(\d{1,2})\s?(?:-|–|bis|to|und|and)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:Uhr|[ap]\.?m\b)",
-    re.IGNORECASE,
+_RANGE_OF_HOURS = EitherCase(
+    r"(?<![\w:.])(\d{1,2})\s?(?:-|–|bis|to|und|and)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:uhr|[ap]\.?m\b)"
 )
 _AT_POINT = re.compile(
     r"(?i)\b(?:at|um|gegen|until|till|ab|by|from|bis|von)\s(\d{1,2})\.([0-5]\d)"

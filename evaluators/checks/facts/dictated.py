@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from evaluators.checks.facts.numerals import ORDINALS, SMALL
+from evaluators.checks.text.lettering import EitherCase
 
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
@@ -23,7 +24,8 @@ _FROM_10 = rf"(?:(?:{_TENS})(?:[\s-](?:{_ONES}))?|{_TEENS})"
 # Of `two thousand three hundred` no part is a year, of `c one thousand` none a code.
 _ENDS = rf"(?![\s-](?:hundred|thousand|million|billion|percent|{_BELOW_100})\b)"
 # Lone letters that are words, endings (it's, I'd) or people's initials begin no code.
-_LETTER = r"(?<![\w'’])[b-hj-lo-z](?!\w)"
+# What stands before a letter or digit is asked after it: such a search is many times as fast.
+_LETTER = r"[b-hj-lo-z](?<![\w'’].)(?!\w)"
 _MONTH_NAMES = tuple(_MONTHS.split("|"))
 # What a text has somewhere of which something is dictated, by the words that are in it then. That a
 # letter stands alone is asked last: the search is twice as fast.
@@ -38,28 +40,22 @@ _CUES: Mapping[str, tuple[str, ...]] = {
 }
 _CUE = re.compile("|".join(_CUES), re.IGNORECASE)
 _LOWER_CUES = [(words, re.compile(cue)) for cue, words in _CUES.items()]
-_UNIT = re.compile(
-    r"(?<![\w'’])(?:(m\sc\sg)|(m\sm\sh\sg)|(m\se\sq)|(m\sg)|(k\sg)|(m\sl)|(c\sc)|(c\sm)|(m\sm))s?(?!\w)",
-    re.IGNORECASE,
+_UNIT = EitherCase(
+    r"(?:m(?<![\w'’].)\s(?:c\sg|m\sh\sg|e\sq|[glm])|k(?<![\w'’].)\sg|c(?<![\w'’].)\s[cm])s?(?!\w)"
 )
-_POINT = re.compile(
+_POINT = EitherCase(
     rf"\b(?<!this\s)(?<!that\s)(?<!my\s)(?:((?:{_BELOW_100})|zero)\s)?(?:a\s)?point\s((?:(?:zero|o)\s)*)"
-    rf"((?:(?:{_ONES})\s)?{_BELOW_100}|zero)\b",
-    re.IGNORECASE,
+    rf"((?:(?:{_ONES})\s)?{_BELOW_100}|zero)\b"
 )
-_CODE = re.compile(
-    rf"({_LETTER}(?:\s[a-z](?!\w)){{0,3}})\s({_BELOW_100})(?:\s({_ONES}))?\b{_ENDS}", re.IGNORECASE
-)
-_YEAR = re.compile(
+_CODE = EitherCase(rf"({_LETTER}(?:\s[a-z](?!\w)){{0,3}})\s({_BELOW_100})(?:\s({_ONES}))?\b{_ENDS}")
+_YEAR = EitherCase(
     rf"\b({_MONTHS})\b((?:\sthe)?(?:\s(?:{_NTH}|{_BELOW_100}))?(?:\s?,)?(?:\sof|\sin)?)\s"
     rf"(?:(nineteen|twenty)\s({_FROM_10})|two\sthousand(?:\sand)?(?:\s({_BELOW_100}))?"
-    rf"|o\s({_ONES}))\b{_ENDS}",
-    re.IGNORECASE,
+    rf"|o\s({_ONES}))\b{_ENDS}"
 )
-_HOUR = re.compile(
+_HOUR = EitherCase(
     rf"\b({_ONES}|ten|eleven|twelve)(?:\s(thirty|fifteen|forty[\s-]five))?\s"
-    r"(?:(?:in the |this )(morning|afternoon|evening|night)|at (night)|([ap])\sm(?!\w))",
-    re.IGNORECASE,
+    r"(?:(?:in the |this )(morning|afternoon|evening|night)|at (night)|([ap])\sm(?!\w))"
 )
 
 
@@ -129,7 +125,7 @@ def _hour(m: re.Match[str]) -> str:
 
 
 _MERIDIEM = tuple(f"{chr(gap)}m" for gap in range(33) if chr(gap).isspace())  # of `a m`
-_STEPS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str], tuple[str, ...]], ...] = (
+_STEPS: tuple[tuple[EitherCase, Callable[[re.Match[str]], str], tuple[str, ...]], ...] = (
     (_HOUR, _hour, ("morning", "afternoon", "evening", "night", *_MERIDIEM)),
     (_UNIT, _unit, ("",)),
     (_POINT, _point, ("point",)),

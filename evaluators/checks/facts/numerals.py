@@ -7,11 +7,11 @@ of the text decides where it is clear; where it is not, all readings are kept, l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from math import isfinite
 
 from evaluators.checks.text.claims import listed
+from evaluators.checks.text.lettering import EitherCase
 from evaluators.checks.text.memo import remembered
 
 _GAP = "[ \u00a0\u202f\u2009]"
@@ -210,17 +210,11 @@ _RUN = (
     # `twenty-first` counts nothing; `thirty-second` may be a length of time.
     rf"(?!-(?:{'|'.join(ORDINALS.keys() - {'second'})})\b)"
 )
-_ANY_RUN, _LOWER_RUN = re.compile(_RUN, re.IGNORECASE), re.compile(_RUN)
+WORD_RUN = EitherCase(_RUN)  # of English number words
 DATE_RUN = re.compile(
     rf"(?:\s+the)?\s+((?:{'|'.join(_ALL)})(?:(?:\s+and\s+|[\s,-]+)(?:{'|'.join(_ALL)}))*)\b",
     re.IGNORECASE,
 )
-
-
-def find_word_runs(text: str) -> Iterator[re.Match[str]]:
-    """Runs of English number words, at their places in the text; in any case, perhaps lowered."""
-    # A search that minds the case is twice as fast; other letters change their length.
-    return _LOWER_RUN.finditer(text.lower()) if text.isascii() else _ANY_RUN.finditer(text)
 
 
 def parse_words(words: list[str]) -> list[float]:

@@ -25,6 +25,7 @@ from evaluators.checks.facts.units import (
     rate,
 )
 from evaluators.checks.text.claims import listed
+from evaluators.checks.text.lettering import EitherCase
 
 _PERIODIC: Mapping[str, Unit] = {
     **dict.fromkeys(("hourly", "stündlich"), HOUR),
@@ -136,16 +137,15 @@ _TIME = (
     r"hours?|hrs?|h|days?|d|weeks?|wks?|months?|years?|minutes?|mins?|nights?|"
     r"stunden?|std|tage?n?|wochen?|monate?n?|jahre?n?|minuten?"
 )
-_OFTEN = re.compile(
+_OFTEN = EitherCase(
     rf"(?<![\w.,])(?:(?P<n>once|twice|thrice|(?:{_NUMBER}|\d{{1,3}})(?:\s?-?(?:x|×|mal)|\s+times))"
     rf"(?:\s+(?:an?|per|each|every|pro|am|im|die|je|in\s+(?:der|einer|a))\s+|\s?/\s?|\s+)"
     rf"(?P<unit>{_TIME}|{_ADVERB})"
     rf"|(?:every|each|alle|jede[ns]?)\s+(?P<every>{_NUMBER}|\d{{1,3}})[\s-]?(?P<of>{_TIME})"
     rf"|(?P<hourly>\d{{1,2}})[\s-]?(?:hourly|stündlich)"
     r"|q\.?\s?(?P<q>\d{1,2})\s?(?P<qof>h|hrs?|hours?|d)\b"
-    r"|(?P<latin>b\.i\.d|t\.i\.d|q\.i\.d|q\.d|(?-i:BID|TID|QID|QD|bid|tid|qid|qd)))"
-    r"(?!\w)(?!\s*(?:-|–|to|or|bis|oder)\s*\d)",
-    re.IGNORECASE,
+    r"|(?P<latin>b\.i\.d|t\.i\.d|q\.i\.d|q\.d|bid|tid|qid|qd))"
+    r"(?!\w)(?!\s*(?:-|–|to|or|bis|oder)\s*\d)"
 )
 _LATIN = {"bid": 2.0, "tid": 3.0, "qid": 4.0, "qd": 1.0}
 _REGULAR = re.compile(
@@ -174,7 +174,7 @@ def tells_often(text: str, words: frozenset[str]) -> bool:
 def find_often(text: str) -> Iterator[Often]:
     """Every frequency that is told in numbers."""
     for found in _OFTEN.finditer(text):
-        if (often := _often(found)) is not None:
+        if (often := _often(text, found)) is not None:
             yield often
 
 
@@ -182,15 +182,18 @@ def often_after(text: str, position: int) -> Often | None:
     """The frequency that follows a dose, a comma or `by mouth` between them at most."""
     gap = _BETWEEN.match(text, position)
     found = _OFTEN.match(text, gap.end()) if gap else None
-    return _often(found) if found is not None else None
+    return _often(text, found) if found is not None else None
 
 
 _BETWEEN = re.compile(r",?\s+(?:(?:by mouth|orally|p\.?o\.?|i\.?v\.?)\s+)?", re.IGNORECASE)
 
 
-def _often(found: re.Match[str]) -> Often | None:
+def _often(text: str, found: re.Match[str]) -> Often | None:
     start, end = found.span()
     if found["latin"]:
+        said = text[start:end]
+        if "." not in said and not (said.islower() or said.isupper()):
+            return None  # `Bid` and `Tid` are words and names
         return Often(start, end, _LATIN[found["latin"].replace(".", "").lower()], DAY)
     if found["n"]:
         word = found["unit"].lower()

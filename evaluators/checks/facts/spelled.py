@@ -20,6 +20,7 @@ from evaluators.checks.facts.numerals import (
 )
 from evaluators.checks.facts.units import DECADE, FOOT, FRACTION, PERCENT, UNITS, Unit, scale_after
 from evaluators.checks.text.claims import listed
+from evaluators.checks.text.lettering import EitherCase
 
 
 class Amount(NamedTuple):
@@ -34,23 +35,20 @@ class Amount(NamedTuple):
 _SIMPLE = "|".join(sorted({*SMALL, "an", "a"} - {"zero"}, key=len, reverse=True))
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fifth": 5, "sixth": 6, "eighth": 8, "tenth": 10}
 _UNIT = r"([^\W\d_]+)"
-_AND_HALF = re.compile(  # an hour and a half
-    rf"(?<![\w.,])({_SIMPLE}|\d{{1,3}})[\s-]+{_UNIT}\s+and\s+an?\s+(half|quarter)\b", re.IGNORECASE
+_AND_HALF = EitherCase(  # an hour and a half
+    rf"(?<![\w.,])({_SIMPLE}|\d{{1,3}})[\s-]+{_UNIT}\s+and\s+an?\s+(half|quarter)\b"
 )
-_N_AND_HALF = re.compile(  # two and a half hours, 2 1/2 cups
+_N_AND_HALF = EitherCase(  # two and a half hours, 2 1/2 cups
     rf"(?<![\w.,/])({_SIMPLE}|\d{{1,3}})(?:\s+and\s+an?\s+(half|quarter)|[\s-](\d)/(\d{{1,2}}))"
-    rf"[\s-]+{_UNIT}",
-    re.IGNORECASE,
+    rf"[\s-]+{_UNIT}"
 )
-_PART_OF = re.compile(  # half an hour, a half-hour, three quarters of a mile
+_PART_OF = EitherCase(  # half an hour, a half-hour, three quarters of a mile
     r"(?<!\w)(?:(?:an?[\s-]+)?(half)(?:[\s-]+(?:of\s+)?an?)?"
-    rf"|(an?|one|three)[\s-]+(quarter)s?\s+of\s+an?)[\s-]+{_UNIT}",
-    re.IGNORECASE,
+    rf"|(an?|one|three)[\s-]+(quarter)s?\s+of\s+an?)[\s-]+{_UNIT}"
 )
-_SHARE = re.compile(  # two thirds, a third of, 3/4 of
+_SHARE = EitherCase(  # two thirds, a third of, 3/4 of
     rf"(?<!\w)(?:({_SIMPLE})[\s-]+({'|'.join(_PARTS)})(?:s\b|(?=\s+of\b))"
-    r"|(?<![\w./-])(\d{1,2})/(\d{1,3})(?=\s+(?:of|der|des|aller)\b))",
-    re.IGNORECASE,
+    r"|(?<![\w./-])(\d{1,2})/(\d{1,3})(?=\s+(?:of|der|des|aller)\b))"
 )
 _GERMAN = re.compile(  # zweieinhalb Stunden, eine halbe Stunde, Dreiviertelstunde
     r"(?<!\w)(?:([^\W\d_]*)(einhalb)|(anderthalb)|(halbe[nrsm]?)|(dreiviertel)|(viertel))[\s-]*"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 _NOT_ALNUM = re.compile(r"[\W_]+")
@@ -63,6 +64,33 @@ def folded_words(text: str, words: frozenset[str]) -> frozenset[str]:
     for word in () if bare else [word for word in found if not word.isascii()]:
         found |= spellings(word)
     return frozenset(found)
+
+
+class EitherCase:
+    """A pattern in small letters that matches letters of any case.
+
+    In plain text it is looked for in small letters, where a search that minds the case is two to
+    three times as fast: places are the text's own, words are as they were or in small letters.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._any, self._small = re.compile(pattern, re.IGNORECASE), re.compile(pattern)
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """All matches, as a compiled pattern gives them."""
+        if text.isascii():  # another letter may become two
+            return self._small.finditer(text.lower())
+        return self._any.finditer(text)
+
+    def match(self, text: str, start: int) -> re.Match[str] | None:
+        """A match that begins at a place."""
+        return self._any.match(text, start)
+
+    def sub(self, put: Callable[[re.Match[str]], str], text: str) -> str:
+        """The text with each match replaced; `put` is given it as it was written."""
+        if text.isascii() and self._small.search(text.lower()) is None:
+            return text
+        return self._any.sub(put, text)
 
 
 _WITH_DIGITS = re.compile(r"[\d_]")
