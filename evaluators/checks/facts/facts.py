@@ -256,19 +256,26 @@ def _find_numerals(text: str, taken: _UsedSpans, words: frozenset[str]) -> Itera
         for number in _one_or_list(text, m, comma):
             if not taken.claim(number.start, number.end):
                 continue
-            if previous is not None and _shares_unit(text, previous, number):
-                yield NumberFact(previous.start, previous.end, previous.values, number.unit)
-            yield number
+            if previous is not None:
+                yield from _before(text, previous, number, m.end())
             previous = number
+    if previous is not None:
+        yield previous
 
 
-def _shares_unit(text: str, first: NumberFact, second: NumberFact) -> bool:
-    """In `2-3 days` the unit belongs to both numbers."""
-    return (
-        first.unit is None
-        and second.unit is not None
-        and _RANGE.fullmatch(text, first.end, _digits_start(text, second)) is not None
-    )
+def _before(text: str, first: NumberFact, second: NumberFact, end: int) -> Iterable[NumberFact]:
+    """A number; in `2-3 days` and `from 91 to 104 million` with what the second one counts too."""
+    between = first.end, _digits_start(text, second)
+    if first.unit is not None or _RANGE.fullmatch(text, *between) is None:
+        yield first
+        return
+    factor, _, may_be_unit = scale_after(text, end)
+    scaled = tuple([value * factor for value in first.values])
+    others = () if factor == 1 or may_be_unit else (replace(first, values=scaled),)
+    yield replace(first, others=first.others + others) if others else first
+    if second.unit is not None:
+        unit = second.unit
+        yield NumberFact(first.start, first.end, first.values, unit, others=others)
 
 
 def _digits_start(text: str, number: NumberFact) -> int:

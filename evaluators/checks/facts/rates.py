@@ -147,6 +147,9 @@ _OFTEN = EitherCase(
     r"|(?P<latin>b\.i\.d|t\.i\.d|q\.i\.d|q\.d|bid|tid|qid|qd))"
     r"(?!\w)(?!\s*(?:-|–|to|or|bis|oder)\s*\d)"
 )
+_DOSED = re.compile(
+    r"(?:\d|\b(?:mg|mcg|g|ml|tablets?|tabs?|puffs?|drops?|caps?|p\.?o\.?|units?)),?\s$"
+)
 _LATIN = {"bid": 2.0, "tid": 3.0, "qid": 4.0, "qd": 1.0}
 _REGULAR = re.compile(
     rf"(?<!\w)(?:({_ADVERB})(?:e[nrs]?)?|(?:every|each|per|an?|jede[nrs]?|pro|am)\s+(day|night|morning|"
@@ -194,6 +197,8 @@ def _often(text: str, found: re.Match[str]) -> Often | None:
         said = text[start:end]
         if "." not in said and not (said.islower() or said.isupper()):
             return None  # `Bid` and `Tid` are words and names
+        if said == "bid" and _DOSED.search(text, max(0, start - 12), start) is None:
+            return None  # `her bid was lower`
         return Often(start, end, _LATIN[found["latin"].replace(".", "").lower()], DAY)
     if found["n"]:
         word = found["unit"].lower()

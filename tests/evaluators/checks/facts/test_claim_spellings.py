@@ -7,6 +7,9 @@ import pytest
 from evaluators.checks.grounding.grounding import find_claims
 
 SAME = [
+    ("Profit rose from 91 to 104 million dollars.", "It rose to 104 million from 91 million."),
+    ("Between 3 and 5 thousand came.", "3,000 came, then 5,000."),
+    ("Her bid was lower.", "She offered less than he did."),
     # codes and their numbers
     ("Your order 12345 has shipped.", "Order #12345 has shipped."),
     ("Your order #12345 has shipped.", "Order 12345 has shipped."),
@@ -176,6 +179,10 @@ SAME = [
 ]
 
 OTHER = [
+    ("Profit rose from 91 to 104 million.", "It rose to 104 million from 81 million."),
+    ("Profit rose from 91 to 104 million.", "It rose to 104 million from 91 thousand."),
+    ("Metformin 500 mg bid.", "Metformin 500 mg once daily."),
+    ("Metformin 500 mg BID.", "Metformin 500 mg once daily."),
     # rates
     ("It costs 39 EUR per year.", "It costs 39 EUR per month."),
     ("It costs 39 EUR a year.", "The monthly fee is 39 EUR."),
