@@ -109,10 +109,7 @@ def _on_file(options: BenchOptions) -> BenchReport:
     print_notes(notes)
     with spreading(load_settings()) as spread:
         bench = build_bench(
-            samples,
-            kinds=_names(options.kinds) or tuple(KINDS),
-            seed=options.seed,
-            spread=spread,
+            samples, kinds=_names(options.kinds) or tuple(KINDS), seed=options.seed, spread=spread
         )
     if options.out is not None:
         _write(bench, options.out, force=options.force)

@@ -33,8 +33,7 @@ BINS = ["risk", "rate", "low", "high", "n"]
 @app.command()
 def fit(
     runs: Annotated[
-        str | None,
-        typer.Option(help="Score runs, by commas; by default the newest of every run."),
+        str | None, typer.Option(help="Score runs, by commas; by default the newest of every run.")
     ] = None,
     wrong_when: Annotated[
         str | None,

@@ -65,11 +65,7 @@ def _find_checker(session: Session, project_id: int, argument: str) -> ModelChec
     return find_checker_metric(session, project_id, argument)
 
 
-KINDS: Mapping[str, Find] = {
-    "support": _find_support,
-    "check": _find_checker,
-    "judge": _find_judge,
-}
+KINDS: Mapping[str, Find] = {"support": _find_support, "check": _find_checker, "judge": _find_judge}
 
 
 def find_model_check(session: Session, project_id: int, name: str) -> ModelCheck:

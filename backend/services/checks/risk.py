@@ -18,13 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
-from backend.rubrics.wrong import (
-    MARKED,
-    WrongWhen,
-    check_wrong,
-    default_wrong,
-    parse_wrong,
-)
+from backend.rubrics.wrong import MARKED, WrongWhen, check_wrong, default_wrong, parse_wrong
 from backend.services.checks.wrong import ReviewedOutput, untaught, wrong_outputs
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.projects import lock_project

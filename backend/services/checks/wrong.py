@@ -59,11 +59,7 @@ class _OutputReviews(NamedTuple):
 
 
 def wrong_outputs(
-    session: Session,
-    project_id: int,
-    when: WrongWhen,
-    *,
-    but_queues: Collection[int] = (),
+    session: Session, project_id: int, when: WrongWhen, *, but_queues: Collection[int] = ()
 ) -> dict[int, ReviewedOutput]:
     """Of each output of the project that was reviewed alone, whether it is wrong; by its id.
 

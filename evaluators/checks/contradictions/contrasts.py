@@ -157,10 +157,7 @@ def _compare(
 
 
 def _places(
-    text: str,
-    forms: frozenset[str],
-    excluded: frozenset[str],
-    about: frozenset[str] | None = None,
+    text: str, forms: frozenset[str], excluded: frozenset[str], about: frozenset[str] | None = None
 ) -> Iterator[PoleWord]:
     """Sentences with a word in one of some forms and none of the other pole.
 

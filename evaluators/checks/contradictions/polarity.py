@@ -100,11 +100,7 @@ def _mention(phrase: Phrase, reading: SentenceReading, first: int, last: int) ->
     words = reading.statement.words
     polarity = _polarity(phrase, reading, first, last)
     return PhraseMention(
-        polarity,
-        _bounds_after(words, last + 1),
-        first,
-        last,
-        _subject_of(phrase, words, first),
+        polarity, _bounds_after(words, last + 1), first, last, _subject_of(phrase, words, first)
     )
 
 

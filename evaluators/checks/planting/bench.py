@@ -110,11 +110,7 @@ def _plant(kinds: tuple[str, ...], seed: int, grounds: Sequence[_Ground]) -> lis
         )
         for one in grounds
         for p in plant_errors(
-            one.sample.prediction,
-            source_of(one.sample),
-            kinds=kinds,
-            seed=seed,
-            donors=one.donors,
+            one.sample.prediction, source_of(one.sample), kinds=kinds, seed=seed, donors=one.donors
         )
     ]
 

@@ -116,13 +116,7 @@ def _log_chances(wrong: Floats, n: int, errors: int, total: int) -> Floats:
 
 
 def _evidence(
-    wrong: Floats,
-    weights: Floats,
-    chances: Floats,
-    n: int,
-    errors: int,
-    total: int,
-    bound: int,
+    wrong: Floats, weights: Floats, chances: Floats, n: int, errors: int, total: int, bound: int
 ) -> float:
     """The mixture of the ratios against `bound` wrong ones."""
     from scipy.special import logsumexp

@@ -53,10 +53,7 @@ def _fit_trees(x: Floats, bad: NDArray[np.bool_], weights: Floats | None) -> Par
 
 
 Fit = Callable[[Floats, NDArray[np.bool_], Floats | None], Parameters]
-MODELS: dict[str, Fit] = {
-    "logistic": _fit_logistic,
-    "trees": _fit_trees,
-}
+MODELS: dict[str, Fit] = {"logistic": _fit_logistic, "trees": _fit_trees}
 
 
 def predict_model(kind: str, parameters: Parameters, x: Floats) -> Floats:

@@ -147,14 +147,7 @@ def risk_figures(
             for name in metrics:
                 drawn[name].append(measures[name](scores, bad, own * row[members]))
     found = [
-        _figure(
-            predictor,
-            name,
-            measures[name](scores, bad, own),
-            drawn[name],
-            level,
-            len(bad),
-        )
+        _figure(predictor, name, measures[name](scores, bad, own), drawn[name], level, len(bad))
         for name in metrics
     ]
     if bool((np.abs(scores - bad) >= 0.5).any()):

@@ -341,9 +341,7 @@ def _nested(data: _Labelled, scores: Mapping[str, Floats]) -> Floats:
 
 
 def find_drift(
-    model: RiskModel,
-    rows: Sequence[Row],
-    groups: Sequence[str | None] | None = None,
+    model: RiskModel, rows: Sequence[Row], groups: Sequence[str | None] | None = None
 ) -> list[str]:
     """Sentences on the features that no longer look as they did when the model was fitted.
 
@@ -360,9 +358,7 @@ def find_drift(
 
 
 def predict_risk(
-    model: RiskModel,
-    rows: Sequence[Row],
-    groups: Sequence[str | None] | None = None,
+    model: RiskModel, rows: Sequence[Row], groups: Sequence[str | None] | None = None
 ) -> Floats:
     """Probability of a hallucination for each row.
 

@@ -119,8 +119,7 @@ def _next_version(session: Session, judge: Judge) -> Judge:
 def _check(name: str, kind: str, max_tokens: int) -> JudgeKind:
     if not NAME.fullmatch(name):
         raise InvalidInput(
-            f"{name[:80]!r} is no name for a judge.",
-            hint="Letters, digits, . _ and -, 40 at most.",
+            f"{name[:80]!r} is no name for a judge.", hint="Letters, digits, . _ and -, 40 at most."
         )
     if not 1 <= max_tokens <= MOST_TOKENS:
         raise InvalidInput(f"{max_tokens} tokens: a judge may write 1 to {MOST_TOKENS}.")

@@ -32,14 +32,7 @@ from backend.services.review.reports.measured import unknown
 from backend.tables.accounts import User
 from backend.tables.checks.judges import Judge, JudgeLicence, LicenceState
 from backend.tables.datasets import Example
-from backend.tables.review import (
-    QueueKind,
-    Rating,
-    Review,
-    ReviewItem,
-    ReviewQueue,
-    RubricVersion,
-)
+from backend.tables.review import QueueKind, Rating, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import IMPORT, AnnotatorKind, Generation, GenerationRun, Score
 
 if TYPE_CHECKING:
@@ -175,11 +168,7 @@ def _span(criterion: Criterion) -> float:
 
 
 def _evidence(
-    found: AlternativeAnnotator,
-    said: Sequence[_Said],
-    reviewed: int,
-    annotators: str,
-    after: int,
+    found: AlternativeAnnotator, said: Sequence[_Said], reviewed: int, annotators: str, after: int
 ) -> dict[str, Any]:
     judged = len({one.generation_id for one in said})
     return {
