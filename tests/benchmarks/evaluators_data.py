@@ -28,7 +28,7 @@ from typing import Any
 from evaluators.checks.grounding.grounding import find_claims
 from evaluators.checks.risk.report import METRICS as METRICS_OF_RISK
 from evaluators.checks.risk.report import RiskFigure, naive_risks, reliability_curve, risk_figures
-from evaluators.checks.risk.risk import fit_risk, predict_risk
+from evaluators.checks.risk.risk import fit_risk, risk_of
 from evaluators.checks.risk.triage import triage
 from evaluators.errors import EvaluatorError
 from evaluators.registry import METRICS
@@ -128,11 +128,11 @@ def study_expertqa(folder: Path) -> dict[str, Any]:
     naive = fit_risk(rouge_first, bad_first, groups_first, seed=SEED).model
     rate = sum(bad_first) / len(bad_first)
     predictors = {
-        "risk": predict_risk(fitted, rows, [s.group for s in second]),
+        "risk": risk_of(fitted, rows),
         "invented": [row["invented"] for row in rows],
         "1 - overlap": [1 - (row["overlap"] or 0.0) for row in rows],
         "majority": [rate] * len(bad),
-        "source_rouge": predict_risk(naive, rouge, [s.group for s in second]),
+        "source_rouge": risk_of(naive, rouge),
     }
     out = report(predictors, bad, [s.group for s in second], threshold=rate)
     return out | {"model": fitted.kind, "fitted on": len(bad_first), "left out": left_out}

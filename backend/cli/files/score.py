@@ -50,6 +50,10 @@ def command(
     risk: Annotated[
         Path | None, typer.Option(help="Also the risk of this model, by strop calibrate --out.")
     ] = None,
+    despite_drift: Annotated[
+        bool,
+        typer.Option(help="With --risk: rank outputs that look unlike those labelled, too."),
+    ] = False,
     as_json: JsonOption = False,
     map_: MapOption = None,
     out: Annotated[
@@ -85,7 +89,7 @@ def command(
     answers = _answers(samples) if model else []
     scores = _score(chosen, samples, processes)
     if model is not None:
-        chosen = _add_risk(chosen, scores, model, groups, answers)
+        chosen = _add_risk(chosen, scores, model, groups, answers, despite_drift=despite_drift)
     if out is not None:
         with whole_file(out, force=force) as file:
             _write_scores(file, ending, named, scores)
@@ -174,6 +178,8 @@ def _add_risk(
     model: RiskModel,
     groups: Sequence[str | None],
     answers: Sequence[AnswerKey],
+    *,
+    despite_drift: bool,
 ) -> list[Metric]:
     """Put the risk of each output beside the scores that it is made of; returns all metrics."""
     from evaluators.checks.risk.scores import checks_of, risk_metric, score_risk
@@ -183,7 +189,8 @@ def _add_risk(
     rows = zip(*(scores[name] for name in names), strict=True)
     checked = [dict(zip(names, row, strict=True)) for row in rows]
     found, column = risk_metric("risk", model), ScoreColumn()
-    column.add(pack_scores(score_risk(model, checked, groups, answers)))
+    risks = score_risk(model, checked, groups, answers, despite_drift=despite_drift)
+    column.add(pack_scores(risks))
     scores[found.name] = column
     return [*chosen, found]
 

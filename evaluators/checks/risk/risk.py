@@ -357,26 +357,6 @@ def find_drift(
     )
 
 
-def predict_risk(
-    model: RiskModel, rows: Sequence[Row], groups: Sequence[str | None] | None = None
-) -> Floats:
-    """Probability of a hallucination for each row.
-
-    Args:
-        groups: of each row; None, or a None among them, for a row of its own.
-
-    Raises:
-        UndefinedFigure: the features have drifted.
-    """
-    drift = find_drift(model, rows, groups)
-    if drift:
-        raise UndefinedFigure(
-            f"The outputs no longer look like those labelled: {'; '.join(drift)}.",
-            hint=f"Label {LEAST_LABELS} of the new ones and calibrate again.",
-        )
-    return risk_of(model, rows)
-
-
 def risk_of(model: RiskModel, rows: Sequence[Row]) -> Floats:
     """Probability of a hallucination for each row, whether or not the features have drifted."""
     return _Curve(model.slope, model.intercept)(log_odds(model, rows))

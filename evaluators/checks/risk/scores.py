@@ -34,6 +34,8 @@ def score_risk(
     checked: Sequence[Mapping[str, Score]],
     groups: Sequence[str | None] | None = None,
     answers: Sequence[AnswerKey] | None = None,
+    *,
+    despite_drift: bool = False,
 ) -> list[Score]:
     """One score per output, lower is better; an error for all where the features have drifted.
 
@@ -41,17 +43,18 @@ def score_risk(
         checked: the scores of each output by the name of the metric, as the model's features are.
         groups: of each output; None, or a None among them, for an output of its own.
         answers: what each answers; relative features are made over these outputs.
+        despite_drift: score them all the same, and say so: such risks rank, and tell no rate.
     """
     plain = [{name: score.value for name, score in scores.items()} for scores in checked]
     if not plain:
         return []
     rows = with_relative(model.features, plain, answers)
     drift = find_drift(model, rows, groups)
-    if drift:
+    if drift and not despite_drift:
         return [Score(None, error=f"{DRIFTED}: {'; '.join(drift)}")] * len(rows)
-    gains = _gains(model, rows)
+    gains, warning = _gains(model, rows), f"; {DRIFTED}, so it tells no rate" if drift else ""
     return [
-        _score(model, scores, row, float(risk), gain)
+        _score(model, scores, row, float(risk), gain, warning)
         for scores, row, risk, gain in zip(checked, rows, risk_of(model, rows), gains, strict=True)
     ]
 
@@ -91,7 +94,12 @@ def checks_of(features: Sequence[str]) -> list[str]:
 
 
 def _score(
-    model: RiskModel, scores: Mapping[str, Score], row: Row, risk: float, gain: Mapping[str, float]
+    model: RiskModel,
+    scores: Mapping[str, Score],
+    row: Row,
+    risk: float,
+    gain: Mapping[str, float],
+    warning: str,
 ) -> Score:
     if all(row.get(name) is None for name in model.features):
         return Score(None, not_applicable=True, explanation="no check says anything of this output")
@@ -99,7 +107,7 @@ def _score(
     spans = tuple(span for name in raised if name in scores for span in scores[name].spans)
     named = [_say(model, name, row) for name in raised[:NAMED]]
     reason = f"raised by {' and '.join(named)}" if named else "nothing raises it above the average"
-    return Score(risk, explanation=reason, spans=spans, stats=(risk,))
+    return Score(risk, explanation=reason + warning, spans=spans, stats=(risk,))
 
 
 def _gains(model: RiskModel, rows: Sequence[Row]) -> list[dict[str, float]]:
