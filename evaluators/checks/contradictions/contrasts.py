@@ -17,10 +17,17 @@ from dataclasses import dataclass
 from evaluators.checks.contradictions.alternatives import ALTERNATIVES
 from evaluators.checks.contradictions.denials import DENIERS, NOT
 from evaluators.checks.contradictions.opposites import OPPOSITES, Pole
-from evaluators.checks.text.claims import OutputClaim, listed, quote
+from evaluators.checks.text.claims import OutputClaim, quote
 from evaluators.checks.text.content import forms_of, is_content, stems_in_order, stems_of
 from evaluators.checks.text.memo import remembered
-from evaluators.checks.text.statements import Polarity, Statement, Word, stem_word, transcribe
+from evaluators.checks.text.statements import (
+    Polarity,
+    Statement,
+    Word,
+    stem_set,
+    stem_word,
+    transcribe,
+)
 
 NEAR = 3  # content words on either side that tell what a word is said of
 RIGHT_AFTER = 2  # words: `funktioniert nicht`
@@ -29,29 +36,19 @@ _DENYING = frozenset({*NOT, *DENIERS, "nor", "neither", "none", "nicht", "kein",
                       "nie", "ohne", "cannot", "nothing", "hardly"})  # fmt: skip
 _EXCEPTING = frozenset({"except", "unless", "besides", "außer"})
 # One event has both: who buys has a seller, and what starts ends.
-_EITHER_SIDE = frozenset(
-    map(
-        stem_word,
-        listed(
-            "buy bought purchase acquire acquisition buyer lend lent lender borrow borrower arrive "
-            "arrival arrived depart departure departed teach taught learn learned learnt answer "
-            "answered reply ask asked inquire import export income revenue expense expenditure "
-            "supply demand cause effect consequence entrance entry exit end ended finish conclude "
-            "gekauft kaufte kaufen kauf verkauft verkaufte verkaufen verkauf endet endete ende"
-        ),
-    )
+_EITHER_SIDE = stem_set(
+    "buy bought purchase acquire acquisition buyer lend lent lender borrow borrower arrive "
+    "arrival arrived depart departure departed teach taught learn learned learnt answer "
+    "answered reply ask asked inquire import export income revenue expense expenditure "
+    "supply demand cause effect consequence entrance entry exit end ended finish conclude "
+    "gekauft kaufte kaufen kauf verkauft verkaufte verkaufen verkauf endet endete ende"
 )
 _THAN = frozenset({"than", "als"})
 # What is measured tells nothing of what it is measured of.
-_MEASURES = frozenset(
-    map(
-        stem_word,
-        listed(
-            "percent prozent million millions billion billions thousand hundred dollars euro euros "
-            "pounds points quarter quartal monday tuesday wednesday thursday friday saturday "
-            "sunday montag dienstag mittwoch donnerstag freitag samstag sonntag"
-        ),
-    )
+_MEASURES = stem_set(
+    "percent prozent million millions billion billions thousand hundred dollars euro euros "
+    "pounds points quarter quartal monday tuesday wednesday thursday friday saturday "
+    "sunday montag dienstag mittwoch donnerstag freitag samstag sonntag"
 )
 
 

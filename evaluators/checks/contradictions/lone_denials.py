@@ -12,55 +12,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from evaluators.checks.contradictions.denials import ADVERBS, BREAKS, PSEUDO
-from evaluators.checks.text.claims import OutputClaim, listed, quote
+from evaluators.checks.text.claims import OutputClaim, quote, word_set
 from evaluators.checks.text.content import forms_of, is_content
 from evaluators.checks.text.statements import (
     Polarity,
     Statement,
     Transcript,
     Word,
-    stem_word,
+    stem_set,
     transcribe,
 )
 
 _NOT = frozenset({"not", "n't", "never", "nicht", "nie", "niemals"})
-_FAILING = frozenset(listed("fail failed fails unable refuse refused refuses declined declines"))
+_FAILING = word_set("fail failed fails unable refuse refused refuses declined declines")
 # `t` is what is left of `don't`.
 _CUES = _NOT | _FAILING | {"t", "cannot"}
-_COUNTER = frozenset(
-    map(
-        stem_word,
-        listed(
-            "not n't never no nor neither none nobody nothing nowhere without hardly barely rarely "
-            "seldom scarcely deny denied denies fail failed fails failure refuse refused unable "
-            "inability lack lacks lacked absence absent decline declined reject rejected stop "
-            "stopped cease ceased avoid avoided prevent prevented prohibit prohibited ban banned "
-            "forbid forbidden unlikely few only against refrain "
-            "limited nope nah cannot wrong negative unless however disagree impossible unclear "
-            "trouble difficult difficulty discontinue remain remained maximum instead uncertain "
-            "doubt doubtful "
-            "nicht kein keine keinen keiner nie niemals ohne weder noch verweigert abgelehnt kaum"
-        ),
-    )
+_COUNTER = stem_set(
+    "not n't never no nor neither none nobody nothing nowhere without hardly barely rarely "
+    "seldom scarcely deny denied denies fail failed fails failure refuse refused unable "
+    "inability lack lacks lacked absence absent decline declined reject rejected stop "
+    "stopped cease ceased avoid avoided prevent prevented prohibit prohibited ban banned "
+    "forbid forbidden unlikely few only against refrain "
+    "limited nope nah cannot wrong negative unless however disagree impossible unclear "
+    "trouble difficult difficulty discontinue remain remained maximum instead uncertain "
+    "doubt doubtful "
+    "nicht kein keine keinen keiner nie niemals ohne weder noch verweigert abgelehnt kaum"
 )
 # Said of so much that they tell nothing of what is denied.
-_LIGHT = frozenset(
-    map(
-        stem_word,
-        listed(
-            "have had having know think want need make made take taking taken give given get got "
-            "go going went come feel felt see seen look say said tell told try use used seem able "
-            "find found like keep put let mean help call become became happen sure much many well "
-            "good better worse enough"
-        ),
-    )
+_LIGHT = stem_set(
+    "have had having know think want need make made take taking taken give given get got "
+    "go going went come feel felt see seen look say said tell told try use used seem able "
+    "find found like keep put let mean help call become became happen sure much many well "
+    "good better worse enough"
 )
 # A denial under one of these is no plain statement.
-_OPEN = frozenset(
-    listed(
-        "if whether may might unless sole solely every everyone everything "
-        "everybody necessarily always entirely perhaps maybe possibly until"
-    )
+_OPEN = word_set(
+    "if whether may might unless sole solely every everyone everything "
+    "everybody necessarily always entirely perhaps maybe possibly until"
 )
 _AFTER = 4  # content words after the denial that belong to what is denied
 _BEFORE = 3
@@ -165,13 +153,13 @@ def _witness(
         shared = len(about & statement.stems) + HEAD * held
         if _is_countered(transcript, i, counter):
             least = max(least, shared)
-        elif shared > most and _is_stated(statement) and (held or shared >= UNHELD):
+        elif (
+            shared > most
+            and (not statement.asked or statement.answer is Polarity.AFFIRMED)
+            and (held or shared >= UNHELD)
+        ):
             best, most = statement, shared
     return best if most >= LEAST and most > least else None
-
-
-def _is_stated(statement: Statement) -> bool:
-    return not statement.asked or statement.answer is Polarity.AFFIRMED
 
 
 def _is_countered(transcript: Transcript, i: int, counter: frozenset[str]) -> bool:

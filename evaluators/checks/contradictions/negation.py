@@ -3,13 +3,6 @@
 A flip is called only where both texts are plain: the same phrase, every mention of it in the source
 with the same polarity, the same time, the same person, nothing that narrows one side alone. What
 one of them denies and both agree on is a claim that holds. The words of the source are quoted.
-
-What a sentence denies, by rules in the way of NegEx.
-
-A trigger (`no`, `denies`, `without`, `was not`) denies the phrases that follow it as far as its
-scope goes (Chapman et al. 2001, J Biomed Inform 34:301). The scope is cut early here: a sentence
-that hedges, that only seems to deny (`not only`, `no longer`), or that denies twice, denies nothing
-for certain.
 """
 
 from __future__ import annotations

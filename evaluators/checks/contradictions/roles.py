@@ -36,9 +36,9 @@ from evaluators.checks.contradictions.denials import (
 )
 from evaluators.checks.contradictions.negation import Found, find_all, index_stems
 from evaluators.checks.contradictions.polarity import read_polarity
-from evaluators.checks.text.claims import OutputClaim, listed, quote
+from evaluators.checks.text.claims import OutputClaim, quote, word_set
 from evaluators.checks.text.content import stems_of
-from evaluators.checks.text.statements import Polarity, Statement, stem_word
+from evaluators.checks.text.statements import Polarity, Statement, stem_set, stem_word
 
 _HAVING = frozenset({"has", "had", "have", "developed", "develops"})
 _HAVING_PAIRS = frozenset({("diagnosed", "with"), ("died", "of"), ("suffers", "from"),
@@ -170,14 +170,9 @@ _RETURNS = re.compile(
     re.IGNORECASE,
 )
 # Either party does it to the other alike.
-_MUTUAL = frozenset(
-    map(
-        stem_word,
-        listed(
-            "met meets meet married marries dated resembles equals matches kissed "
-            "hugged divorced joined fought faced accompanied"
-        ),
-    )
+_MUTUAL = stem_set(
+    "met meets meet married marries dated resembles equals matches kissed "
+    "hugged divorced joined fought faced accompanied"
 )
 _NO_DEED = frozenset(
     AUXILIARIES
@@ -191,7 +186,7 @@ _NO_DEED = frozenset(
     | TRANSPARENT
     | ADVERBS
 )
-_EMPTY = frozenset(listed("the a an his her their its our my your mr mrs ms dr and or of"))
+_EMPTY = word_set("the a an his her their its our my your mr mrs ms dr and or of")
 
 
 @dataclass(frozen=True, slots=True)

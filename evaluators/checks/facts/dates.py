@@ -14,7 +14,7 @@ from evaluators.checks.facts.numerals import (
     parse_words,
     run_readings,
 )
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import listed, word_set
 from evaluators.checks.text.lettering import EitherCase
 
 _ENGLISH_MONTHS = listed(
@@ -58,8 +58,8 @@ _SHORT_DAY = re.compile(
     r"(?<![\w.])(Mo|Di|Mi|Do|Fr|Sa|So)(?:\.|(?=\s?(?:-|–|bis|/|,|\+|&|und)\s?(?:Mo|Di|Mi|Do|Fr|Sa|So)\b|,?\s\d|:))|"
     r"(?<=[-–/] )(?<!\w)(Mo|Di|Mi|Do|Fr|Sa|So)\b|(?<=[-–/])(Mo|Di|Mi|Do|Fr|Sa|So)(?!\w)"
 )
-_ENGLISH_SHORT = frozenset(listed("mon tue tues wed weds thu thur thurs fri sat sun"))
-_GERMAN_SHORT_DAYS = frozenset(listed("mo di mi do fr sa so"))
+_ENGLISH_SHORT = word_set("mon tue tues wed weds thu thur thurs fri sat sun")
+_GERMAN_SHORT_DAYS = word_set("mo di mi do fr sa so")
 SHORT_DAYS = frozenset(word.capitalize() for word in _ENGLISH_SHORT)
 _NO_DAY_BEFORE = re.compile(r"(?:\b(?:the|a|an|der|die)|[‘“\"'])\s?$", re.IGNORECASE)
 _DAY_RANGE = re.compile(r"\b([A-Za-z]{2,10})\.?\s?(?:-|–|to|through|thru|bis)\s?([A-Za-z]{2,10})\b")
@@ -136,14 +136,9 @@ def find_dates(text: str, words: frozenset[str], *, has_digit: bool = True) -> l
 
 _QUARTER_WORDS = frozenset({"q", "quarter", "quarters", "quartal", "quartals", "quartalen"})
 _NTH = {
-    "first": 1,
-    "second": 2,
-    "third": 3,
-    "fourth": 4,
-    "erst": 1,
-    "zweit": 2,
-    "dritt": 3,
-    "viert": 4,
+    word: n
+    for words in ("first second third fourth", "erst zweit dritt viert")
+    for n, word in enumerate(words.split(), 1)
 }
 _QUARTER = re.compile(
     r"(?<![\w.])(?:Q([1-4])|([1-4])Q|([1-4])(?:st|nd|rd|th|\.)\s(?:quarter|Quartals?)|"
@@ -258,11 +253,9 @@ _AT_POINT = re.compile(
     r"(?i)\b(?:at|um|gegen|until|till|ab|by|from|bis|von)\s(\d{1,2})\.([0-5]\d)"
     r"(?![\d]|[.,]\d|\s?(?:[%€$£°]|[^\W\d_]{1,4}\b(?<!on)(?<!and)(?<!to)(?<!the)(?<!bis)(?<!und)))"
 )
-_SPOKEN_CUES = frozenset(
-    listed(
-        "past clock uhr noon midday mittag mittags midnight mitternacht halb quarter viertel "
-        "dreiviertel half"
-    )
+_SPOKEN_CUES = word_set(
+    "past clock uhr noon midday mittag mittags midnight mitternacht halb quarter viertel "
+    "dreiviertel half"
 )
 _PART_OF_DAY = {"morning": "a", "afternoon": "p", "evening": "p"}
 

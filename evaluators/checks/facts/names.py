@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from evaluators.checks.facts.dates import MONTHS, SHORT_DAYS, WEEKDAYS
 from evaluators.checks.facts.known_names import BODIES, GIVEN, PLACES
 from evaluators.checks.facts.numerals import is_german
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import word_set
 from evaluators.checks.text.lettering import spellings
 from evaluators.checks.text.memo import remembered
 
 _CAPITAL = re.compile(r"(?<![\w@#&/-])[A-ZÀ-ÖØ-Þ][\w]*(?:['’-][A-Za-zÀ-ÿ]+)*")
-_TITLES = frozenset(listed("mr mrs ms miss dr prof professor sir herr herrn frau mx"))
+_TITLES = word_set("mr mrs ms miss dr prof professor sir herr herrn frau mx")
 _GERMAN_CUE = re.compile(
     r"\b(?:Herrn?|Frau|Dr\.|Prof\.|Familie|Firma)[ \u00a0]+((?:(?:Dr|Prof)\.[ \u00a0]+)*"
     r"[A-ZÄÖÜ][\w-]+(?:[ \u00a0]+"
@@ -21,38 +21,32 @@ _GERMAN_CUE = re.compile(
     r"[A-ZÄÖÜ][\w-]+)?)"
 )
 # A firm is the same with the form of its company and without.
-_FORMS = frozenset(
-    listed(
-        "inc incorporated corp corporation co company ltd limited llc llp lp plc pty gmbh ag kg "
-        "kgaa ohg gbr ug ev se sa sas sarl spa srl bv nv oy ab as aps holding holdings group"
-    )
+_FORMS = word_set(
+    "inc incorporated corp corporation co company ltd limited llc llp lp plc pty gmbh ag kg "
+    "kgaa ohg gbr ug ev se sa sas sarl spa srl bv nv oy ab as aps holding holdings group"
 )
-_PLAIN = frozenset(
-    listed(
-        "i a an the and but or if no yes ok okay hi hello dear please thanks thank regards "
-        "sincerely am pm us uk eu note summary customer agent patient doctor client caller "
-        "reference subject re fyi faq id tv pc url pdf sms dna ceo it its he she they we you "
-        # What a record calls its parts: `Plan Nomad Plus` names the plan, not its being one.
-        "plan tariff ticket order invoice bill contract price term account number case call "
-        "callback credit delivery item product section page table figure appendix chapter article "
-        "clause paragraph schedule exhibit "
-        # How a letter begins and ends.
-        "best kind kindest warm warmest yours faithfully truly cordially greetings cheers "
-        "respectfully grüße gruß grüßen grüsse freundliche freundlichen freundlicher herzliche "
-        "herzlichen viele liebe lieber mit ihr ihre euer guten tag hallo sehr geehrte geehrter "
-        "vielen dank "
-        # What leads a sentence, or a name, and is none.
-        "moreover furthermore additionally therefore thus hence however also overall finally "
-        "president king queen minister senator judge captain "
-        "mother father mom mum dad brother sister grandmother grandfather husband wife"
-    )
+_PLAIN = word_set(
+    "i a an the and but or if no yes ok okay hi hello dear please thanks thank regards "
+    "sincerely am pm us uk eu note summary customer agent patient doctor client caller "
+    "reference subject re fyi faq id tv pc url pdf sms dna ceo it its he she they we you "
+    # What a record calls its parts: `Plan Nomad Plus` names the plan, not its being one.
+    "plan tariff ticket order invoice bill contract price term account number case call "
+    "callback credit delivery item product section page table figure appendix chapter article "
+    "clause paragraph schedule exhibit "
+    # How a letter begins and ends.
+    "best kind kindest warm warmest yours faithfully truly cordially greetings cheers "
+    "respectfully grüße gruß grüßen grüsse freundliche freundlichen freundlicher herzliche "
+    "herzlichen viele liebe lieber mit ihr ihre euer guten tag hallo sehr geehrte geehrter "
+    "vielen dank "
+    # What leads a sentence, or a name, and is none.
+    "moreover furthermore additionally therefore thus hence however also overall finally "
+    "president king queen minister senator judge captain "
+    "mother father mom mum dad brother sister grandmother grandfather husband wife"
 )
 # Who signs a letter is whose name stands beside these.
-_DESKS = frozenset(
-    listed(
-        "team support service services care desk helpdesk department office hotline staff sales "
-        "billing kundenservice kundendienst kundenbetreuung serviceteam"
-    )
+_DESKS = word_set(
+    "team support service services care desk helpdesk department office hotline staff sales "
+    "billing kundenservice kundendienst kundenbetreuung serviceteam"
 )
 _COMPOUND = re.compile(r"-[a-zà-ÿ]")
 _SENTENCE_END = frozenset('.!?:;\n•*-–—"“”„«»()[]|>#')
@@ -129,15 +123,13 @@ _DEEDS = re.compile(
     r"refuses|works|lives|lived|married|believes|feels|hopes|plans|knows)\b"
 )
 # Of these the same is told without a determiner before them.
-_DOERS = frozenset(
-    listed(
-        "everyone everybody nobody someone somebody anyone mom mum dad mother father grandma "
-        "grandpa police people management staff society nature science research evidence law "
-        "policy parliament congress government opposition labour one another neither both none "
-        "nothing everything something who what that which technology industry history today "
-        "customer client patient user student teacher doctor narrator author speaker host guest "
-        "caller agent manager company team counsel"
-    )
+_DOERS = word_set(
+    "everyone everybody nobody someone somebody anyone mom mum dad mother father grandma "
+    "grandpa police people management staff society nature science research evidence law "
+    "policy parliament congress government opposition labour one another neither both none "
+    "nothing everything something who what that which technology industry history today "
+    "customer client patient user student teacher doctor narrator author speaker host guest "
+    "caller agent manager company team counsel"
 )
 
 
@@ -161,14 +153,12 @@ def _leads_name(text: str, match: re.Match[str]) -> bool:
     )
 
 
-_OPENERS = frozenset(
-    listed(
-        "in on at for with from by to of as when while after before since during according both "
-        "this that these those his her their our my your what where who why how also however and "
-        "although because although per via under over then there here not one two all some any "
-        "each every most many other another such only even if once until unless "
-        "denied denies reported reports probable possible normal unremarkable positive negative"
-    )
+_OPENERS = word_set(
+    "in on at for with from by to of as when while after before since during according both "
+    "this that these those his her their our my your what where who why how also however and "
+    "although because although per via under over then there here not one two all some any "
+    "each every most many other another such only even if once until unless "
+    "denied denies reported reports probable possible normal unremarkable positive negative"
 )
 
 
@@ -240,11 +230,10 @@ _HYPHEN = re.compile(r"[-'’]")
 def is_supported(word: str, source: frozenset[str]) -> bool:
     """Whether a word of a name stands in the source, also inflected or with other letters."""
     parts = [p for p in _HYPHEN.split(word.casefold()) if p]
-    return all(any(_stands(p, source) for p in spellings(part)) for part in parts)
-
-
-def _stands(part: str, source: frozenset[str]) -> bool:
-    return part in source or part.rstrip("s") in source or part + "s" in source
+    return all(
+        any(p in source or p.rstrip("s") in source or p + "s" in source for p in spellings(part))
+        for part in parts
+    )
 
 
 def is_acronym_of(word: str, initials: str) -> bool:

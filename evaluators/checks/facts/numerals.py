@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from math import isfinite
 
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import listed, word_set
 from evaluators.checks.text.lettering import EitherCase
 from evaluators.checks.text.memo import remembered
 
@@ -33,17 +33,15 @@ _GROUPING = re.compile(r"(?<=\d)(?:, |[ '’\u00a0\u202f\u2009])(?=\d{3}(?!\d))"
 _NO_DIGIT = re.compile(r"\D")
 _INDIAN = re.compile(r"\d{1,2}(?:,\d{2})+,\d{3}")
 
-_ENGLISH = frozenset(
-    listed("the and of is to for with was are that you your has have at on be this by an as will")
+_ENGLISH = word_set(
+    "the and of is to for with was are that you your has have at on be this by an as will"
 )
-_COMMA_DECIMAL = frozenset(
-    listed(
-        "der die das und ist nicht für mit ein eine einen den dem zu auf sie wir ihr ihre wird "
-        "sich le les des est pour une dans avec vous nous votre pas sur qui "
-        "el los las una por con para del usted su se que "
-        "il gli di che per sono non della het een van voor met niet zijn o os uma não você "
-        "kostet beträgt monatlich ihrem ihren haben hat im am um"
-    )
+_COMMA_DECIMAL = word_set(
+    "der die das und ist nicht für mit ein eine einen den dem zu auf sie wir ihr ihre wird "
+    "sich le les des est pour une dans avec vous nous votre pas sur qui "
+    "el los las una por con para del usted su se que "
+    "il gli di che per sono non della het een van voor met niet zijn o os uma não você "
+    "kostet beträgt monatlich ihrem ihren haben hat im am um"
 )
 _WORD = re.compile(r"[^\W\d_]+")
 # Each byte as a letter in lower case, or as a blank.
@@ -64,12 +62,10 @@ def writes_comma_decimals(words: frozenset[str]) -> bool | None:
     return None if english == other else other > english
 
 
-_GERMAN = frozenset(
-    listed(
-        "der die das und ist nicht für mit eine einen dem auf sie wir ihr wird ihre ihrer ihrem "
-        "ihren von zu im des ein einer einem wurde wurden werden haben nach vielen dank bitte ich "
-        "kein keine sind auch oder aber sehr guten nr"
-    )
+_GERMAN = word_set(
+    "der die das und ist nicht für mit eine einen dem auf sie wir ihr wird ihre ihrer ihrem "
+    "ihren von zu im des ein einer einem wurde wurden werden haben nach vielen dank bitte ich "
+    "kein keine sind auch oder aber sehr guten nr"
 )
 
 
@@ -79,7 +75,7 @@ def is_german(words: frozenset[str]) -> bool:
     return len(words & _GERMAN) > len(words & _ENGLISH)
 
 
-_GERMAN_COUNTS = frozenset(listed("zwei drei vier fünf sechs sieben acht neun zehn zwölf zwanzig"))
+_GERMAN_COUNTS = word_set("zwei drei vier fünf sechs sieben acht neun zehn zwölf zwanzig")
 
 
 _COMPOUND = re.compile("hundert|tausend|zig$|[ßs]ig$|zehn$")
@@ -165,18 +161,7 @@ def _single_separator(
 
 
 _UNITS = listed("zero one two three four five six seven eight nine")
-_TEENS = [
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
+_TEENS = listed("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
 _TENS = listed("twenty thirty forty fifty sixty seventy eighty ninety")
 SMALL: dict[str, int] = {
     **{word: value for value, word in enumerate(_UNITS)},
@@ -185,17 +170,8 @@ SMALL: dict[str, int] = {
 }
 BIG = {"dozen": 12, "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9,
        "trillion": 10**12}  # fmt: skip
-_IRREGULAR = {
-    "first": 1,
-    "second": 2,
-    "third": 3,
-    "fifth": 5,
-    "eighth": 8,
-    "ninth": 9,
-    "twelfth": 12,
-    "twentieth": 20,
-    "thirtieth": 30,
-}
+_IRREGULAR = {"first": 1, "second": 2, "third": 3, "fifth": 5, "eighth": 8, "ninth": 9,
+              "twelfth": 12, "twentieth": 20, "thirtieth": 30}  # fmt: skip
 ORDINALS: dict[str, int] = {
     **{f"{word}th": value for word, value in SMALL.items() if 4 <= value < 20},
     **_IRREGULAR,

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from evaluators.checks.facts.facts import NumberFact
 from evaluators.checks.facts.numerals import BIG, SMALL
-from evaluators.checks.text.claims import OutputClaim, listed, quote
+from evaluators.checks.text.claims import OutputClaim, quote, word_set
 
 LOWER, UPPER = "lower", "upper"
 _LOWER = (
@@ -35,11 +35,9 @@ _OPEN = re.compile(
 )  # the number itself is not within; every other bound includes it
 _GAP = r"\s+(?:an?\s+|the\s+)?[$€£]?\s?$"
 _BOUND = re.compile(rf"(?<![\w-])(?:({_LOWER})|({_UPPER})){_GAP}", re.IGNORECASE)
-_CUES = frozenset(
-    listed(
-        "least fewer less minimum more over above exceeds exceeded exceeding upwards than most "
-        "maximum up under below mindestens wenigstens mehr über höchstens maximal weniger unter bis"
-    )
+_CUES = word_set(
+    "least fewer less minimum more over above exceeds exceeded exceeding upwards than most "
+    "maximum up under below mindestens wenigstens mehr über höchstens maximal weniger unter bis"
 )
 _BEFORE = 24
 _NUMERAL = rf"\d[\d.,]*\d|\d|{'|'.join(sorted({*SMALL, *BIG}, key=len, reverse=True))}"

@@ -24,7 +24,7 @@ from evaluators.checks.facts.units import (
     count_of,
     rate,
 )
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import word_set
 from evaluators.checks.text.lettering import EitherCase
 
 _PERIODIC: Mapping[str, Unit] = {
@@ -156,16 +156,12 @@ _REGULAR = re.compile(
     r"evening|hour|week|month|year|quarter|tag|nacht|stunde|woche|monat|jahr))(?!\w)"
 )
 _DAYS = frozenset({"night", "morning", "evening", "nacht"})
-_CUES = frozenset(
-    listed(
-        "once twice thrice times mal x every each alle jede jeden jedes einmal zweimal dreimal "
-        "viermal fünfmal sechsmal hourly stündlich q bid tid qid qd"
-    )
+_CUES = word_set(
+    "once twice thrice times mal x every each alle jede jeden jedes einmal zweimal dreimal "
+    "viermal fünfmal sechsmal hourly stündlich q bid tid qid qd"
 )
-_REGULAR_CUES = _PERIODIC.keys() | frozenset(
-    listed(
-        "day night morning evening hour week month year quarter tag nacht stunde woche monat jahr"
-    )
+_REGULAR_CUES = _PERIODIC.keys() | word_set(
+    "day night morning evening hour week month year quarter tag nacht stunde woche monat jahr"
 )
 
 

@@ -19,7 +19,7 @@ from evaluators.checks.facts.numerals import (
     readings,
 )
 from evaluators.checks.facts.units import DECADE, FOOT, FRACTION, PERCENT, UNITS, Unit, scale_after
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import listed, word_set
 from evaluators.checks.text.lettering import EitherCase
 
 
@@ -55,14 +55,8 @@ _GERMAN = re.compile(  # zweieinhalb Stunden, eine halbe Stunde, Dreiviertelstun
     rf"{_UNIT}",
     re.IGNORECASE,
 )
-_GERMAN_PARTS = {
-    "drittel": 3,
-    "viertel": 4,
-    "fünftel": 5,
-    "sechstel": 6,
-    "achtel": 8,
-    "zehntel": 10,
-}
+_GERMAN_PARTS = {"drittel": 3, "viertel": 4, "fünftel": 5, "sechstel": 6, "achtel": 8,
+                 "zehntel": 10}  # fmt: skip
 _GERMAN_SHARE = re.compile(  # zwei Drittel, ein Viertel der
     rf"(?<!\w)(?:(zwei|drei|vier|fünf|sieben|neun)\s({'|'.join(_GERMAN_PARTS)})"
     rf"|(ein)\s({'|'.join(_GERMAN_PARTS)})(?=\s(?:der|des|aller|von)\b))(?!\w)(?!\s(?:nach|vor)\b)",
@@ -87,8 +81,8 @@ _FEET = re.compile(  # 5 ft 10 in, 5'10"
     r"(?:in\b\.?|inch(?:es)?\b|[\"”″]|'')",
     re.IGNORECASE,
 )
-_CUES = frozenset(
-    listed("half quarter quarters third thirds fifth fifths sixth eighth eighths tenth tenths")
+_CUES = word_set(
+    "half quarter quarters third thirds fifth fifths sixth eighth eighths tenth tenths"
 )
 
 
@@ -166,11 +160,9 @@ def _divided(one: str, other: str) -> float | None:
     return int(one) / int(other) if int(other) else None
 
 
-_ONCE = frozenset(
-    listed(
-        "hour day week fortnight month quarter year minute second decade mile pound cup pint liter "
-        "litre percent tablet stunde tag woche monat jahr sekunde tablette"
-    )
+_ONCE = word_set(
+    "hour day week fortnight month quarter year minute second decade mile pound cup pint liter "
+    "litre percent tablet stunde tag woche monat jahr sekunde tablette"
 )
 _ONE = re.compile(
     rf"(?<!\w)(?:an?|eine[nrm]?)[\s-]+({'|'.join(sorted(_ONCE, key=len, reverse=True))})(?!\w)",
@@ -191,7 +183,7 @@ _GERMAN_ORDINALS = {
 }
 _EVERY_ORDINAL = ORDINALS | _GERMAN_ORDINALS
 _WORD_KEYS = frozenset(_WORDS)
-_TENS_WORDS = frozenset(listed("twenty thirty forty fifty sixty seventy eighty ninety"))
+_TENS_WORDS = word_set("twenty thirty forty fifty sixty seventy eighty ninety")
 _COMPOUND_ORDINAL = re.compile(rf"\b({'|'.join(_TENS_WORDS)})-(\w+)\b", re.IGNORECASE)
 _HALVES = frozenset({"half", "hälfte"})
 _SHARES = {"third": 1 / 3, "drittel": 1 / 3, "quarter": 0.25, "viertel": 0.25}
@@ -232,9 +224,7 @@ def ordinals_of(text: str, words: frozenset[str]) -> set[int]:
     return found
 
 
-_GERMAN_SMALL = frozenset(
-    listed("ein eine einer zwei drei vier fünf sechs sieben acht neun zehn elf zwölf")
-)
+_GERMAN_SMALL = word_set("ein eine einer zwei drei vier fünf sechs sieben acht neun zehn elf zwölf")
 
 
 def _plain(word: str) -> float | None:

@@ -226,43 +226,20 @@ SECOND, MINUTE, HOUR, DAY, WEEK, FORTNIGHT = (
 )
 MONTH, QUARTER, YEAR = (UNITS[name][0] for name in ("month", "quartal", "year"))
 PERCENT, FRACTION, DECADE = UNITS["%"][0], UNITS["fraction"][0], UNITS["decade"][0]
-INCH, FOOT = UNITS["inch"][0], UNITS["ft"][0]
+FOOT = UNITS["ft"][0]
 
 SCALES: dict[str, float] = {
-    "k": 1e3,
-    "K": 1e3,
-    "thousand": 1e3,
-    "thousands": 1e3,
-    "tausend": 1e3,
-    "tsd": 1e3,
-    "m": 1e6,
-    "M": 1e6,
-    "mn": 1e6,
-    "mm": 1e6,
-    "mln": 1e6,
-    "million": 1e6,
-    "millions": 1e6,
-    "millionen": 1e6,
-    "mio": 1e6,
-    "b": 1e9,
-    "B": 1e9,
-    "bn": 1e9,
-    "billion": 1e9,
-    "billions": 1e9,
-    "milliarde": 1e9,
-    "milliarden": 1e9,
-    "mrd": 1e9,
-    "mia": 1e9,
-    "tn": 1e12,
-    "trillion": 1e12,
-    "trillions": 1e12,
-    "billionen": 1e12,
-    "lakh": 1e5,
-    "lakhs": 1e5,
-    "crore": 1e7,
-    "crores": 1e7,
-    "dozen": 12,
-    "dutzend": 12,
+    word: value
+    for value, words in {
+        1e3: "k K thousand thousands tausend tsd",
+        1e6: "m M mn mm mln million millions millionen mio",
+        1e9: "b B bn billion billions milliarde milliarden mrd mia",
+        1e12: "tn trillion trillions billionen",
+        1e5: "lakh lakhs",
+        1e7: "crore crores",
+        12: "dozen dutzend",
+    }.items()
+    for word in words.split()
 }
 _DOTTED = frozenset(
     {"mio", "mrd", "tsd", "mia", "std", "min", "sek", "fr", "rs", "lbs", "oz", "mo"}

@@ -8,7 +8,7 @@ applicable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
@@ -35,7 +35,7 @@ def cited_ids(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _citations(sample: Sample) -> Score:
-    known = {name.casefold() for name in _names(sample.sources)}
+    known = {name.strip().strip("[]").casefold() for name in sample.sources}
     found = list(cited_ids(sample.prediction))
     if not found:
         return Score(None, not_applicable=True, explanation="the output cites nothing")
@@ -47,10 +47,6 @@ def _citations(sample: Sample) -> Score:
     counts = (float(len(found)), float(len(spans)))
     explanation = f"{len(spans)} of {len(found)} citations point at no source"
     return Score(1 - len(spans) / len(found), explanation=explanation, spans=spans, stats=counts)
-
-
-def _names(sources: Mapping[str, str]) -> list[str]:
-    return [name.strip().strip("[]") for name in sources]
 
 
 CITATIONS = Metric(

@@ -276,7 +276,7 @@ def _number_problem(output: str, number: NumberFact, source: Source) -> str | No
         if any(agree(number.unit, unit, source.mentions) for unit in units):
             return None
         others |= {unit.name for unit in units if unit}
-    if number.unit is not None and _is_converted(number.values, number.unit, source):
+    if number.unit is not None and _is_told(number.values, number.unit, source.measures):
         return None
     if number.parts and all(_number_problem(output, p, source) is None for p in number.parts):
         return None
@@ -309,11 +309,6 @@ def _is_decade(value: float, source: Source) -> bool:
     return any(
         value == known if value > 99 < known else value == known % 100 for known in source.decades
     )
-
-
-def _is_converted(values: Sequence[float], unit: Unit, source: Source) -> bool:
-    """The same quantity in another unit, or as a part of a whole."""
-    return _is_told(values, unit, source.measures)
 
 
 def _is_told(

@@ -16,7 +16,7 @@ from itertools import pairwise
 from evaluators.checks.facts.numerals import words_of
 from evaluators.checks.grounding.additions import Novelty, measure_novelty, novel_of
 from evaluators.checks.grounding.grounding import source_of
-from evaluators.checks.text.claims import listed, split_sentences
+from evaluators.checks.text.claims import split_sentences, word_set
 from evaluators.checks.text.statements import stem_word
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
@@ -26,15 +26,13 @@ from evaluators.types import Sample, Score, Span
 
 _WORD = re.compile(r"[^\W_]+")
 WEAK = 0.5
-FUNCTION = frozenset(
-    listed(
-        "a an the and or but if of to in on at by for with from as is are was were be been being "
-        "it its this that these those he she they we you i his her their our your my me him them "
-        "us not no do does did have has had will would can could should may might must there here "
-        "which who whom whose what when where why how than then so such also into over under about "
-        "between within without during through more most some any each other only own same both "
-        "however therefore thus while because since although"
-    )
+FUNCTION = word_set(
+    "a an the and or but if of to in on at by for with from as is are was were be been being "
+    "it its this that these those he she they we you i his her their our your my me him them "
+    "us not no do does did have has had will would can could should may might must there here "
+    "which who whom whose what when where why how than then so such also into over under about "
+    "between within without during through more most some any each other only own same both "
+    "however therefore thus while because since although"
 )
 
 

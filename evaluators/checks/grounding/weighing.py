@@ -30,7 +30,7 @@ from evaluators.checks.grounding.departures import Departure, Tokens, find_depar
 from evaluators.checks.grounding.grounding import source_of
 from evaluators.checks.grounding.others import MOST_OTHERS, NO_OTHER
 from evaluators.checks.grounding.overlap import FUNCTION
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import word_set
 from evaluators.checks.text.lexicon import opposites_of, plain_stem, synonyms_of
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
@@ -40,11 +40,9 @@ WINDOW, STEP = 40, 20  # tokens of a source that speak of one matter
 AROUND = 14  # tokens on either side of a departure that say what it speaks of
 FEW = 2  # content words that may be exchanged for as few
 PREFIX = 5  # first letters by which longer words are alike
-_DENYING = frozenset(
-    listed(
-        "not no never without none nobody nothing neither nor cannot hardly barely nowhere "
-        "nicht kein keine keinen keiner nie niemals ohne"
-    )
+_DENYING = word_set(
+    "not no never without none nobody nothing neither nor cannot hardly barely nowhere "
+    "nicht kein keine keinen keiner nie niemals ohne"
 )
 _TURNING = ("un", "non", "in", "im", "ir", "il", "dis", "mis")
 

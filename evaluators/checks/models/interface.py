@@ -8,7 +8,7 @@ check with an `Asker`, a model that an engine holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from evaluators.errors import UndefinedFigure
@@ -88,15 +88,8 @@ def opened(
     declared: Metric, asker: Asker, score: Callable[[Sequence[Sample], Asker], list[Score]]
 ) -> Metric:
     """The check with the model that it asks; `asker.signature` goes into the recipe."""
-    return Metric(
-        declared.name,
-        declared.version,
-        lambda samples: score(samples, asker),
-        summary=declared.summary,
-        needs=declared.needs,
-        higher_is_better=declared.higher_is_better,
-        scale=declared.scale,
+    return replace(
+        declared,
+        score_samples=lambda samples: score(samples, asker),
         recipe=lambda scores: f"model:{asker.signature}",
-        description=declared.description,
-        notes=declared.notes,
     )

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import word_set
 from evaluators.errors import EvaluatorError
 
-SUPPORTED = frozenset(
-    listed(
-        "accurate attributable consistent correct entail entailed entailment entails factual "
-        "faithful grounded support supported supports"
-    )
+SUPPORTED = word_set(
+    "accurate attributable consistent correct entail entailed entailment entails factual "
+    "faithful grounded support supported supports"
 )
-UNSUPPORTED = frozenset(
-    listed(
-        "contradiction fabricated hal hall hallu hallucinated hallucination inaccurate "
-        "inconsistent ungrounded unfaithful unsupported"
-    )
+UNSUPPORTED = word_set(
+    "contradiction fabricated hal hall hallu hallucinated hallucination inaccurate "
+    "inconsistent ungrounded unfaithful unsupported"
 )
 _NOT = frozenset({"no", "non", "not"})
 

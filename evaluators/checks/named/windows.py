@@ -42,14 +42,10 @@ def _reach(
     """The sentence before which a window from `first` on ends."""
     last = first + 1
     while last < min(first + size, len(places)) and (
-        _tokens(starts, places[first][0], places[last][1]) <= limit
+        bisect_left(starts, places[last][1]) - bisect_left(starts, places[first][0]) <= limit
     ):
         last += 1
     return last
-
-
-def _tokens(starts: Sequence[int], start: int, end: int) -> int:
-    return bisect_left(starts, end) - bisect_left(starts, start)
 
 
 def _cut(place: Place, starts: Sequence[int], limit: int) -> list[Place]:

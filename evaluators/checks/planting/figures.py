@@ -97,11 +97,9 @@ class BenchReport:
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, JSON-serialisable."""
+        plain = {name: getattr(self, name) for name in ("n", "groups", "seed", "note")}
         return {
-            "n": self.n,
-            "groups": self.groups,
-            "seed": self.seed,
-            "note": self.note,
+            **plain,
             "left_out": dict(self.left_out),
             "plantable": [figure.as_dict() for figure in self.plantable],
             "checks": [_check_dict(check) for check in self.checks],
@@ -109,20 +107,18 @@ class BenchReport:
 
 
 def _check_dict(check: CheckFigures) -> dict[str, Any]:
-    shown = {name: getattr(check, name) for name in ("check", "version", "reading", "threshold")}
-    for name in ("false_alarms", "recall"):
-        figure = getattr(check, name)
-        shown[name] = None if figure is None else figure.as_dict()
     kinds = [
-        {
-            "kind": kind.kind,
-            "recall": kind.recall.as_dict(),
-            "worse": kind.worse.as_dict(),
-            "located": None if kind.located is None else kind.located.as_dict(),
-        }
-        for kind in check.kinds
+        {"kind": one.kind, **_figure_dicts(one, "recall", "worse", "located")}
+        for one in check.kinds
     ]
-    return {**shown, "kinds": kinds, "problem": check.problem}
+    plain = {name: getattr(check, name) for name in ("check", "version", "reading", "threshold")}
+    figures = _figure_dicts(check, "false_alarms", "recall")
+    return {**plain, **figures, "kinds": kinds, "problem": check.problem}
+
+
+def _figure_dicts(one: object, *names: str) -> dict[str, Any]:
+    figures = {name: getattr(one, name) for name in names}
+    return {name: None if found is None else found.as_dict() for name, found in figures.items()}
 
 
 def plantable(bench: Bench, kind: str, level: float) -> Figure:
@@ -285,13 +281,8 @@ def choose_threshold(badness: Sequence[float], n: int, allowed: float = ALLOWED)
             continue
         if (i + 1) > allowed * n:
             above = [v for v in ordered if v > value]
-            return (value + above[-1]) / 2 if above else _above(value)
+            return (value + above[-1]) / 2 if above else value + max(1e-9, abs(value) * 1e-9)
     return ordered[-1]
-
-
-def _above(value: float) -> float:
-    """A little more than the worst that was seen."""
-    return value + max(1e-9, abs(value) * 1e-9)
 
 
 def _alarm(badness: Badness, worst: float, score: Score) -> bool | None:
@@ -329,14 +320,8 @@ class _Alarms:
         if not kept:
             return None
         groups = [self.bench.unedited[of].group or f"\0{of}" for _, of in kept]
-        return _rate(
-            name,
-            [value for value, _ in kept],
-            groups,
-            self.level,
-            self.recipe,
-            failed=len(pairs) - len(kept),
-        )
+        values, failed = [value for value, _ in kept], len(pairs) - len(kept)
+        return _rate(name, values, groups, self.level, self.recipe, failed=failed)
 
     def _places(self, kind: str | None) -> list[int]:
         return [

@@ -20,7 +20,7 @@ from evaluators.checks.planting.plant_words import (
     PLACES,
     THINGS,
 )
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import listed, word_set
 
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herrn?|Frau)\.?\s$")
 _FORM = re.compile(r"\b(?:Inc|Corp|Corporation|Ltd|Limited|LLC|plc|GmbH|AG|KG|SE|Bank|Group)$")
@@ -48,16 +48,16 @@ def find_entities(ground: Ground, rng: random.Random) -> Iterator[TextEdit]:
     """Names for names, things for things: from the source, from other documents, from lists."""
     names = _entities(ground.output)
     told = _entities(ground.source)
-    strange = [e for text in _some(ground.donors, rng) for e in _entities(text)][:_FROM_DONORS]
+    strange = [
+        e
+        for text in rng.sample(list(ground.donors), min(len(ground.donors), 20))
+        for e in _entities(text)
+    ][:_FROM_DONORS]
     for name in names:
         yield from _for_name(ground, name, told, 0)
         yield from _for_name(ground, name, strange, 1)
         yield from _from_lists(ground, name, rng)
     yield from _things(ground)
-
-
-def _some(texts: Sequence[str], rng: random.Random) -> Sequence[str]:
-    return rng.sample(list(texts), min(len(texts), 20))
 
 
 @lru_cache(maxsize=4096)
@@ -240,16 +240,14 @@ def _is_told_swapped(deed: Deed, told: Sequence[Deed]) -> bool:
     )
 
 
-_PARTIES = frozenset(
-    listed(
-        "patient doctor nurse physician surgeon customer agent client caller buyer seller landlord "
-        "tenant employer employee manager supplier company bank insurer court judge police mother "
-        "father sister brother son daughter wife husband teacher student plaintiff defendant "
-        "president minister government union team club player coach witness victim suspect driver "
-        "officer lawyer reporter host guest king queen army mayor school dog cat parties"
-    )
+_PARTIES = word_set(
+    "patient doctor nurse physician surgeon customer agent client caller buyer seller landlord "
+    "tenant employer employee manager supplier company bank insurer court judge police mother "
+    "father sister brother son daughter wife husband teacher student plaintiff defendant "
+    "president minister government union team club player coach witness victim suspect driver "
+    "officer lawyer reporter host guest king queen army mayor school dog cat parties"
 )
-_EITHER = frozenset(listed("see saw seen meet treat examin evaluat consult follow visit join"))
+_EITHER = word_set("see saw seen meet treat examin evaluat consult follow visit join")
 _GOES_ON = re.compile(
     r"\s?(?:[.,;:!?)]|$|(?:in|on|at|to|for|with|by|of|from|and|but|because|after|before|that|when|"
     r"who|about|as|\d+|last|this|today|yesterday)\b)"
@@ -278,9 +276,9 @@ def _is_party(said: str) -> bool:
     return False
 
 
-_TITLES = frozenset(listed("Mr Mrs Ms Miss Dr Prof"))
-_NO_NAMES = frozenset(
-    listed("he she i they it we you this that these those since recently then when the a an in on")
+_TITLES = word_set("Mr Mrs Ms Miss Dr Prof")
+_NO_NAMES = word_set(
+    "he she i they it we you this that these those since recently then when the a an in on"
 )
 
 
@@ -290,7 +288,7 @@ def _is_same_sort(one: str, other: str) -> bool:
     return one[0].isupper() and other[0].isupper() and one.split()[0].lower() not in _NO_NAMES
 
 
-_FREE = frozenset(listed("the mr mrs ms dr a an"))
+_FREE = word_set("the mr mrs ms dr a an")
 
 
 def _parties_of(text: str, deed: Deed) -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from evaluators.checks.facts.facts import Facts, NumberFact, find_facts
 from evaluators.checks.facts.numerals import words_of
 from evaluators.checks.facts.sources import Source, index_source
-from evaluators.checks.text.claims import listed, split_sentences
+from evaluators.checks.text.claims import split_sentences, word_set
 from evaluators.checks.text.statements import stem_word
 
 MOST_AROUND = 0.5  # the share of a clause's words that make a sentence of the source its witness
@@ -31,18 +31,16 @@ _LANGUAGES = {
     "o os uma não você em com mais foi och att som för inte är på det jest nie na z do się "
     "og er en ikke til af ve bir bu için da",
 }
-_MARKS = {code: frozenset(listed(words)) for code, words in _LANGUAGES.items()}
+_MARKS = {code: word_set(words) for code, words in _LANGUAGES.items()}
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _LATIN = re.compile(r"[A-Za-zÀ-ɏ]")
 _LETTER = re.compile(r"[^\W\d_]")
-_EMPTY = frozenset(
-    listed(
-        "the a an and or of to in on at for with by is was are were be been has have had do does "
-        "did will would can could he she it they we i you his her their its my your our this that "
-        "not no as from dr mr mrs ms herr herrn frau der die das den dem des ein eine einen einem "
-        "einer und oder ist war sind hat haben wurde wird im in zu mit von für auf sie er es wir "
-        "nicht"
-    )
+_EMPTY = word_set(
+    "the a an and or of to in on at for with by is was are were be been has have had do does "
+    "did will would can could he she it they we i you his her their its my your our this that "
+    "not no as from dr mr mrs ms herr herrn frau der die das den dem des ein eine einen einem "
+    "einer und oder ist war sind hat haben wurde wird im in zu mit von für auf sie er es wir "
+    "nicht"
 )
 
 

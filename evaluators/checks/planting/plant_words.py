@@ -6,7 +6,7 @@ measured by the words that it was made of.
 
 from __future__ import annotations
 
-from evaluators.checks.text.claims import listed
+from evaluators.checks.text.claims import listed, word_set
 
 # Each row holds things of one kind in one grammatical form; `_` stands for a space.
 THINGS = {
@@ -92,7 +92,7 @@ FIRMS = listed(
     "Lufthansa Nestle Walmart Boeing Airbus Intel Netflix Tesla Adidas Nike"
 )
 # A first name or place after these is one, even where no list has it.
-PLACE_LEADS = frozenset(listed("in from near to at nach aus"))
+PLACE_LEADS = word_set("in from near to at nach aus")
 
 OPPOSITES = {
     "en": (

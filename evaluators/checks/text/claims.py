@@ -69,3 +69,8 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int] | None:
 def listed(words: str) -> tuple[str, ...]:
     """The words of a text, in order."""
     return tuple(words.split())
+
+
+def word_set(words: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(words.split())

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from evaluators.checks.text.claims import listed, split_sentences
+from evaluators.checks.text.claims import split_sentences, word_set
 from evaluators.checks.text.memo import remembered
 
 _PLAIN = r"[^\W\d_]+|\d+(?:[.,:/]\d+)*|[^\w\s-]|(?<!\w)-|-(?!\w)"
@@ -26,20 +26,18 @@ _DENIAL = re.compile(r"\b(?:not?|never|without|den(?:y|ies|ied|ying)|negative)\b
 _CUES = ("no", "n't", "n’t", "never", "without", "deny", "deni", "negative")  # found faster
 _MANY = 30
 _WORN_DOWN = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
-_YES = frozenset(listed("yes yeah yep yup correct right"))
-_NO = frozenset(listed("no nope nah never none"))
-_TURNS = frozenset(
-    listed(
-        "but except just only well sometimes however though although occasionally maybe actually "
-        "used before once little bit sort kind unless until apart besides other mostly last ago "
-        "yet now anymore already probably might think guess"
-    )
+_YES = word_set("yes yeah yep yup correct right")
+_NO = word_set("no nope nah never none")
+_TURNS = word_set(
+    "but except just only well sometimes however though although occasionally maybe actually "
+    "used before once little bit sort kind unless until apart besides other mostly last ago "
+    "yet now anymore already probably might think guess"
 )
-_OPENINGS = frozenset(listed(", and so ok okay well now then also"))
-_ASKING = frozenset(
-    listed("any do does did have has are is was were can could would what how why who where which")
+_OPENINGS = word_set(", and so ok okay well now then also")
+_ASKING = word_set(
+    "any do does did have has are is was were can could would what how why who where which"
 )
-_BACK = frozenset(listed("it that they some those this not n't"))
+_BACK = word_set("it that they some those this not n't")
 
 
 class Polarity(StrEnum):
@@ -112,45 +110,29 @@ def stem_word(word: str) -> str:
     return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
+def stem_set(words: str) -> frozenset[str]:
+    """The stems of the words of a text."""
+    return frozenset(map(stem_word, words.split()))
+
+
 def _undouble(stem: str) -> str:
     if len(stem) > 3 and stem[-1] == stem[-2] and stem[-1] not in "lsz":
         return stem[:-1]
     return stem[:-1] if len(stem) > 4 and stem.endswith("e") else stem
 
 
-_IRREGULAR = {
-    form: forms.split()[0]
-    for forms in (
-        "pay paid pays",
-        "give gave given gives giving",
-        "send sent sends",
-        "sell sold sells",
-        "lend lent lends",
-        "owe owed owes owing",
-        "buy bought buys",
-        "take took taken takes taking",
-        "tell told tells",
-        "teach taught teaches",
-        "hit hits",
-        "bite bit bitten bites biting",
-        "leave left leaves leaving",
-        "see saw seen sees",
-        "know knew known knows",
-        "write wrote written writes writing",
-        "drive drove driven drives driving",
-        "eat ate eaten eats",
-        "drink drank drunk drinks",
-        "sleep slept sleeps",
-        "break broke broken breaks",
-        "lose lost loses losing",
-        "win won wins winning",
-        "sue sued sues suing",
-        "beat beaten beats",
-        "choose chose chosen chooses",
-        "hire hired hires hiring",
-    )
-    for form in forms.split()
-}
+_VERBS = (
+    "pay paid pays, give gave given gives giving, send sent sends, sell sold sells, "
+    "lend lent lends, owe owed owes owing, buy bought buys, take took taken takes taking, "
+    "tell told tells, teach taught teaches, hit hits, bite bit bitten bites biting, "
+    "leave left leaves leaving, see saw seen sees, know knew known knows, "
+    "write wrote written writes writing, drive drove driven drives driving, "
+    "eat ate eaten eats, drink drank drunk drinks, sleep slept sleeps, "
+    "break broke broken breaks, lose lost loses losing, win won wins winning, "
+    "sue sued sues suing, beat beaten beats, choose chose chosen chooses, "
+    "hire hired hires hiring"
+)
+_IRREGULAR = {form: forms.split()[0] for forms in _VERBS.split(", ") for form in forms.split()}
 
 
 @remembered

@@ -134,7 +134,7 @@ def freeze_lessons(
     )
     texts = _only(texts, kept)
     held = _of_validation(session, project_id, recipe, mark_kinds)
-    if len(_groups(held.all)) < LEAST_GROUPS:
+    if len({group_of(row.example) for row in held.all}) < LEAST_GROUPS:
         texts, held = _keep_out(texts, recipe.seed)
     form, rows, lessons = _rows(texts, form, fit, most=most, seed=recipe.seed, spread=spread)
     _require_enough(rows, texts)
@@ -261,10 +261,6 @@ def _versions(session: Session, project_id: int, recipe: Recipe) -> list[int]:
         return [get_dataset_version(session, project_id, recipe.dataset, recipe.dataset_number).id]
     queues = [find_queue(session, project_id, name) for name in recipe.queues]
     return sorted({queue.generation_run.dataset_version_id for queue in queues})
-
-
-def _groups(rows: Iterable[CandidateRow]) -> set[str]:
-    return {group_of(row.example) for row in rows}
 
 
 def _keep_out(texts: _Texts, seed: int) -> tuple[_Texts, _Texts]:

@@ -142,7 +142,7 @@ def _license(
         _items(said, criterion),
         alignment=Alignment.ACCURACY if isinstance(criterion, YesNo) else Alignment.RMSE,
         epsilon=epsilon,
-        span=_span(criterion),
+        span=criterion.n - 1.0 if isinstance(criterion, Stars) else 2.0,
     )
     row = JudgeLicence(
         judge_id=judge.id,
@@ -161,10 +161,6 @@ def _how_to_score(queue: ReviewQueue, judge: Judge) -> str:
     if queue.generation_run.engine == IMPORT:
         return f"Import their file again with --metrics {judge.metric}."
     return f"Score them: strop run --resume {queue.generation_run_id} --metrics {judge.metric}"
-
-
-def _span(criterion: Criterion) -> float:
-    return criterion.n - 1.0 if isinstance(criterion, Stars) else 2.0
 
 
 def _evidence(

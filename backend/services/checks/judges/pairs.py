@@ -35,7 +35,8 @@ from backend.tables.runs import Generation, GenerationRun
 if TYPE_CHECKING:
     from evaluators.checks.models.interface import Asker
     from evaluators.checks.models.judge import PairVerdict
-    from evaluators.statistics.votes import Vote
+    from evaluators.statistics.preference import LogOddsEstimate
+    from evaluators.statistics.votes import Vote, WinRate
     from evaluators.types import Sample
 
 BY_A_JUDGE = "by a judge"
@@ -269,43 +270,35 @@ def _figures(rows: Sequence[_Judged]) -> tuple[list[JudgedRate], list[JudgedRate
     if not rows:
         return [], [], "The judge said nothing that can be used."
     votes = _votes(rows)
-    rates = [
-        JudgedRate(
-            model=rate.model,
-            against=rate.against,
-            figure=Measured(
-                value=rate.value,
-                low=rate.low,
-                high=rate.high,
-                n=rate.n,
-                rough=rate.rough,
-                note=BY_A_JUDGE,
-                signature=f"win_rate|{BY_A_JUDGE}|strop:1|ties:half|ci:{rate.method}",
-            ),
-        )
-        for rate in win_rates(votes)
-    ]
+    rates = []
+    for one in win_rates(votes):
+        recipe = f"win_rate|{BY_A_JUDGE}|strop:1|ties:half|ci:{one.method}"
+        told = {"rough": one.rough, "against": one.against}
+        rates.append(_by_a_judge(one, one.model, recipe, one.n, **told))
     try:
         found = bradley_terry(votes)
     except EvaluatorError as error:
         return rates, [], str(error)
+    recipe = f"{found.signature}|{BY_A_JUDGE}"
     strengths = [
-        JudgedRate(
-            model=one.name,
-            against=None,
-            figure=Measured(
-                value=one.value,
-                low=one.low,
-                high=one.high,
-                n=found.n,
-                unit="log-odds",
-                note=BY_A_JUDGE,
-                signature=f"{found.signature}|{BY_A_JUDGE}",
-            ),
-        )
-        for one in found.strengths
+        _by_a_judge(one, one.name, recipe, found.n, unit="log-odds") for one in found.strengths
     ]
     return rates, strengths, ""
+
+
+def _by_a_judge(
+    one: WinRate | LogOddsEstimate,
+    model: str,
+    signature: str,
+    n: int,
+    *,
+    against: str | None = None,
+    **told: Any,
+) -> JudgedRate:
+    """A figure of a model, marked as a judge's."""
+    interval = {"value": one.value, "low": one.low, "high": one.high}
+    figure = Measured(**interval, n=n, note=BY_A_JUDGE, signature=signature, **told)
+    return JudgedRate(model=model, against=against, figure=figure)
 
 
 def _biases(session: Session, judge: Judge, rows: Sequence[_Judged]) -> dict[str, Measured]:
