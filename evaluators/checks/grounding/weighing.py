@@ -20,7 +20,7 @@ finding. Synonyms and opposites are English (`lexicon`), opposites of our lists 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -164,7 +164,7 @@ def _is_known(stem: str, matters: _Matters) -> bool:
 
 def _fits(around: Iterable[str], matters: _Matters) -> Mapping[int, float]:
     """How much each window speaks of some stems, 1 for the one that does most; rare ones count."""
-    found: Counter[int] = Counter()
+    found: dict[int, float] = defaultdict(float)
     for stem in set(around):
         places = matters.places.get(stem, ())
         for number in places:

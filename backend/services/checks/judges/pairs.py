@@ -270,35 +270,25 @@ def _figures(rows: Sequence[_Judged]) -> tuple[list[JudgedRate], list[JudgedRate
     if not rows:
         return [], [], "The judge said nothing that can be used."
     votes = _votes(rows)
+    recipe = f"win_rate|{BY_A_JUDGE}|strop:1|ties:half|ci:"
     rates = []
     for one in win_rates(votes):
-        recipe = f"win_rate|{BY_A_JUDGE}|strop:1|ties:half|ci:{one.method}"
-        told = {"rough": one.rough, "against": one.against}
-        rates.append(_by_a_judge(one, one.model, recipe, one.n, **told))
+        figure = _by_a_judge(one, one.n, f"{recipe}{one.method}", rough=one.rough)
+        rates.append(JudgedRate(model=one.model, against=one.against, figure=figure))
     try:
         found = bradley_terry(votes)
     except EvaluatorError as error:
         return rates, [], str(error)
-    recipe = f"{found.signature}|{BY_A_JUDGE}"
-    strengths = [
-        _by_a_judge(one, one.name, recipe, found.n, unit="log-odds") for one in found.strengths
-    ]
+    recipe, strengths = f"{found.signature}|{BY_A_JUDGE}", []
+    for strength in found.strengths:
+        figure = _by_a_judge(strength, found.n, recipe, unit="log-odds")
+        strengths.append(JudgedRate(model=strength.name, against=None, figure=figure))
     return rates, strengths, ""
 
 
-def _by_a_judge(
-    one: WinRate | LogOddsEstimate,
-    model: str,
-    signature: str,
-    n: int,
-    *,
-    against: str | None = None,
-    **told: Any,
-) -> JudgedRate:
-    """A figure of a model, marked as a judge's."""
+def _by_a_judge(one: WinRate | LogOddsEstimate, n: int, signature: str, **told: Any) -> Measured:
     interval = {"value": one.value, "low": one.low, "high": one.high}
-    figure = Measured(**interval, n=n, note=BY_A_JUDGE, signature=signature, **told)
-    return JudgedRate(model=model, against=against, figure=figure)
+    return Measured(**interval, n=n, note=BY_A_JUDGE, signature=signature, **told)
 
 
 def _biases(session: Session, judge: Judge, rows: Sequence[_Judged]) -> dict[str, Measured]:
