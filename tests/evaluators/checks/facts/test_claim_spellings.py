@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from evaluators.checks.facts.rates import find_often
 from evaluators.checks.grounding.grounding import find_claims
 
 SAME = [
     ("Profit rose from 91 to 104 million dollars.", "It rose to 104 million from 91 million."),
     ("Between 3 and 5 thousand came.", "3,000 came, then 5,000."),
-    ("Her bid was lower.", "She offered less than he did."),
+    ("Her bid was lower.", "She offered less than he did, and calls once a day."),
+    ("He asked Tid Larsen.", "Tid Larsen is asked once a day."),
     # codes and their numbers
     ("Your order 12345 has shipped.", "Order #12345 has shipped."),
     ("Your order #12345 has shipped.", "Order 12345 has shipped."),
@@ -282,3 +284,8 @@ def test_the_same_in_other_words_is_supported(output: str, source: str) -> None:
 @pytest.mark.parametrize(("output", "source"), OTHER)
 def test_another_amount_or_rate_is_not(output: str, source: str) -> None:
     assert any(claim.problem for claim in find_claims(output, source))
+
+
+@pytest.mark.parametrize(("text", "n"), [("5 mg tid", 1), ("5 mg TID", 1), ("Ask Tid.", 0)])
+def test_latin_for_how_often_is_small_or_large_throughout(text: str, n: int) -> None:
+    assert len(list(find_often(text))) == n

@@ -41,6 +41,7 @@ def parts(text: str, *others: str) -> list[tuple[str, str]]:
         ("", ["He slept."], [("", "he slept")]),
         ("He slept.", [""], [("he slept", "")]),
         ("他服用阿司匹林", ["他服用布洛芬"], [("他服用阿司匹林", "他服用布洛芬")]),
+        ("a b c q e", ["w x y z", "a b c d e", "a b c d e f"], [("q", "d")]),
         # What is odd in one of the others alone is no departure of this one.
         ("a b c d e f g h", ["a x c d e f g h", "a b c d x f g h", "a b c d e f g x"], []),
         (
@@ -72,6 +73,7 @@ def beside(text: str, *others: str) -> dict[str, float | None]:
         ("rejected", "turned down", {"turned": 0, "words": 2}),
         ("close", "shut", {"turned": 0, "exchanged": 0, "novel": 0, "words": 1}),
         ("March", "July", {"exchanged": 1, "novel": 1, "misfit": 1}),
+        ("decided", "pondered", {"novel": 1, "misfit": 0}),  # the source has neither
         ("by March", "", {"words": 0, "added": -1, "novel": 0}),
         ("ferry", "red ferry", {"added": 1, "novel": 1, "misfit": 1, "exchanged": 0}),
         ("decided", "has decided", {"words": 1, "added": 0, "novel": 0}),
@@ -103,6 +105,7 @@ def test_marks_stand_where_the_answer_departs() -> None:
     sample = Sample("1", text, context=SOURCE, others=(SEED,))
     [score] = METRICS["departure_exchanged"].score([sample])
     assert [text[s.start : s.end] for s in score.spans] == ["July"]
+    assert METRICS["departure_turned"].score([sample])[0].spans == ()
 
 
 @pytest.mark.parametrize("text", ["", "?", "\ud800 x", "a " * 3000, "ﬁne İstanbul"])
