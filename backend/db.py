@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import JSON, TypeDecorator
 
 from backend.private_files import make_file, make_folder
@@ -76,6 +76,22 @@ class Base(DeclarativeBase):
 def utc_now() -> datetime:
     """The present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+class NumberedTable(Base):
+    """A table whose rows are numbered."""
+
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class DatedTable(NumberedTable):
+    """A numbered table that says when a row was made."""
+
+    __abstract__ = True
+
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=1)
 
 
 def _configure_sqlite(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable, NumberedTable, utc_now
 
 
 class Role(StrEnum):
@@ -21,7 +21,7 @@ class Role(StrEnum):
     EXPERT = "expert"
 
 
-class User(Base):
+class User(DatedTable):
     """A person. `pseudonym` is what other people and exports see.
 
     `barred_by` says who barred a person who is not active: `admin`, or `provider` where their
@@ -30,7 +30,6 @@ class User(Base):
 
     __tablename__ = "users"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(120), unique=True)
     pseudonym: Mapped[str] = mapped_column(String(40), unique=True)
     role: Mapped[str] = mapped_column(String(16))
@@ -39,12 +38,11 @@ class User(Base):
     barred_by: Mapped[str | None] = mapped_column(String(16))
     second_factor_required: Mapped[bool] = mapped_column(default=False, server_default=false())
     simulated: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     memberships: Mapped[list[Membership]] = relationship(back_populates="user")
 
 
-class Membership(Base):
+class Membership(NumberedTable):
     """A user's access to a project; admins need none.
 
     `skills` and `groups` are names of the project's own, by which reviewers are asked for.
@@ -53,7 +51,6 @@ class Membership(Base):
     __tablename__ = "memberships"
     __table_args__ = (UniqueConstraint("project_id", "user_id"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     skills: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
@@ -62,24 +59,22 @@ class Membership(Base):
     user: Mapped[User] = relationship(back_populates="memberships")
 
 
-class Token(Base):
+class Token(DatedTable):
     """A program's bearer token, stored as a SHA-256 hash of 256 random bits."""
 
     __tablename__ = "tokens"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     name: Mapped[str] = mapped_column(String(120))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     prefix: Mapped[str] = mapped_column(String(12))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship()
 
 
-class LoginSession(Base):
+class LoginSession(DatedTable):
     """A signed-in browser; the cookie's secret is stored as a SHA-256 hash.
 
     `method` is how the person came in: `password`, `oidc` or `link`.
@@ -87,11 +82,9 @@ class LoginSession(Base):
 
     __tablename__ = "login_sessions"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     method: Mapped[str] = mapped_column(String(16), default="password", server_default="password")
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -99,16 +92,14 @@ class LoginSession(Base):
     user: Mapped[User] = relationship()
 
 
-class IdempotencyKey(Base):
+class IdempotencyKey(DatedTable):
     """The stored answer of a creating request, given again when the request is resent."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (UniqueConstraint("user_id", "key"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     key: Mapped[str] = mapped_column(String(200))
     request_digest: Mapped[str] = mapped_column(String(64))
     status: Mapped[int]
     body: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

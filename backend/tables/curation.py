@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable, NumberedTable
 
 
-class TrainingSet(Base):
+class TrainingSet(DatedTable):
     """A frozen set of training rows; `digest` covers every row in order.
 
     `purpose` is what a model is taught by it: to answer, or to check (a `ModelPurpose`).
@@ -20,7 +19,6 @@ class TrainingSet(Base):
     __tablename__ = "training_sets"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(120))
     recipe: Mapped[dict[str, Any]]
@@ -28,10 +26,9 @@ class TrainingSet(Base):
     n_rows: Mapped[int]
     simulated: Mapped[bool] = mapped_column(default=False)
     purpose: Mapped[str] = mapped_column(String(8), default="answer", server_default="answer")
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class TrainingSetRow(Base):
+class TrainingSetRow(NumberedTable):
     """One row: SFT (prompt, completion), DPO (with rejected) or KTO (with label).
 
     `source` says where the row comes from: reference, approved, corrected, vote, rating or
@@ -43,7 +40,6 @@ class TrainingSetRow(Base):
     __tablename__ = "training_set_rows"
     __table_args__ = (UniqueConstraint("training_set_id", "position"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
     position: Mapped[int]
     kind: Mapped[str] = mapped_column(String(8))
@@ -59,7 +55,7 @@ class TrainingSetRow(Base):
     erasure_id: Mapped[int | None] = mapped_column(ForeignKey("erasures.id"))
 
 
-class HeldBackRow(Base):
+class HeldBackRow(NumberedTable):
     """A correction, or an approved answer of its group, that its set keeps from training.
 
     Replayed on the candidate, it says what training brought on prompts that were never seen.
@@ -68,7 +64,6 @@ class HeldBackRow(Base):
     __tablename__ = "held_back_rows"
     __table_args__ = (UniqueConstraint("training_set_id", "position"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
     position: Mapped[int]
     completion: Mapped[str]
@@ -79,7 +74,7 @@ class HeldBackRow(Base):
     erasure_id: Mapped[int | None] = mapped_column(ForeignKey("erasures.id"))
 
 
-class Replay(Base):
+class Replay(DatedTable):
     """A generation run in which a candidate answers the reviewed prompts of a set once more.
 
     One for each dataset version that the prompts come from: the key is what makes asking twice
@@ -89,9 +84,7 @@ class Replay(Base):
     __tablename__ = "replays"
     __table_args__ = (UniqueConstraint("training_set_id", "candidate_id", "dataset_version_id"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
     candidate_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
     generation_run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"), unique=True)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

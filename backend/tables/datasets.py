@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable, NumberedTable, utc_now
 
 
 class Split(StrEnum):
@@ -31,37 +31,33 @@ class Origin(StrEnum):
     BRIEF = "brief"
 
 
-class Dataset(Base):
+class Dataset(DatedTable):
     """A named source of examples in a project."""
 
     __tablename__ = "datasets"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(120))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class DatasetVersion(Base):
+class DatasetVersion(DatedTable):
     """Immutable content of a dataset; `digest` covers every example with its split."""
 
     __tablename__ = "dataset_versions"
     __table_args__ = (UniqueConstraint("dataset_id", "number"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     number: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64), index=True)
     n_examples: Mapped[int]
     source_name: Mapped[str]
     split_recipe: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     dataset: Mapped[Dataset] = relationship()
 
 
-class Example(Base):
+class Example(NumberedTable):
     """One example. `external_id` is the id in the imported file; `group` is the unit of clustering.
 
     `content_digest` covers the prompt (input and context), so that the same text under another id
@@ -82,7 +78,6 @@ class Example(Base):
         Index("ix_examples_version_split", "dataset_version_id", "split"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
     external_id: Mapped[str] = mapped_column(String(200))
     input: Mapped[str]
@@ -100,7 +95,7 @@ class Example(Base):
     dataset_version: Mapped[DatasetVersion] = relationship()
 
 
-class AcceptedLeak(Base):
+class AcceptedLeak(NumberedTable):
     """A person's word that two prompts, one trained on and one held out, may stand as they do.
 
     The prompts are known by their content digests, so that the word holds in every dataset.
@@ -109,7 +104,6 @@ class AcceptedLeak(Base):
     __tablename__ = "accepted_leaks"
     __table_args__ = (UniqueConstraint("project_id", "train_digest", "held_out_digest"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     train_digest: Mapped[str] = mapped_column(String(64))
     held_out_digest: Mapped[str] = mapped_column(String(64))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 
 
-class DossierAnswer(Base):
+class DossierAnswer(DatedTable):
     """One answer to a question that Strop cannot answer; the newest of a question counts.
 
     Attributes:
@@ -20,9 +18,7 @@ class DossierAnswer(Base):
     __tablename__ = "dossier_answers"
     __table_args__ = (Index("ix_dossier_answers_project_id", "project_id", "question"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     question: Mapped[str] = mapped_column(String(40))
     text: Mapped[str]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

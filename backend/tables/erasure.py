@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import NumberedTable, utc_now
 
 
 class ErasureKind(StrEnum):
@@ -31,7 +31,7 @@ class ErasureState(StrEnum):
     DONE = "done"
 
 
-class Erasure(Base):
+class Erasure(NumberedTable):
     """One request to erase, which is taken up again until it is DONE.
 
     Attributes:
@@ -45,7 +45,6 @@ class Erasure(Base):
     __tablename__ = "erasures"
     __table_args__ = (Index("ix_erasures_state", "state"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
     subject: Mapped[str] = mapped_column(String(400))
@@ -61,7 +60,7 @@ class Erasure(Base):
     done_at: Mapped[datetime | None]
 
 
-class ErasedRow(Base):
+class ErasedRow(NumberedTable):
     """The digest that one row of a frozen thing had before it was erased; append-only.
 
     `subject` names the frozen thing (`dataset_version:3`, `training_set:2`), `part` the row in it
@@ -72,14 +71,13 @@ class ErasedRow(Base):
     __tablename__ = "erased_rows"
     __table_args__ = (UniqueConstraint("subject", "part"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     erasure_id: Mapped[int] = mapped_column(ForeignKey("erasures.id"), index=True)
     subject: Mapped[str] = mapped_column(String(40))
     part: Mapped[str] = mapped_column(String(24))
     digest: Mapped[str] = mapped_column(String(64))
 
 
-class ErasureSeal(Base):
+class ErasureSeal(NumberedTable):
     """What stands in for the digest of a frozen thing once a row of it was erased; append-only.
 
     Attributes:
@@ -89,14 +87,13 @@ class ErasureSeal(Base):
 
     __tablename__ = "erasure_seals"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     subject: Mapped[str] = mapped_column(String(40), unique=True)
     digest: Mapped[str] = mapped_column(String(64))
     intact: Mapped[bool]
     sealed_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class ExportMade(Base):
+class ExportMade(NumberedTable):
     """A file of texts that a command wrote out; what an answer streamed is in the audit log.
 
     `subject` is what was written out (`training_set:3`, `review_queue:2`), `target` the file.
@@ -105,7 +102,6 @@ class ExportMade(Base):
     __tablename__ = "exports_made"
     __table_args__ = (Index("ix_exports_made_subject", "subject"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("projects.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     subject: Mapped[str] = mapped_column(String(40))
@@ -114,7 +110,7 @@ class ExportMade(Base):
     at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class RetentionRule(Base):
+class RetentionRule(NumberedTable):
     """For how many days a project keeps one kind of thing (`backend.services.erasure.retention`).
 
     A kind without a row is kept by its default.
@@ -123,7 +119,6 @@ class RetentionRule(Base):
     __tablename__ = "retention_rules"
     __table_args__ = (UniqueConstraint("project_id", "kind"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     kind: Mapped[str] = mapped_column(String(40))
     days: Mapped[int]

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import Base, DatedTable, NumberedTable
 from backend.tables.datasets import DatasetVersion
 
 
-class HealthReport(Base):
+class HealthReport(DatedTable):
     """One examination of a dataset version; filled once, and never changed then.
 
     Attributes:
@@ -26,20 +26,18 @@ class HealthReport(Base):
 
     __tablename__ = "health_reports"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"), index=True)
     asked: Mapped[dict[str, Any]]
     content: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     worst: Mapped[str | None] = mapped_column(String(8))
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
 
     dataset_version: Mapped[DatasetVersion] = relationship()
 
 
-class HealthFinding(Base):
+class HealthFinding(NumberedTable):
     """A row that a report flags: which part of it, where, and why.
 
     Attributes:
@@ -51,7 +49,6 @@ class HealthFinding(Base):
     __tablename__ = "health_findings"
     __table_args__ = (Index("ix_health_findings_report_kind", "report_id", "kind"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     report_id: Mapped[int] = mapped_column(ForeignKey("health_reports.id"))
     kind: Mapped[str] = mapped_column(String(24))
     example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"), index=True)

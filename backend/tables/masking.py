@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import Base, DatedTable
 
 
-class MaskingPolicyVersion(Base):
+class MaskingPolicyVersion(DatedTable):
     """A version of a project's masking policy; never updated, a later edit is a later version.
 
     Attributes:
@@ -21,7 +20,6 @@ class MaskingPolicyVersion(Base):
     __tablename__ = "masking_policies"
     __table_args__ = (UniqueConstraint("project_id", "version"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     version: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64))
@@ -29,7 +27,6 @@ class MaskingPolicyVersion(Base):
     source: Mapped[str] = mapped_column(Text)
     key_id: Mapped[str] = mapped_column(String(16))
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class ExampleMask(Base):

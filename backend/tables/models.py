@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 
 BASE = "base"
 """The name of a project's base model; no adapter may have it."""
@@ -36,7 +35,7 @@ CHECKER_PREFIX = "check-"
 """How the names of checkers begin, and no others."""
 
 
-class Prompt(Base):
+class Prompt(DatedTable):
     """One immutable version of a prompt; `digest` covers its spec.
 
     Attributes:
@@ -48,7 +47,6 @@ class Prompt(Base):
     __tablename__ = "prompts"
     __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(40))
     version: Mapped[int]
@@ -57,7 +55,6 @@ class Prompt(Base):
     search: Mapped[dict[str, Any] | None]
     tried: Mapped[bool] = mapped_column(default=False)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     @property
     def label(self) -> str:
@@ -65,7 +62,7 @@ class Prompt(Base):
         return f"{self.name}@{self.version}"
 
 
-class ModelVersion(Base):
+class ModelVersion(DatedTable):
     """A base model of a project, or one revision of an adapter on one or of a full training.
 
     A fully trained model has a name like an adapter and is a base of its own: its `base_model` is
@@ -89,7 +86,6 @@ class ModelVersion(Base):
     __tablename__ = "model_versions"
     __table_args__ = (UniqueConstraint("project_id", "name", "revision"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(80))
     revision: Mapped[int]
@@ -109,13 +105,12 @@ class ModelVersion(Base):
     base_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id"))
     bare_id: Mapped[int | None] = mapped_column(ForeignKey("model_versions.id"))
     prompt_id: Mapped[int | None] = mapped_column(ForeignKey("prompts.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     base: Mapped[ModelVersion | None] = relationship(
-        foreign_keys=[base_id], remote_side=[id], lazy="selectin", join_depth=2
+        foreign_keys=[base_id], remote_side="ModelVersion.id", lazy="selectin", join_depth=2
     )
     bare: Mapped[ModelVersion | None] = relationship(
-        foreign_keys=[bare_id], remote_side=[id], lazy="joined", join_depth=1
+        foreign_keys=[bare_id], remote_side="ModelVersion.id", lazy="joined", join_depth=1
     )
     prompt: Mapped[Prompt | None] = relationship(lazy="joined")
 
@@ -191,7 +186,7 @@ class ModelVersion(Base):
         return f"{model}@{self.revision}"
 
 
-class Preflight(Base):
+class Preflight(DatedTable):
     """The checks made before a run; `checks` holds each with its figures.
 
     Attributes:
@@ -202,7 +197,6 @@ class Preflight(Base):
 
     __tablename__ = "preflights"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     generation_run_id: Mapped[int | None] = mapped_column(
         ForeignKey("generation_runs.id"), index=True
@@ -212,4 +206,3 @@ class Preflight(Base):
     passed: Mapped[bool]
     checks: Mapped[list[Any]]
     fingerprint: Mapped[dict[str, Any] | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import Base, DatedTable, NumberedTable
 
 
 class JobState(StrEnum):
@@ -26,7 +26,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Job(Base):
+class Job(DatedTable):
     """One piece of long work on one subject, for example (generate, run 7).
 
     `attempt` grows with each resumption and is part of the workflow id, `generate-7-1`.
@@ -41,7 +41,6 @@ class Job(Base):
         Index("ix_jobs_state_queue", "state", "queue"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
     subject_id: Mapped[int]
     queue: Mapped[str] = mapped_column(String(16))
@@ -54,7 +53,6 @@ class Job(Base):
     gpu_s: Mapped[float | None]
     executor_id: Mapped[str | None] = mapped_column(String(64))
     cancelled_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
@@ -67,7 +65,7 @@ class ChunkState(StrEnum):
     DONE = "done"
 
 
-class JobChunk(Base):
+class JobChunk(NumberedTable):
     """A range of what one attempt of a job has to do, which one worker at a time has leased.
 
     `part` tells apart what a job does in several ways; `first_id` to `last_id`, both included, are
@@ -81,7 +79,6 @@ class JobChunk(Base):
         Index("ix_job_chunks_unfinished", "job_id", "attempt", "state", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
     attempt: Mapped[int]
     part: Mapped[str] = mapped_column(String(64), default="")

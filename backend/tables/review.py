@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import Base, DatedTable, NumberedTable, utc_now
 from backend.tables.accounts import User
 from backend.tables.runs import Generation, GenerationRun
 
@@ -78,25 +78,23 @@ class Winner(StrEnum):
     CANNOT_JUDGE = "cannot_judge"
 
 
-class RubricVersion(Base):
+class RubricVersion(DatedTable):
     """A rubric as it was when items were attached; never updated."""
 
     __tablename__ = "rubric_versions"
     __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(120))
     version: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64))
     content: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 REQUIRED = f"purpose = '{Purpose.REVIEW.value}'"
 
 
-class ReviewQueue(Base):
+class ReviewQueue(DatedTable):
     """Items of one run for review under one rubric.
 
     `design` says how items were sampled, `rules` how they are handed out (skips, gold, caps,
@@ -106,7 +104,6 @@ class ReviewQueue(Base):
     __tablename__ = "review_queues"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     name: Mapped[str] = mapped_column(String(120))
     kind: Mapped[str] = mapped_column(String(16))
@@ -119,7 +116,6 @@ class ReviewQueue(Base):
     rules: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     finished_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     rubric: Mapped[RubricVersion] = relationship()
     generation_run: Mapped[GenerationRun] = relationship()
@@ -148,7 +144,7 @@ class QueueMember(Base):
     pause_reason: Mapped[str | None]
 
 
-class ReviewItem(Base):
+class ReviewItem(NumberedTable):
     """One generation (a), or a blind pair (a, b). `a_is_left` is the recorded random side.
 
     `inclusion_probability` is the chance with which the sampling design took this item, `stratum`
@@ -158,7 +154,6 @@ class ReviewItem(Base):
     __tablename__ = "review_items"
     __table_args__ = (UniqueConstraint("queue_id", "position"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
     position: Mapped[int]
     generation_a_id: Mapped[int] = mapped_column(ForeignKey("generations.id"), index=True)
@@ -227,7 +222,7 @@ class ReviewSlot(Base):
     item: Mapped[ReviewItem] = relationship()
 
 
-class Review(Base):
+class Review(NumberedTable):
     """One reviewer's pass over one item under one lease (slot, version).
 
     Attributes:
@@ -245,7 +240,6 @@ class Review(Base):
         Index("ix_reviews_reviewer", "reviewer_id", "submitted_at"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"))
     slot_id: Mapped[int] = mapped_column(SLOT_ID, ForeignKey("review_slots.id"))
     slot_version: Mapped[int]
@@ -277,13 +271,12 @@ class Review(Base):
     preferences: Mapped[list[Preference]] = relationship(back_populates="review")
 
 
-class Rating(Base):
+class Rating(NumberedTable):
     """The answer to one criterion; `number` for scales, `value` is the answer as given."""
 
     __tablename__ = "ratings"
     __table_args__ = (UniqueConstraint("review_id", "criterion"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"))
     criterion: Mapped[str] = mapped_column(String(80))
     value: Mapped[str]
@@ -292,28 +285,25 @@ class Rating(Base):
     review: Mapped[Review] = relationship(back_populates="ratings")
 
 
-class Correction(Base):
+class Correction(DatedTable):
     """The text as it should have been."""
 
     __tablename__ = "corrections"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), unique=True)
     generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id"), index=True)
     text: Mapped[str]
     reason: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     review: Mapped[Review] = relationship(back_populates="corrections")
     generation: Mapped[Generation] = relationship()
 
 
-class Span(Base):
+class Span(NumberedTable):
     """A marked error: code-point offsets in the generated text."""
 
     __tablename__ = "spans"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), index=True)
     start: Mapped[int]
     end: Mapped[int]
@@ -324,19 +314,18 @@ class Span(Base):
     review: Mapped[Review] = relationship(back_populates="spans")
 
 
-class Preference(Base):
+class Preference(NumberedTable):
     """The vote on a blind pair."""
 
     __tablename__ = "preferences"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), unique=True)
     winner: Mapped[str] = mapped_column(String(16))
 
     review: Mapped[Review] = relationship(back_populates="preferences")
 
 
-class GoldAnswer(Base):
+class GoldAnswer(DatedTable):
     """The known answer to an item; withdrawn when it was wrong, and then it judges nobody.
 
     `answer` has the shape of a review's answer (ratings by criterion, or a winner in terms of the
@@ -345,12 +334,10 @@ class GoldAnswer(Base):
 
     __tablename__ = "gold_answers"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"), unique=True)
     answer: Mapped[dict[str, Any]]
     explanation: Mapped[str]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     withdrawn_at: Mapped[datetime | None]
     withdrawn_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     withdrawn_reason: Mapped[str | None]
@@ -358,7 +345,7 @@ class GoldAnswer(Base):
     item: Mapped[ReviewItem] = relationship()
 
 
-class GoldResult(Base):
+class GoldResult(DatedTable):
     """How one person's review of a gold item compares with the known answer.
 
     Attributes:
@@ -370,13 +357,11 @@ class GoldResult(Base):
     __tablename__ = "gold_results"
     __table_args__ = (Index("ix_gold_results_user", "user_id"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     gold_id: Mapped[int] = mapped_column(ForeignKey("gold_answers.id"), index=True)
     review_id: Mapped[int] = mapped_column(ForeignKey("reviews.id"), unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     score: Mapped[float]
     passed: Mapped[bool]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     contested_at: Mapped[datetime | None]
     contest_reason: Mapped[str | None]
     resolved_at: Mapped[datetime | None]
@@ -389,7 +374,7 @@ class GoldResult(Base):
     user: Mapped[User] = relationship(foreign_keys=user_id)
 
 
-class Adjudication(Base):
+class Adjudication(NumberedTable):
     """A disagreement that somebody is to decide; the verdict is a review beside the originals.
 
     Attributes:
@@ -401,7 +386,6 @@ class Adjudication(Base):
     __tablename__ = "adjudications"
     __table_args__ = (Index("ix_adjudications_open", "queue_id", "decided_at"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
     item_id: Mapped[int] = mapped_column(ForeignKey("review_items.id"), unique=True)
     slot_id: Mapped[int] = mapped_column(SLOT_ID, ForeignKey("review_slots.id"), unique=True)

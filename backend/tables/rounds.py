@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import NumberedTable, utc_now
 
 
 class Phase(StrEnum):
@@ -35,7 +35,7 @@ class RoundState(StrEnum):
     FINISHED = "finished"
 
 
-class Round(Base):
+class Round(NumberedTable):
     """One turn of the loop. What each phase made is named here in the transaction that made it.
 
     Attributes:
@@ -54,7 +54,6 @@ class Round(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     number: Mapped[int]
     plan: Mapped[dict[str, Any]]
@@ -80,12 +79,11 @@ class Round(Base):
     )
 
 
-class RoundEvent(Base):
+class RoundEvent(NumberedTable):
     """One thing that happened in a round; append-only."""
 
     __tablename__ = "round_events"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     round_id: Mapped[int] = mapped_column(ForeignKey("rounds.id"), index=True)
     at: Mapped[datetime] = mapped_column(default=utc_now)
     phase: Mapped[str] = mapped_column(String(16))

@@ -5,14 +5,13 @@ Score runs, and one score per (score run, generation, metric) with its signature
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import Base, DatedTable, NumberedTable
 from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.models import ModelVersion
 from backend.tables.packed import Marks, PackedLogprobs, PackedStats
@@ -36,7 +35,7 @@ def annotator_kind(metric: str) -> AnnotatorKind:
     return AnnotatorKind.LLM if metric.startswith(JUDGED) else AnnotatorKind.CODE
 
 
-class GenerationRun(Base):
+class GenerationRun(DatedTable):
     """Several models on the same examples with the same decoding parameters.
 
     Attributes:
@@ -48,7 +47,6 @@ class GenerationRun(Base):
 
     __tablename__ = "generation_runs"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
     split: Mapped[str] = mapped_column(String(16))
@@ -60,7 +58,6 @@ class GenerationRun(Base):
     n_done: Mapped[int | None]
     n_failed: Mapped[int | None]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     dataset_version: Mapped[DatasetVersion] = relationship()
     models: Mapped[list[ModelVersion]] = relationship(
@@ -78,7 +75,7 @@ class GenerationRunModel(Base):
     position: Mapped[int]
 
 
-class Generation(Base):
+class Generation(DatedTable):
     """One text that a model wrote, or the reason why it could not."""
 
     __tablename__ = "generations"
@@ -89,7 +86,6 @@ class Generation(Base):
         Index("ix_generations_run_model", "run_id", "model_version_id", "id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"))
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
     example_id: Mapped[int] = mapped_column(ForeignKey("examples.id"))
@@ -102,14 +98,13 @@ class Generation(Base):
     completion_tokens: Mapped[int] = mapped_column(default=0)
     truncated_tokens: Mapped[int] = mapped_column(default=0)
     latency_s: Mapped[float] = mapped_column(default=0.0)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     run: Mapped[GenerationRun] = relationship()
     model_version: Mapped[ModelVersion] = relationship()
     example: Mapped[Example] = relationship()
 
 
-class ScoreRun(Base):
+class ScoreRun(DatedTable):
     """Metrics computed over one generation run.
 
     `metrics` is a list of {"metric": name, "slice": {key: value}}; an empty slice is every example.
@@ -121,28 +116,25 @@ class ScoreRun(Base):
 
     __tablename__ = "score_runs"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     generation_run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"), index=True)
     metrics: Mapped[list[Any]]
     seed: Mapped[int] = mapped_column(default=7)
     n_due: Mapped[int | None]
     n_done: Mapped[int | None]
     n_failed: Mapped[int | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     generation_run: Mapped[GenerationRun] = relationship()
 
 
-class ScoreSignature(Base):
+class ScoreSignature(NumberedTable):
     """A recipe under which scores were computed, once for all of them."""
 
     __tablename__ = "score_signatures"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str] = mapped_column(unique=True)
 
 
-class Score(Base):
+class Score(NumberedTable):
     """What a metric said of one generation: a value, or an error, or not applicable.
 
     `stats` are the per-example sufficient statistics from which aggregates are computed; `spans`
@@ -156,7 +148,6 @@ class Score(Base):
         Index("ix_scores_generation", "generation_id"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     score_run_id: Mapped[int] = mapped_column(ForeignKey("score_runs.id"))
     generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id"))
     metric: Mapped[str] = mapped_column(String(80))

@@ -7,21 +7,19 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import Base, DatedTable, NumberedTable, utc_now
 from backend.tables.accounts import User
 
 
-class Identity(Base):
+class Identity(DatedTable):
     """A person's account at an OpenID provider; they are known by issuer and subject alone."""
 
     __tablename__ = "identities"
     __table_args__ = (UniqueConstraint("issuer", "subject"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     issuer: Mapped[str] = mapped_column(String(500))
     subject: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     user: Mapped[User] = relationship()
@@ -65,18 +63,17 @@ class SecondFactor(Base):
     last_step: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class RecoveryCode(Base):
+class RecoveryCode(NumberedTable):
     """A code that stands in for the authenticator once, stored as a SHA-256 hash of 80 bits."""
 
     __tablename__ = "recovery_codes"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     code_hash: Mapped[str] = mapped_column(String(64), unique=True)
     used_at: Mapped[datetime | None]
 
 
-class AccessLink(Base):
+class AccessLink(DatedTable):
     """A link that an admin gives to a person, good once; stored as a hash of 256 random bits.
 
     `purpose` is `password` (set a new one) or `sign-in` (an admin's way in at the machine).
@@ -84,19 +81,17 @@ class AccessLink(Base):
 
     __tablename__ = "access_links"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     made_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     purpose: Mapped[str] = mapped_column(String(16))
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(foreign_keys=[user_id])
 
 
-class FailedTries(Base):
+class FailedTries(NumberedTable):
     """Failed tries of one kind by one key (a name, an address), counted for all API processes.
 
     The key is kept as a hash: people type passwords where names belong.
@@ -105,7 +100,6 @@ class FailedTries(Base):
     __tablename__ = "failed_tries"
     __table_args__ = (UniqueConstraint("kind", "key_hash"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))
     key_hash: Mapped[str] = mapped_column(String(64))
     failures: Mapped[int] = mapped_column(default=0)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import Base, DatedTable, NumberedTable
 from backend.tables.datasets import DatasetVersion
 from backend.tables.models import ModelVersion
 
@@ -33,7 +33,7 @@ class DraftShape(StrEnum):
     PAIR = "pair"
 
 
-class Drafting(Base):
+class Drafting(DatedTable):
     """One request for drafts.
 
     Attributes:
@@ -50,7 +50,6 @@ class Drafting(Base):
     __tablename__ = "draftings"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     name: Mapped[str] = mapped_column(String(80))
     source_kind: Mapped[str] = mapped_column(String(16))
@@ -66,26 +65,24 @@ class Drafting(Base):
     stopped: Mapped[str | None]
     figures: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
 
     model_version: Mapped[ModelVersion] = relationship()
     briefs_version: Mapped[DatasetVersion] = relationship(foreign_keys=[briefs_version_id])
 
 
-class DraftingBatch(Base):
+class DraftingBatch(NumberedTable):
     """A generation run in which some of the briefs are answered; the key makes each one once."""
 
     __tablename__ = "drafting_batches"
     __table_args__ = (UniqueConstraint("drafting_id", "number"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     drafting_id: Mapped[int] = mapped_column(ForeignKey("draftings.id"))
     number: Mapped[int]
     generation_run_id: Mapped[int] = mapped_column(ForeignKey("generation_runs.id"), unique=True)
 
 
-class Draft(Base):
+class Draft(DatedTable):
     """What became of one text that a model drafted.
 
     Attributes:
@@ -105,7 +102,6 @@ class Draft(Base):
         Index("ix_drafts_project_prompt", "project_id", "prompt_digest"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     drafting_id: Mapped[int] = mapped_column(ForeignKey("draftings.id"), index=True)
     generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id"))
@@ -119,7 +115,6 @@ class Draft(Base):
     own_input: Mapped[bool] = mapped_column(default=False)
     example_id: Mapped[int | None] = mapped_column(ForeignKey("examples.id"), unique=True)
     answer_id: Mapped[int | None] = mapped_column(ForeignKey("generations.id"), unique=True)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class SyntheticQueue(Base):

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 
 
-class TrainingRun(Base):
+class TrainingRun(DatedTable):
     """One training of one adapter; the adapter is registered when the trainer's result is whole.
 
     `start_model_id` is the model whose weights it went on from; None where it began anew. `base_id`
@@ -20,7 +20,6 @@ class TrainingRun(Base):
 
     __tablename__ = "training_runs"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     training_set_id: Mapped[int] = mapped_column(ForeignKey("training_sets.id"))
     manifest_id: Mapped[int] = mapped_column(ForeignKey("success_manifests.id"))
@@ -33,5 +32,4 @@ class TrainingRun(Base):
     output_dir: Mapped[str]
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]

@@ -5,17 +5,16 @@ Promotions: an append-only log; the newest row of an alias says where it points.
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 
 
-class Comparison(Base):
+class Comparison(DatedTable):
     """The evidence on two models on the same examples, line by line of one manifest.
 
     Attributes:
@@ -26,7 +25,6 @@ class Comparison(Base):
 
     __tablename__ = "comparisons"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     manifest_id: Mapped[int] = mapped_column(ForeignKey("success_manifests.id"))
     score_run_id: Mapped[int] = mapped_column(ForeignKey("score_runs.id"))
@@ -37,7 +35,6 @@ class Comparison(Base):
     lines: Mapped[list[Any]]
     n_simulated: Mapped[int] = mapped_column(default=0, server_default="0")
     preflight: Mapped[dict[str, Any] | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class PromotionAction(StrEnum):
@@ -48,7 +45,7 @@ class PromotionAction(StrEnum):
     ROLLED_BACK = "rolled_back"
 
 
-class Promotion(Base):
+class Promotion(DatedTable):
     """One decision about one model, with what it rests on; a trigger refuses every change.
 
     Attributes:
@@ -59,7 +56,6 @@ class Promotion(Base):
     __tablename__ = "promotions"
     __table_args__ = (Index("ix_promotions_project_alias", "project_id", "alias"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     alias: Mapped[str] = mapped_column(String(40))
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
@@ -70,4 +66,3 @@ class Promotion(Base):
     evidence: Mapped[dict[str, Any] | None]
     simulated: Mapped[bool] = mapped_column(default=False)
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

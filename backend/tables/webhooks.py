@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable, utc_now
 
 
 class DeliveryState(StrEnum):
@@ -20,22 +20,20 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
-class Webhook(Base):
+class Webhook(DatedTable):
     """An address that is told of events; `secret` signs what is sent."""
 
     __tablename__ = "webhooks"
     __table_args__ = (UniqueConstraint("project_id", "url"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     url: Mapped[str] = mapped_column(String(2000))
     secret: Mapped[str] = mapped_column(String(500))
     events: Mapped[list[Any]]
     active: Mapped[bool] = mapped_column(default=True)
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class WebhookDelivery(Base):
+class WebhookDelivery(DatedTable):
     """One event for one address, written in the transaction of the event itself.
 
     `key` names the event (a review submitted, an adjudication decided, a queue finished), so that
@@ -53,7 +51,6 @@ class WebhookDelivery(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id"))
     event: Mapped[str] = mapped_column(String(40))
     key: Mapped[str] = mapped_column(String(80))
@@ -63,7 +60,6 @@ class WebhookDelivery(Base):
     next_attempt_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_status: Mapped[int | None]
     last_error: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     delivered_at: Mapped[datetime | None]
 
     webhook: Mapped[Webhook] = relationship()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 from backend.tables.datasets import DatasetVersion
 
 
-class CheckBench(Base):
+class CheckBench(DatedTable):
     """One bench of checks on the right outputs of a dataset version.
 
     Attributes:
@@ -26,7 +25,6 @@ class CheckBench(Base):
 
     __tablename__ = "check_benches"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     dataset_version_id: Mapped[int] = mapped_column(ForeignKey("dataset_versions.id"))
     splits: Mapped[list[Any]]
@@ -35,6 +33,5 @@ class CheckBench(Base):
     seed: Mapped[int]
     digest: Mapped[str] = mapped_column(String(64))
     report: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     dataset_version: Mapped[DatasetVersion] = relationship()

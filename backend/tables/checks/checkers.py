@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 
 
-class Checker(Base):
+class Checker(DatedTable):
     """The training of one checker, beside its TrainingRun; its model is that of the run.
 
     Attributes:
@@ -24,11 +24,9 @@ class Checker(Base):
 
     __tablename__ = "checkers"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
     training_run_id: Mapped[int] = mapped_column(ForeignKey("training_runs.id"), unique=True)
     form: Mapped[dict[str, Any]]
     held_out: Mapped[dict[str, Any]]
     figures: Mapped[dict[str, Any] | None]
     measured_at: Mapped[datetime | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -6,14 +6,13 @@ here: neither is ever a review, so that nothing that counts people meets them.
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 from backend.tables.models import ModelVersion
 from backend.tables.runs import JUDGED
 
@@ -33,7 +32,7 @@ class LicenceState(StrEnum):
     LAPSED = "lapsed"
 
 
-class Judge(Base):
+class Judge(DatedTable):
     """One immutable version of a judge: a model and how it is asked; `digest` covers both.
 
     Attributes:
@@ -44,7 +43,6 @@ class Judge(Base):
     __tablename__ = "judges"
     __table_args__ = (UniqueConstraint("project_id", "name", "version"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(40))
     version: Mapped[int]
@@ -56,7 +54,6 @@ class Judge(Base):
     scale: Mapped[dict[str, Any]]
     max_tokens: Mapped[int]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     model: Mapped[ModelVersion] = relationship()
 
@@ -71,7 +68,7 @@ class Judge(Base):
         return f"{JUDGED}{self.label}"
 
 
-class JudgeVerdict(Base):
+class JudgeVerdict(DatedTable):
     """What a judge said of two outputs in both orders; a is the older of the two generations.
 
     Attributes:
@@ -91,7 +88,6 @@ class JudgeVerdict(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     judge_id: Mapped[int] = mapped_column(ForeignKey("judges.id"))
     generation_a_id: Mapped[int] = mapped_column(ForeignKey("generations.id"), index=True)
     generation_b_id: Mapped[int] = mapped_column(ForeignKey("generations.id"))
@@ -101,10 +97,9 @@ class JudgeVerdict(Base):
     noted: Mapped[str] = mapped_column(String(64), default="", server_default="")
     reason: Mapped[str]
     error: Mapped[str | None]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class JudgeLicence(Base):
+class JudgeLicence(DatedTable):
     """One line of what a judge may: append-only, the newest of a criterion counts.
 
     Attributes:
@@ -116,19 +111,17 @@ class JudgeLicence(Base):
     __tablename__ = "judge_licences"
     __table_args__ = (Index("ix_judge_licences_judge_criterion", "judge_id", "criterion"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     judge_id: Mapped[int] = mapped_column(ForeignKey("judges.id"))
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
     criterion: Mapped[str] = mapped_column(String(80))
     state: Mapped[str] = mapped_column(String(8))
     reason: Mapped[str]
     evidence: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     judge: Mapped[Judge] = relationship()
 
 
-class GradingNote(Base):
+class GradingNote(DatedTable):
     """What an expert wrote that a right answer to an example has to contain; append-only.
 
     An example is known by its id in the file, in every version of its dataset. A note is no
@@ -138,10 +131,8 @@ class GradingNote(Base):
     __tablename__ = "grading_notes"
     __table_args__ = (UniqueConstraint("dataset_id", "external_id", "version"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"))
     external_id: Mapped[str] = mapped_column(String(200))
     version: Mapped[int]
     note: Mapped[str]
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import DatedTable
 
 
-class RiskVersion(Base):
+class RiskVersion(DatedTable):
     """A fitted risk (`evaluators.checks.risk.risk.RiskModel`); never updated, named `risk:VERSION`.
 
     Attributes:
@@ -27,7 +26,6 @@ class RiskVersion(Base):
     __tablename__ = "risk_models"
     __table_args__ = (UniqueConstraint("project_id", "version"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     version: Mapped[int]
     content: Mapped[dict[str, Any]]
@@ -39,7 +37,6 @@ class RiskVersion(Base):
     positives: Mapped[int]
     n_simulated: Mapped[int] = mapped_column(default=0)
     created_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     @property
     def metric(self) -> str:

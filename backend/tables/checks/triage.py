@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import Base, NumberedTable, utc_now
 
 AUDIT = "audit"
 """The stratum of items that are reviewed although they might have skipped it."""
@@ -46,7 +46,7 @@ class QueueRouting(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-class SkippedOutput(Base):
+class SkippedOutput(NumberedTable):
     """An output that the design took and that skipped review, so that nothing vanishes.
 
     Attributes:
@@ -58,7 +58,6 @@ class SkippedOutput(Base):
     __tablename__ = "skipped_outputs"
     __table_args__ = (UniqueConstraint("queue_id", "generation_id"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
     generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id"), index=True)
     risk: Mapped[float]
@@ -73,7 +72,7 @@ class RoutingEventKind(StrEnum):
     RETURNED = "returned"
 
 
-class RoutingEvent(Base):
+class RoutingEvent(NumberedTable):
     """What became of a queue's routing; each kind once, and never changed.
 
     Attributes:
@@ -85,7 +84,6 @@ class RoutingEvent(Base):
     __tablename__ = "routing_events"
     __table_args__ = (UniqueConstraint("queue_id", "kind"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
     queue_id: Mapped[int] = mapped_column(ForeignKey("review_queues.id"))
     kind: Mapped[str] = mapped_column(String(12))
     at: Mapped[datetime]
