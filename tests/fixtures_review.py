@@ -56,6 +56,7 @@ class Desk:
         pair = options.get("kind") == "pair"
         models = self.models if pair else self.models[:1]
         rubric = self.pair_rubric_version_id if pair else self.rubric_version_id
+        rules = options.pop("rules", review.QueueRules())
         chosen = {
             "kind": "single",
             "project_id": self.project.id,
@@ -66,7 +67,8 @@ class Desk:
             "seed": 7,
             **options,
         }
-        return review.open_queue(session, name=name, **chosen)  # type: ignore[arg-type]
+        opening = review.Opening(**chosen)  # type: ignore[arg-type]
+        return review.open_queue(session, name, opening, rules)  # type: ignore[arg-type]
 
 
 def build_desk(

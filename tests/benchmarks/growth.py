@@ -243,17 +243,19 @@ def _open(place: Place) -> Facts:
         rubric = select(RubricVersion.id).where(RubricVersion.name == "telecom_desk")
         queue = review.open_queue(
             session,
-            project_id=project.id,
-            name="doubtful",
-            kind="single",
-            generation_run_id=_run_id(session),
-            rubric_version_id=session.scalars(rubric).one(),
-            model_ids=[find_model(session, project.id, name).id for name in MODELS],
-            reviewer_ids=list(session.scalars(select(User.id).order_by(User.id))),
-            seed=7,
-            n_items=min(ITEMS, place.n // 4),
-            score_run_id=1,
-            design=design,
+            "doubtful",
+            review.Opening(
+                project_id=project.id,
+                kind="single",
+                generation_run_id=_run_id(session),
+                rubric_version_id=session.scalars(rubric).one(),
+                model_ids=[find_model(session, project.id, name).id for name in MODELS],
+                reviewer_ids=list(session.scalars(select(User.id).order_by(User.id))),
+                seed=7,
+                n_items=min(ITEMS, place.n // 4),
+                score_run_id=1,
+                design=design,
+            ),
         )
         of_queue = select(func.count(ReviewItem.id)).where(ReviewItem.queue_id == queue.id)
         return {"items": session.scalar(of_queue)}

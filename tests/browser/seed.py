@@ -22,7 +22,7 @@ from backend.rubrics import find_rubric
 from backend.services.accounts.users import create_user
 from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.projects import create_project, set_manifest
-from backend.services.review import open_queue, save_rubric
+from backend.services.review import Opening, open_queue, save_rubric
 from backend.services.runs import scoring
 from backend.services.verdicts.comparison import compare_models
 from backend.settings import Settings
@@ -160,12 +160,14 @@ def _queue(
     stored = save_rubric(session, shared["project_id"], find_rubric(rubric))
     return open_queue(
         session,
-        name=name,
-        kind=kind,
-        rubric_version_id=stored.id,
-        model_ids=model_ids,
-        n_items=ITEMS,
-        **shared,
+        name,
+        Opening(
+            kind=kind,
+            rubric_version_id=stored.id,
+            model_ids=model_ids,
+            n_items=ITEMS,
+            **shared,
+        ),
     )
 
 

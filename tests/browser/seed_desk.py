@@ -15,7 +15,7 @@ from backend.rubrics import find_rubric, parse_rubric
 from backend.services.accounts.users import create_user
 from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.projects import create_project
-from backend.services.review import QueueRules, open_queue, save_rubric
+from backend.services.review import Opening, QueueRules, open_queue, save_rubric
 from backend.services.review.quality.gold_items import GoldRow, add_gold
 from backend.settings import Settings
 from backend.tables.datasets import DatasetVersion, Example
@@ -98,6 +98,7 @@ def open_one(
     run: GenerationRun,
     people: list[int],
     models: list[ModelVersion],
+    rules: QueueRules = QueueRules(),
     **more: object,
 ) -> int:
     scales = parse_rubric(SCALES)
@@ -105,15 +106,18 @@ def open_one(
     rubric = rubrics.get(name, find_rubric("clinical_note"))
     queue = open_queue(
         session,
-        project_id=project.id,
-        name=name,
-        kind="pair" if len(models) > 1 else "single",
-        generation_run_id=run.id,
-        rubric_version_id=save_rubric(session, project.id, rubric).id,
-        model_ids=[model.id for model in models],
-        reviewer_ids=people,
-        seed=7,
-        **more,  # type: ignore[arg-type]
+        name,
+        Opening(
+            project_id=project.id,
+            kind="pair" if len(models) > 1 else "single",
+            generation_run_id=run.id,
+            rubric_version_id=save_rubric(session, project.id, rubric).id,
+            model_ids=[model.id for model in models],
+            reviewer_ids=people,
+            seed=7,
+            **more,  # type: ignore[arg-type]
+        ),
+        rules,
     )
     return queue.id
 

@@ -20,6 +20,7 @@ from backend.services.accounts.users import create_user
 from backend.services.review import (
     Answer,
     Claim,
+    Opening,
     QueueRules,
     claim_adjudication,
     claim_review_item,
@@ -87,26 +88,30 @@ def _open_both(session: Session, made: Seeded, people: list[int]) -> tuple[int, 
     }
     rated = open_queue(
         session,
-        name="faithfulness, round 1",
-        kind="single",
-        rubric_version_id=save_rubric(session, made.project_id, find_rubric("telecom_desk")).id,
-        model_ids=[models["base"]],
-        n_items=36,
-        overlap=2,
-        overlap_share=0.5,
-        design=SamplingDesign(kind=DesignKind.STRATIFIED, by="task"),
-        rules=RULES,
-        **shared,
+        "faithfulness, round 1",
+        Opening(
+            kind="single",
+            rubric_version_id=save_rubric(session, made.project_id, find_rubric("telecom_desk")).id,
+            model_ids=[models["base"]],
+            n_items=36,
+            overlap=2,
+            overlap_share=0.5,
+            design=SamplingDesign(kind=DesignKind.STRATIFIED, by="task"),
+            **shared,
+        ),
+        RULES,
     )
     voted = open_queue(
         session,
-        name="A/B, round 1",
-        kind="pair",
-        rubric_version_id=save_rubric(session, made.project_id, find_rubric("blind_pair")).id,
-        model_ids=[models["base"], models["v1"]],
-        overlap=2,
-        overlap_share=1.0,
-        **shared,
+        "A/B, round 1",
+        Opening(
+            kind="pair",
+            rubric_version_id=save_rubric(session, made.project_id, find_rubric("blind_pair")).id,
+            model_ids=[models["base"], models["v1"]],
+            overlap=2,
+            overlap_share=1.0,
+            **shared,
+        ),
     )
     return rated.id, voted.id
 

@@ -34,16 +34,18 @@ def open_queue(
             rubric = review.save_rubric(session, demo.project_id, find_rubric(library))
             queue = review.open_queue(
                 session,
-                project_id=demo.project_id,
-                name=name,
-                kind=kind,
-                generation_run_id=run_id,
-                rubric_version_id=rubric.id,
-                model_ids=[find_model(session, demo.project_id, m).id for m in models],
-                reviewer_ids=people,
-                seed=SEED,
-                score_run_id=scoring.list_score_runs(session, run_id)[-1].id,
-                lease_seconds=demo.installation.settings.lease_seconds,
+                name,
+                review.Opening(
+                    project_id=demo.project_id,
+                    kind=kind,
+                    generation_run_id=run_id,
+                    rubric_version_id=rubric.id,
+                    model_ids=[find_model(session, demo.project_id, m).id for m in models],
+                    reviewer_ids=people,
+                    seed=SEED,
+                    score_run_id=scoring.list_score_runs(session, run_id)[-1].id,
+                    lease_seconds=demo.installation.settings.lease_seconds,
+                ),
             )
         review.add_reviewers(session, queue.id, people)
         typer.echo(f"Review queue {name!r} is open.")

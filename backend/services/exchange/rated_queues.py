@@ -172,14 +172,16 @@ def open_for(
     overlap = min(max(by_place.values(), default=1), len(raters))
     return review.open_queue(
         session,
-        project_id=project_id,
-        name=name,
-        kind=QueueKind.SINGLE,
-        generation_run_id=run.id,
-        rubric_version_id=review.save_rubric(session, project_id, asked).id,
-        model_ids=[model.id for model in models],
-        reviewer_ids=sorted(raters),
-        seed=0,
-        overlap=overlap,
-        overlap_share=1.0 if overlap > 1 else 0.0,
+        name,
+        review.Opening(
+            project_id=project_id,
+            kind=QueueKind.SINGLE,
+            generation_run_id=run.id,
+            rubric_version_id=review.save_rubric(session, project_id, asked).id,
+            model_ids=[model.id for model in models],
+            reviewer_ids=sorted(raters),
+            seed=0,
+            overlap=overlap,
+            overlap_share=1.0 if overlap > 1 else 0.0,
+        ),
     )

@@ -262,16 +262,18 @@ def _open_votes(turn: Turn, plan: ReviewPlan) -> ReviewQueue:
     rubric = review.save_rubric(session, row.project_id, asked)
     return review.open_queue(
         session,
-        project_id=row.project_id,
-        name=f"round-{row.number}-votes",
-        kind="pair",
-        generation_run_id=row.generation_run_id,
-        rubric_version_id=rubric.id,
-        model_ids=[_baseline(turn).id, _candidate(turn).id],
-        reviewer_ids=[find_member(session, row.project_id, name).id for name in plan.reviewers],
-        seed=row.number,
-        n_items=plan.n_items,
-        lease_seconds=turn.settings.lease_seconds,
+        f"round-{row.number}-votes",
+        review.Opening(
+            project_id=row.project_id,
+            kind="pair",
+            generation_run_id=row.generation_run_id,
+            rubric_version_id=rubric.id,
+            model_ids=[_baseline(turn).id, _candidate(turn).id],
+            reviewer_ids=[find_member(session, row.project_id, name).id for name in plan.reviewers],
+            seed=row.number,
+            n_items=plan.n_items,
+            lease_seconds=turn.settings.lease_seconds,
+        ),
     )
 
 

@@ -2,72 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, insert
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from backend.services.review.opening.assignment import Assignment
 from backend.services.review.opening.checks import check_name, check_share
-from backend.services.review.opening.design import SamplingDesign
 from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
-from backend.services.review.opening.routing import Routing, store_routing
+from backend.services.review.opening.routing import store_routing
 from backend.services.review.queues import add_reviewers
 from backend.services.review.rules import DEFAULT, QueueRules
-from backend.services.review.statements import SLOTS
-from backend.tables.review import ReviewItem, ReviewQueue, SlotState
+from backend.services.review.statements import ITEMS, SLOTS
+from backend.tables.review import ReviewQueue, SlotState
 
-ITEMS = cast(Table, ReviewItem.__table__)
 CHUNK = 500
 
 
 def open_queue(
-    session: Session,
-    *,
-    project_id: int,
-    name: str,
-    kind: str,
-    generation_run_id: int,
-    rubric_version_id: int,
-    model_ids: Sequence[int],
-    reviewer_ids: Sequence[int],
-    seed: int,
-    n_items: int | None = None,
-    overlap_share: float = 0.0,
-    overlap: int = 1,
-    score_run_id: int | None = None,
-    lease_seconds: int = 600,
-    design: SamplingDesign | None = None,
-    assignment: Assignment | None = None,
-    routing: Routing | None = None,
-    rules: QueueRules = DEFAULT,
+    session: Session, name: str, opening: Opening, rules: QueueRules = DEFAULT
 ) -> ReviewQueue:
-    """Open a queue over what the models of a run wrote: see `Opening` and `plan_queue`.
+    """Open a queue over what the models of a run wrote.
 
     Items come in random order; for half of the pairs, drawn at random, a is shown on the left.
 
     Raises:
         Conflict: the project has a queue of this name; others as `plan_queue`.
     """
-    opening = Opening(
-        project_id=project_id,
-        kind=kind,
-        generation_run_id=generation_run_id,
-        rubric_version_id=rubric_version_id,
-        model_ids=model_ids,
-        reviewer_ids=reviewer_ids,
-        seed=seed,
-        n_items=n_items,
-        overlap_share=overlap_share,
-        overlap=overlap,
-        score_run_id=score_run_id,
-        lease_seconds=lease_seconds,
-        design=design or SamplingDesign(),
-        assignment=assignment or Assignment(),
-        routing=routing,
-    )
     return store_queue(session, name, plan_queue(session, opening), rules)
 
 

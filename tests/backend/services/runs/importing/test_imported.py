@@ -392,15 +392,17 @@ class TestJoin:
         rubric = review.save_rubric(session, project, find_rubric("blind_pair"))
         opened = review.open_queue(
             session,
-            project_id=project,
-            name="votes",
-            kind="pair",
-            generation_run_id=made.run.id,
-            rubric_version_id=rubric.id,
-            model_ids=[trial.v1.id, made.models[0].id],
-            reviewer_ids=[person],
-            seed=7,
-            n_items=4,
+            "votes",
+            review.Opening(
+                project_id=project,
+                kind="pair",
+                generation_run_id=made.run.id,
+                rubric_version_id=rubric.id,
+                model_ids=[trial.v1.id, made.models[0].id],
+                reviewer_ids=[person],
+                seed=7,
+                n_items=4,
+            ),
         )
         assert set(review.models_of_queue(session, opened.id)) == {
             trial.v1.id,
