@@ -23,7 +23,7 @@ from backend.services.checks.wrong import ReviewedOutput, untaught, wrong_output
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.projects import lock_project
 from backend.services.review.queues import rubric_of
-from backend.services.review.reports.effects import cluster_name
+from backend.services.review.reports.votes import cluster_name
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind, ReviewQueue

@@ -17,8 +17,8 @@ from backend.rubrics.wrong import WrongWhen
 from backend.services.review.counted import counts, stands
 from backend.services.review.judged import judge_reviews
 from backend.services.review.quality.adjudication import overruled
-from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.estimates import chances_of
+from backend.services.review.reports.votes import cluster_name
 from backend.services.runs.learned import taught_outputs
 from backend.tables.checks.triage import QueueRouting
 from backend.tables.datasets import Example

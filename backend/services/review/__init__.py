@@ -46,7 +46,6 @@ from backend.services.review.queues import (
     get_queue,
     list_queues,
     rubric_of,
-    save_rubric,
 )
 from backend.services.review.reports.agreement import CriterionAgreement, queue_agreement
 from backend.services.review.reports.progress import reviewer_progress
@@ -57,6 +56,7 @@ from backend.services.review.reports.votes import (
     queue_votes,
     win_rate,
 )
+from backend.services.review.rubrics import save_rubric
 from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
 
 __all__ = [

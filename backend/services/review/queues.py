@@ -11,30 +11,7 @@ from sqlalchemy.orm import Session, joinedload
 from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.statements import MEMBERS
-from backend.tables.review import ReviewQueue, RubricVersion
-
-
-def save_rubric(session: Session, project_id: int, rubric: Rubric) -> RubricVersion:
-    """Store a rubric as the next version of its name; the same content is the version it has."""
-    query = (
-        select(RubricVersion)
-        .where(RubricVersion.project_id == project_id, RubricVersion.name == rubric.name)
-        .order_by(RubricVersion.version.desc())
-    )
-    versions = session.scalars(query).all()
-    for version in versions:
-        if version.digest == rubric.digest:
-            return version
-    stored = RubricVersion(
-        project_id=project_id,
-        name=rubric.name,
-        version=versions[0].version + 1 if versions else 1,
-        digest=rubric.digest,
-        content=rubric.model_dump(mode="json"),
-    )
-    session.add(stored)
-    session.flush()
-    return stored
+from backend.tables.review import ReviewQueue
 
 
 def add_reviewers(session: Session, queue_id: int, user_ids: Sequence[int]) -> None:

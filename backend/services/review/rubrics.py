@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from backend.errors import NotFound, UnknownName
 from backend.rubrics import Rubric, rubric_from_content
 from backend.schemas.review.quality import StayingQueueOut
-from backend.services.review.queues import save_rubric
 from backend.services.review.statements import SLOTS, in_state
 from backend.tables.review import ReviewQueue, RubricVersion, SlotState
 
@@ -54,15 +53,36 @@ class SavedRubric:
         return " ".join(parts)
 
 
+def save_rubric(session: Session, project_id: int, rubric: Rubric) -> RubricVersion:
+    """Store a rubric as the next version of its name; the same content is the version it has."""
+    versions = list_versions(session, project_id, rubric.name)
+    for version in versions:
+        if version.digest == rubric.digest:
+            return version
+    stored = RubricVersion(
+        project_id=project_id,
+        name=rubric.name,
+        version=versions[-1].version + 1 if versions else 1,
+        digest=rubric.digest,
+        content=rubric.model_dump(mode="json"),
+    )
+    session.add(stored)
+    session.flush()
+    return stored
+
+
 def edit_rubric(session: Session, project_id: int, rubric: Rubric) -> SavedRubric:
     """Store a rubric as the next version of its name, and say what stays as it is."""
     before = list_versions(session, project_id, rubric.name)
     stored = save_rubric(session, project_id, rubric)
     is_new = all(version.id != stored.id for version in before)
+    changes: tuple[str, ...] = ()
+    if is_new and before:
+        changes = describe_changes(rubric_from_content(before[-1].content), rubric)
     return SavedRubric(
         stored=stored,
         is_new=is_new,
-        changes=describe_changes(_read(before[-1]), rubric) if is_new and before else (),
+        changes=changes,
         staying=_staying(session, stored) if is_new else (),
     )
 
@@ -130,10 +150,6 @@ def find_version(
         if one.version == version:
             return one
     raise NotFound(f"The rubric {name} has the versions 1 to {versions[-1].version}.")
-
-
-def _read(stored: RubricVersion) -> Rubric:
-    return rubric_from_content(stored.content)
 
 
 def _staying(session: Session, stored: RubricVersion) -> tuple[StayingQueueOut, ...]:

@@ -27,8 +27,8 @@ from backend.schemas.review.reports import Measured
 from backend.services.checks.judges.judges import criterion_scale
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
-from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import unknown
+from backend.services.review.reports.votes import cluster_name
 from backend.tables.accounts import User
 from backend.tables.checks.judges import Judge, JudgeLicence, LicenceState
 from backend.tables.datasets import Example

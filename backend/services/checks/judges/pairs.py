@@ -23,8 +23,8 @@ from backend.services.checks.judges.notes import digest_note, notes_by_example
 from backend.services.datasets.erased import erased_outputs
 from backend.services.ledger import insert_missing
 from backend.services.review.counted import counts
-from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import share_of, unknown
+from backend.services.review.reports.votes import cluster_name
 from backend.services.runs.scoring import sample_of
 from backend.tables.checks.judges import Judge, JudgeVerdict
 from backend.tables.datasets import Example

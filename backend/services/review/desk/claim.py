@@ -173,6 +173,21 @@ class Claim:
     purpose: str = Purpose.REVIEW
     revising: bool = False
 
+    @classmethod
+    def of_lease(
+        cls, member: MemberState, at: datetime, slot: int, version: int, item: int, **more: Any
+    ) -> Claim:
+        """What a member holds by a lease that begins at `at`."""
+        return cls(
+            slot_id=slot,
+            version=version,
+            item_id=item,
+            queue_id=member.queue_id,
+            lease_until=at + member.life,
+            life=member.life,
+            **more,
+        )
+
     @property
     def heartbeat_seconds(self) -> float:
         """A sign of life is due at half of the lease's life."""
@@ -284,8 +299,7 @@ def _take(
     **values: Any,
 ) -> Claim | None:
     """Run one of the statements that lease a slot; a new lease begins a review."""
-    until = at + member.life
-    values = {"person": member.user_id, "until": until, **values}
+    values = {"person": member.user_id, "until": at + member.life, **values}
     if isinstance(statement, PreparedStatement):
         row: Any = statement.first(connection, values)
     else:  # a list of skills has no fixed length
@@ -296,15 +310,14 @@ def _take(
     if not row.known:
         lease = (row.item_id, row.id, row.version, member.user_id, row.purpose)
         begin_review(connection, *lease, at, draft=draft)
-    return Claim(
-        slot_id=row.id,
-        version=row.version,
-        item_id=row.item_id,
-        queue_id=member.queue_id,
-        lease_until=until,
+    return Claim.of_lease(
+        member,
+        at,
+        row.id,
+        row.version,
+        row.item_id,
         draft=draft,
         resumed=bool(row.known),
-        life=member.life,
         purpose=row.purpose,
         revising=row.lease_until is None,
     )

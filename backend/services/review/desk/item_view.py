@@ -30,7 +30,13 @@ from backend.services.review.blind import (
     names_of,
     terms_among,
 )
-from backend.services.review.desk.risk import AFTER_ALONE, OF_OTHERS, before_the_answer, risk_of
+from backend.services.review.desk.risk import (
+    AFTER_ALONE,
+    OF_OTHERS,
+    before_the_answer,
+    flags_among,
+    risk_of,
+)
 from backend.services.review.progress import STANDING, as_progress
 from backend.services.review.statements import ITEMS, QUEUES, SLOTS
 from backend.tables.datasets import Example
@@ -181,14 +187,6 @@ def flags_of(
     if score_run_id is None:
         return []
     asked = {"run": score_run_id, "generation": generation_id}
-    flags = {
-        FlaggedSpan(
-            start=span["start"],
-            end=span["end"],
-            reason=mask_text(span["reason"], terms),
-            kind=span["kind"],
-        )
-        for row in (_SPANS if told else _SPANS_BEFORE).each(connection, asked)
-        for span in row.spans
-    }
-    return sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason))
+    rows = (_SPANS if told else _SPANS_BEFORE).each(connection, asked)
+    found = flags_among((span for row in rows for span in row.spans), terms)
+    return list(dict.fromkeys(found))  # several checks may say the same

@@ -60,12 +60,14 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
         )
     draft = _as_draft(session, review_id, user_id)
     if under_way is not None:
-        return _claim(row, under_way.version, member, _saved(connection, under_way) or draft, now)
-    version = _lease_anew(connection, row, user_id)
-    begin_review(
-        connection, row.item_id, row.slot_id, version, user_id, Purpose.REVIEW, now, draft=draft
-    )
-    return _claim(row, version, member, draft, now, resumed=False)
+        version, draft = under_way.version, _saved(connection, under_way) or draft
+    else:
+        version = _lease_anew(connection, row, user_id)
+        lease = (row.item_id, row.slot_id, version, user_id, Purpose.REVIEW)
+        begin_review(connection, *lease, now, draft=draft)
+    taken = (row.slot_id, version, row.item_id)
+    resumed = under_way is not None
+    return Claim.of_lease(member, now, *taken, draft=draft, resumed=resumed, revising=True)
 
 
 def refuse_erased(connection: Connection, review_id: int) -> None:
@@ -155,28 +157,6 @@ def _as_draft(session: Session, review_id: int, user_id: int) -> dict[str, Any]:
     given = past_review(session, review_id, user_id).answer
     timed = {"active_seconds", "seconds_by_criterion"}
     return given.model_dump(mode="json", exclude=timed, exclude_defaults=True)
-
-
-def _claim(
-    row: AnyRow,
-    version: int,
-    member: MemberState,
-    draft: dict[str, Any],
-    now: datetime,
-    *,
-    resumed: bool = True,
-) -> Claim:
-    return Claim(
-        slot_id=row.slot_id,
-        version=version,
-        item_id=row.item_id,
-        queue_id=member.queue_id,
-        lease_until=now + member.life,
-        draft=draft,
-        resumed=resumed,
-        life=member.life,
-        revising=True,
-    )
 
 
 def withdraw_review(

@@ -10,7 +10,7 @@ The same holds for what says how an output differs from those of the other model
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, String, Table, bindparam, literal_column, or_, select
@@ -69,16 +69,19 @@ def risk_of(
         metric=row.metric,
         value=row.value,
         reason=mask_text(row.explanation or "", terms),
-        flagged=sorted(
-            (
-                FlaggedSpan(
-                    start=span["start"],
-                    end=span["end"],
-                    reason=mask_text(span["reason"], terms),
-                    kind=span["kind"],
-                )
-                for span in row.spans
-            ),
-            key=lambda flag: (flag.start, flag.end, flag.reason),
-        ),
+        flagged=flags_among(row.spans, terms),
     )
+
+
+def flags_among(spans: Iterable[Mapping[str, Any]], terms: Sequence[str]) -> list[FlaggedSpan]:
+    """Marked parts of an output in order, their reasons masked."""
+    flags = (
+        FlaggedSpan(
+            start=span["start"],
+            end=span["end"],
+            reason=mask_text(span["reason"], terms),
+            kind=span["kind"],
+        )
+        for span in spans
+    )
+    return sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason))

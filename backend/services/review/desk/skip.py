@@ -170,7 +170,8 @@ def unskip(session: Session, review_id: int, member: MemberState, now: datetime)
     lease = (skipped.item_id, skipped.slot_id, version, member.user_id, Purpose.REVIEW)
     begin_review(connection, *lease, now, draft=dict(skipped.draft))
     session.expire(skipped)
-    return _claim(skipped, version, member, now)
+    taken = (skipped.slot_id, version, skipped.item_id)
+    return Claim.of_lease(member, now, *taken, draft=dict(skipped.draft))
 
 
 def _problem(skipped: Review, member: MemberState, now: datetime) -> str | None:
@@ -250,25 +251,5 @@ def _held_again(
     row = connection.execute(query).first()
     if row is None or skipped.superseded_at is None:
         return None
-    return _claim(skipped, row.version, member, now, draft=dict(row.draft or {}), resumed=True)
-
-
-def _claim(
-    skipped: Review,
-    version: int,
-    member: MemberState,
-    now: datetime,
-    *,
-    draft: dict[str, object] | None = None,
-    resumed: bool = False,
-) -> Claim:
-    return Claim(
-        slot_id=skipped.slot_id,
-        version=version,
-        item_id=skipped.item_id,
-        queue_id=member.queue_id,
-        lease_until=now + member.life,
-        draft=dict(skipped.draft) if draft is None else draft,
-        resumed=resumed,
-        life=member.life,
-    )
+    lease = (skipped.slot_id, row.version, skipped.item_id)
+    return Claim.of_lease(member, now, *lease, draft=dict(row.draft or {}), resumed=True)

@@ -43,16 +43,6 @@ from backend.tables.checks.triage import AUDIT
 from backend.tables.review import Correction, Purpose, ReviewQueue, ReviewState
 from backend.tables.review import SlotState as Slot
 
-_WAITING = (
-    select(SLOTS.c.id)
-    .where(
-        SLOTS.c.item_id == bindparam("item"),
-        SLOTS.c.purpose == Purpose.REVIEW,
-        SLOTS.c.state.in_([Slot.OPEN, Slot.LEASED]),
-    )
-    .limit(1)
-)
-
 
 def follow_up(
     session: Session, slot: SlotContext, review_id: int, *, extra: bool, now: datetime
@@ -127,7 +117,7 @@ def settle_queues(session: Session, project_id: int, *, now: datetime) -> int:
 def _look_at_item(session: Session, slot: SlotContext, now: datetime) -> None:
     rules, item_id = slot.rules, slot.subject.item_id
     connection = session.connection()
-    if connection.execute(_WAITING, {"item": item_id}).first() is not None:
+    if adjudication.is_waited_for(connection, item_id):
         return
     if rules.extra_below is not None:
         found = item_disagreement(session, item_id)

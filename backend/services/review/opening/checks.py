@@ -16,6 +16,7 @@ from backend.errors import Conflict, InvalidInput, NotFound, UnknownName
 from backend.rubrics import Rubric, library_names, library_rubric, parse_rubric, rubric_from_content
 from backend.schemas.review.queues import OpeningDefaults
 from backend.services.review.opening.design import DesignKind, SamplingDesign
+from backend.services.review.rubrics import list_versions
 from backend.services.review.rules import most_of_one_person
 from backend.services.runs.generation import run_progress
 from backend.tables.accounts import Membership, Role, User
@@ -49,7 +50,7 @@ def _default_rubric(
     own = _own_default(session, project_id, kind)
     if own is None:
         return library_rubric(LIBRARY_DEFAULTS[kind]), None
-    return _read(own), own.version
+    return rubric_from_content(own.content), own.version
 
 
 def _notes(n_experts: int) -> list[str]:
@@ -98,7 +99,7 @@ def requested_rubric(
     if source is None:
         return _default_rubric(session, project_id, QueueKind(kind))[0]
     if (own := _newest(session, project_id, source)) is not None:
-        return _read(own)
+        return rubric_from_content(own.content)
     if source in library_names():
         return library_rubric(source)
     if "\n" not in source and ":" not in source:  # a name, and no YAML of a rubric
@@ -130,18 +131,11 @@ def _own_default(session: Session, project_id: int, kind: QueueKind) -> RubricVe
         RubricVersion.id.not_in(of_pairs),
     )
     newest_first = session.scalars(query.order_by(RubricVersion.id.desc()))
-    return next((one for one in newest_first if _read(one).criteria), None)
+    return next((one for one in newest_first if rubric_from_content(one.content).criteria), None)
 
 
 def _newest(session: Session, project_id: int, name: str) -> RubricVersion | None:
-    query = select(RubricVersion).where(
-        RubricVersion.project_id == project_id, RubricVersion.name == name
-    )
-    return session.scalar(query.order_by(RubricVersion.version.desc()).limit(1))
-
-
-def _read(version: RubricVersion) -> Rubric:
-    return rubric_from_content(version.content)
+    return next(reversed(list_versions(session, project_id, name)), None)
 
 
 def check_kind(kind: str, model_ids: Sequence[int]) -> QueueKind:

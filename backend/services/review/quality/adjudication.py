@@ -26,7 +26,7 @@ from datetime import datetime
 from itertools import combinations
 from statistics import fmean
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, update
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from backend.errors import NotFound
@@ -165,7 +165,8 @@ def open_if_needed(
         raise NotFound("There is no such item.")
     connection = session.connection()
     lock_item(connection, item_id)  # its last two reviews may come at once, blind to each other
-    if _is_open(session, item_id) or _exists(session, item_id):
+    opened_before = select(Adjudication.id).where(Adjudication.item_id == item_id)
+    if is_waited_for(connection, item_id) or session.scalar(opened_before) is not None:
         return None
     found = item_disagreement(session, item_id)
     if found is None or found.value <= rules.adjudicate_above:
@@ -183,18 +184,14 @@ def open_if_needed(
     return opened
 
 
-def _is_open(session: Session, item_id: int) -> bool:
+def is_waited_for(connection: Connection, item_id: int) -> bool:
+    """Whether a required review of the item is still to come."""
     waiting = select(ReviewSlot.id).where(
         ReviewSlot.item_id == item_id,
         ReviewSlot.purpose == Purpose.REVIEW,
         ReviewSlot.state.in_([SlotState.OPEN, SlotState.LEASED]),
     )
-    return session.scalar(waiting.limit(1)) is not None
-
-
-def _exists(session: Session, item_id: int) -> bool:
-    query = select(Adjudication.id).where(Adjudication.item_id == item_id)
-    return session.scalar(query) is not None
+    return connection.execute(waiting.limit(1)).first() is not None
 
 
 def record_verdict(session: Session, review_id: int, now: datetime) -> Adjudication | None:

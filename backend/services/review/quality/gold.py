@@ -25,14 +25,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
 from backend.rubrics import (
     CheckedAnswer,
     Rubric,
-    rubric_from_content,
     validate_answer,
 )
 from backend.rubrics.scales import Level
@@ -40,7 +39,8 @@ from backend.schemas.review.desk import GoldFeedback
 from backend.services.review.answer import Answer, to_choice
 from backend.services.review.blind import mask_text, masked_terms_of
 from backend.services.review.quality.adjudication import WINNER, answers_of, distance
-from backend.services.review.quality.pauses import apply_bound
+from backend.services.review.quality.pauses import apply_bound, gold_results, update_member
+from backend.services.review.queues import rubric_of
 from backend.services.review.rules import QueueRules, rules_from
 from backend.services.review.statements import MEMBERS
 from backend.tables.review import (
@@ -251,7 +251,8 @@ def judge(session: Session, review_id: int, now: datetime) -> GoldResult | None:
     if stored is not None or gold.withdrawn_at is not None:
         return stored
     queue = review.item.queue
-    met = _met(session, gold, review)
+    said = answers_of(session, [review_id])[review_id]
+    met = compare_with_known(rubric_of(queue), gold.answer, said)
     result = GoldResult(
         gold_id=gold.id,
         review_id=review_id,
@@ -262,11 +263,8 @@ def judge(session: Session, review_id: int, now: datetime) -> GoldResult | None:
     )
     session.add(result)
     session.flush()
-    session.execute(
-        update(MEMBERS)
-        .where(MEMBERS.c.queue_id == queue.id, MEMBERS.c.user_id == review.reviewer_id)
-        .values(n_gold=MEMBERS.c.n_gold + 1, since_gold=0)
-    )
+    counted = {"n_gold": MEMBERS.c.n_gold + 1, "since_gold": 0}
+    update_member(session, queue.id, review.reviewer_id, **counted)
     apply_bound(session, queue.id, review.reviewer_id, rules_from(queue.rules), now)
     return result
 
@@ -304,21 +302,6 @@ def feedback_on(result: GoldResult) -> GoldFeedback:
 
 def my_results(session: Session, queue_id: int, user_id: int) -> list[GoldFeedback]:
     """What a person was told about known answers of a queue that stand, the last one first."""
-    query = (
-        select(GoldResult)
-        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
-        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
-        .where(
-            ReviewItem.queue_id == queue_id,
-            GoldResult.user_id == user_id,
-            GoldAnswer.withdrawn_at.is_(None),
-        )
-        .order_by(GoldResult.id.desc())
-    )
-    return [feedback_on(result) for result in session.scalars(query)]
-
-
-def _met(session: Session, gold: GoldAnswer, review: Review) -> dict[str, bool]:
-    said: Mapping[str, CheckedAnswer] = answers_of(session, [review.id])[review.id]
-    rubric = rubric_from_content(gold.item.queue.rubric.content)
-    return compare_with_known(rubric, gold.answer, said)
+    mine = gold_results(queue_id, GoldResult).where(GoldResult.user_id == user_id)
+    newest_first = session.scalars(mine.order_by(GoldResult.id.desc()))
+    return [feedback_on(result) for result in newest_first]

@@ -12,15 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services.review.answer import refuse_unstorable_text
-from backend.services.review.quality.pauses import results_that_count, undo_pause
+from backend.services.review.quality.pauses import (
+    gold_results,
+    results_that_count,
+    undo_pause,
+    update_member,
+)
 from backend.services.review.rules import rules_from
 from backend.services.review.statements import MEMBERS
-from backend.tables.review import GoldAnswer, GoldResult, QueueMember, ReviewItem
+from backend.tables.review import GoldAnswer, GoldResult, QueueMember
 
 MAX_REASON = 2_000
 MOST_SETTLED = 100
@@ -67,31 +72,19 @@ def contest(
 
 def list_contests(session: Session, queue_id: int) -> list[GoldResult]:
     """Contested results of a queue that nobody has looked at, the oldest first."""
-    query = (
-        select(GoldResult)
-        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
-        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
-        .where(
-            ReviewItem.queue_id == queue_id,
-            GoldResult.contested_at.is_not(None),
-            GoldResult.resolved_at.is_(None),
-        )
-        .order_by(GoldResult.contested_at, GoldResult.id)
+    query = gold_results(queue_id, GoldResult, withdrawn=True).where(
+        GoldResult.contested_at.is_not(None), GoldResult.resolved_at.is_(None)
     )
-    return list(session.scalars(query))
+    return list(session.scalars(query.order_by(GoldResult.contested_at, GoldResult.id)))
 
 
 def list_settled(session: Session, queue_id: int) -> list[GoldResult]:
     """The newest contests of a queue that a lead has decided on, at most `MOST_SETTLED`."""
-    query = (
-        select(GoldResult)
-        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
-        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
-        .where(ReviewItem.queue_id == queue_id, GoldResult.resolved_at.is_not(None))
-        .order_by(GoldResult.resolved_at.desc(), GoldResult.id.desc())
-        .limit(MOST_SETTLED)
+    settled = gold_results(queue_id, GoldResult, withdrawn=True).where(
+        GoldResult.resolved_at.is_not(None)
     )
-    return list(session.scalars(query))
+    newest_first = settled.order_by(GoldResult.resolved_at.desc(), GoldResult.id.desc())
+    return list(session.scalars(newest_first.limit(MOST_SETTLED)))
 
 
 def get_result(session: Session, result_id: int) -> GoldResult:
@@ -184,11 +177,7 @@ def _take_out(session: Session, queue_id: int, result: GoldResult) -> None:
     member = session.get_one(QueueMember, (queue_id, result.user_id), populate_existing=True)
     ids = results_that_count(queue_id, result.user_id).with_only_columns(GoldResult.id)
     if member.n_gold and result.id in session.scalars(ids.limit(member.n_gold)).all():
-        session.execute(
-            update(MEMBERS)
-            .where(MEMBERS.c.queue_id == queue_id, MEMBERS.c.user_id == result.user_id)
-            .values(n_gold=MEMBERS.c.n_gold - 1)
-        )
+        update_member(session, queue_id, result.user_id, n_gold=MEMBERS.c.n_gold - 1)
 
 
 def _checked(reason: str, problem: str) -> str:

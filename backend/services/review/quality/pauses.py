@@ -9,8 +9,10 @@ count. A lead lifts a pause; then the count, and the onboarding, begin anew.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
@@ -18,7 +20,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.review.quality import GoldStandingOut
 from backend.services.review.rules import QueueRules
-from backend.services.review.statements import MEMBERS
+from backend.services.review.statements import MEMBERS, AnyRow
 from backend.tables.accounts import User
 from backend.tables.review import GoldAnswer, GoldResult, QueueMember, ReviewItem
 from evaluators.statistics.intervals import wilson
@@ -60,7 +62,7 @@ def apply_bound(
     if not is_below(met, n, rules):
         return False
     reason = f"{GOLD_PAUSE} (Known answers met: {met} of {n}; asked for: {rules.gold_bound:.0%}.)"
-    _set_pause(session, queue_id, user_id, now, reason)
+    update_member(session, queue_id, user_id, paused_at=now, pause_reason=reason)
     return True
 
 
@@ -75,7 +77,7 @@ def undo_pause(session: Session, queue_id: int, user_id: int, rules: QueueRules)
     n, met = counted_results(session, member)
     if is_below(met, n, rules):
         return False
-    _set_pause(session, queue_id, user_id, None, None)
+    update_member(session, queue_id, user_id, paused_at=None, pause_reason=None)
     return True
 
 
@@ -91,7 +93,7 @@ def pause_reviewer(
     if not reason.strip() or reason.strip().startswith(GOLD_PAUSE):
         raise InvalidInput("Say in a few words of your own why this person is paused.")
     _member(session, queue_id, user_id)
-    _set_pause(session, queue_id, user_id, now, reason.strip())
+    update_member(session, queue_id, user_id, paused_at=now, pause_reason=reason.strip())
 
 
 def lift_pause(session: Session, queue_id: int, user_id: int) -> None:
@@ -103,12 +105,8 @@ def lift_pause(session: Session, queue_id: int, user_id: int) -> None:
     """
     if _member(session, queue_id, user_id).paused_at is None:
         raise Conflict("This person is not paused.")
-    _set_pause(session, queue_id, user_id, None, None)
-    session.execute(
-        update(MEMBERS)
-        .where(MEMBERS.c.queue_id == queue_id, MEMBERS.c.user_id == user_id)
-        .values(n_gold=0, since_gold=0)
-    )
+    begun_anew = {"n_gold": 0, "since_gold": 0}
+    update_member(session, queue_id, user_id, paused_at=None, pause_reason=None, **begun_anew)
 
 
 def counted_results(session: Session, member: QueueMember) -> tuple[int, int]:
@@ -120,17 +118,20 @@ def counted_results(session: Session, member: QueueMember) -> tuple[int, int]:
 
 def results_that_count(queue_id: int, user_id: int) -> Select[bool]:
     """Whether each known answer was met, the newest first, withdrawn ones left out."""
-    return (
-        select(GoldResult.passed)
+    mine = gold_results(queue_id, GoldResult.passed).where(GoldResult.user_id == user_id)
+    return mine.order_by(GoldResult.id.desc())
+
+
+def gold_results(queue_id: int, *columns: Any, withdrawn: bool = False) -> Select[Any]:
+    """Results on the known answers of a queue that stand; with `withdrawn` on all of them."""
+    query = (
+        select(*columns)
+        .select_from(GoldResult)
         .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
         .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
-        .where(
-            ReviewItem.queue_id == queue_id,
-            GoldResult.user_id == user_id,
-            GoldAnswer.withdrawn_at.is_(None),
-        )
-        .order_by(GoldResult.id.desc())
+        .where(ReviewItem.queue_id == queue_id)
     )
+    return query if withdrawn else query.where(GoldAnswer.withdrawn_at.is_(None))
 
 
 def gold_progress(session: Session, queue_id: int) -> list[GoldStandingOut]:
@@ -142,31 +143,16 @@ def gold_progress(session: Session, queue_id: int) -> list[GoldStandingOut]:
         .order_by(QueueMember.paused_at.is_(None), User.pseudonym)
         .execution_options(populate_existing=True)
     ).all()
-    results = session.execute(
-        select(
-            GoldResult.user_id, GoldResult.passed, GoldResult.contested_at, GoldResult.resolved_at
-        )
-        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
-        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
-        .where(ReviewItem.queue_id == queue_id, GoldAnswer.withdrawn_at.is_(None))
-    ).all()
-    return [
-        _standing(
-            member,
-            user,
-            [row.passed for row in results if row.user_id == user.id],
-            sum(
-                row.user_id == user.id and row.contested_at is not None and row.resolved_at is None
-                for row in results
-            ),
-        )
-        for member, user in members
-    ]
+    contested = GoldResult.contested_at.is_not(None) & GoldResult.resolved_at.is_(None)
+    wanted = (GoldResult.user_id, GoldResult.passed, contested.label("contested"))
+    by_person: dict[int, list[AnyRow]] = defaultdict(list)
+    for row in session.execute(gold_results(queue_id, *wanted)):
+        by_person[row.user_id].append(row)
+    return [_standing(member, user, by_person[user.id]) for member, user in members]
 
 
-def _standing(
-    member: QueueMember, user: User, passed: Collection[bool], n_contested: int
-) -> GoldStandingOut:
+def _standing(member: QueueMember, user: User, results: Sequence[AnyRow]) -> GoldStandingOut:
+    passed = [result.passed for result in results]
     low, high = wilson(sum(passed), len(passed)) if passed else (None, None)
     return GoldStandingOut(
         pseudonym=user.pseudonym,
@@ -177,7 +163,7 @@ def _standing(
         low=low,
         high=high,
         error=None if passed else "No known answer was judged yet.",
-        n_contested=n_contested,
+        n_contested=sum(bool(result.contested) for result in results),
         paused_at=member.paused_at,
         pause_reason=member.pause_reason,
     )
@@ -190,11 +176,7 @@ def _member(session: Session, queue_id: int, user_id: int) -> QueueMember:
     return member
 
 
-def _set_pause(
-    session: Session, queue_id: int, user_id: int, at: datetime | None, reason: str | None
-) -> None:
-    session.execute(
-        update(MEMBERS)
-        .where(MEMBERS.c.queue_id == queue_id, MEMBERS.c.user_id == user_id)
-        .values(paused_at=at, pause_reason=reason)
-    )
+def update_member(session: Session, queue_id: int, user_id: int, **values: Any) -> None:
+    """Set columns of a person's row in a queue."""
+    theirs = MEMBERS.c.queue_id == queue_id, MEMBERS.c.user_id == user_id
+    session.execute(update(MEMBERS).where(*theirs).values(**values))

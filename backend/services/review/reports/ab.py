@@ -36,7 +36,7 @@ from backend.services.review.reports.measured import unknown
 from backend.services.review.reports.votes import (
     PairVote,
     cast_votes,
-    cluster_of,
+    cluster_name,
     models_of_queue,
     points_of,
     queue_votes,
@@ -279,7 +279,7 @@ def _watched_items(
     if slice and not rows:
         raise CannotCompute(f"No pair of the queue is in the slice of {wanted.label}.")
     return {
-        row[0]: _Watched((row[4], row[5]), cluster_of(row.group, row[7]), row.required_reviews)
+        row[0]: _Watched((row[4], row[5]), cluster_name(row.group, row[7]), row.required_reviews)
         for row in rows
     }
 

@@ -24,8 +24,8 @@ from backend.schemas.review.reports import (
 from backend.services.review.counted import counts
 from backend.services.review.quality.adjudication import answers_of, compare_answers
 from backend.services.review.queues import get_queue, rubric_of
-from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import of_figure, unknown
+from backend.services.review.reports.votes import cluster_name
 from backend.tables.accounts import User
 from backend.tables.datasets import Example
 from backend.tables.review import (

@@ -22,14 +22,14 @@ from sqlalchemy.orm import Session, aliased
 from backend.errors import CannotCompute
 from backend.schemas.review.reports import EffectOut, Measured
 from backend.services.review.counted import counts, stands
+from backend.services.review.quality.pauses import gold_results
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.measured import unknown
-from backend.services.review.reports.slopes import Slope, slope_within
-from backend.services.review.reports.votes import PairVote, queue_votes
+from backend.services.review.reports.slopes import slope_within
+from backend.services.review.reports.votes import PairVote, cluster_name, queue_votes
 from backend.tables.accounts import User
 from backend.tables.datasets import Example
 from backend.tables.review import (
-    GoldAnswer,
     GoldResult,
     Purpose,
     QueueKind,
@@ -116,11 +116,6 @@ def _row(*found: Any) -> ReviewRow:
     return ReviewRow._make(fields)
 
 
-def cluster_name(group: str | None, example_id: int) -> str:
-    """Outputs of one group, or of one example, are not independent."""
-    return group if group is not None else f"example {example_id}"
-
-
 class Placed(NamedTuple):
     """A review in its reviewer's session: which session, and hours since it began."""
 
@@ -148,33 +143,8 @@ LEAST = 6
 CHUNK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class SideEffect:
-    """Share of pairs whose left answer was preferred, with the exact p of one half."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-    n: int
-    signature: str
-
-
-@dataclass(frozen=True, slots=True)
-class LengthEffect:
-    """Log odds of winning for `spread` characters more (one standard deviation), models apart."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-    n: int
-    spread: float
-    signature: str
-
-
-def side_effect(votes: Sequence[PairVote]) -> SideEffect:
-    """Exact binomial test that sides are alike, each pair counting once.
+def side_effect(votes: Sequence[PairVote]) -> EffectOut:
+    """Share of pairs whose left answer was preferred; exact binomial test that sides are alike.
 
     Several people's votes on a pair share its better answer, so they are one trial: the side that
     most of them prefer; a draw is left out. Interval by Clopper and Pearson (1934).
@@ -193,18 +163,26 @@ def side_effect(votes: Sequence[PairVote]) -> SideEffect:
         raise CannotCompute(f"Cannot say yet: {len(sides)} pairs are decided; {LEAST} are needed.")
     test = binomtest(sum(sides), len(sides), 0.5)
     interval = test.proportion_ci(confidence_level=0.95, method="exact")
-    return SideEffect(
+    figure = Measured(
         value=sum(sides) / len(sides),
         low=float(interval.low),
         high=float(interval.high),
-        p=float(test.pvalue),
         n=len(sides),
         signature="side|strop:1|test:exact-binomial|unit:pair|ci:clopper-pearson|level:0.95",
     )
+    chance = interval.low <= 0.5 <= interval.high
+    sentence = f"The left answer was preferred on {figure.value:.0%} of {figure.n} pairs: " + (
+        "as by chance." if chance else "more than chance explains."
+    )
+    return EffectOut(
+        name="side", subject="left", figure=figure, p=float(test.pvalue), sentence=sentence
+    )
 
 
-def length_effect(session: Session, votes: Sequence[PairVote]) -> LengthEffect:
-    """Length as a covariate beside the models' strengths and the side (Bradley-Terry, Davidson).
+def length_effect(session: Session, votes: Sequence[PairVote]) -> EffectOut:
+    """Odds of winning for so many characters more (one standard deviation of the difference).
+
+    Length is a covariate beside the models' strengths and the side (Bradley-Terry, Davidson).
 
     Raises:
         CannotCompute: too few votes, no spread in lengths, or one model won everything.
@@ -215,7 +193,8 @@ def length_effect(session: Session, votes: Sequence[PairVote]) -> LengthEffect:
     from evaluators.statistics.preference import bradley_terry
 
     lengths = _lengths(session, {vote.item_id for vote in votes})
-    shown = [_as_shown(vote, lengths[vote.item_id]) for vote in votes if _tells(vote)]
+    judged = [vote for vote in votes if vote.winner is not Winner.CANNOT_JUDGE]
+    shown = [_as_shown(vote, lengths[vote.item_id]) for vote in judged]
     if len(shown) < LEAST:
         raise CannotCompute(f"Cannot say yet: {len(shown)} votes; {LEAST} are needed.")
     apart = [(vote.length_a or 0.0) - (vote.length_b or 0.0) for vote in shown]
@@ -228,13 +207,25 @@ def length_effect(session: Session, votes: Sequence[PairVote]) -> LengthEffect:
     if found.error <= 0:
         raise CannotCompute("The effect of length cannot be told from that of the models.")
     p = 2 * NormalDist().cdf(-abs(found.value) / found.error)
-    return LengthEffect(
-        found.value, found.low, found.high, p, len(shown), spread, f"length|{fit.signature}"
+    figure = Measured(
+        value=math.exp(found.value),
+        low=math.exp(found.low),
+        high=math.exp(found.high),
+        n=len(shown),
+        unit=f"odds ratio per {spread:.0f} characters",
+        signature=f"length|{fit.signature}",
     )
-
-
-def _tells(vote: PairVote) -> bool:
-    return vote.winner is not Winner.CANNOT_JUDGE
+    told = (
+        f"An answer {spread:.0f} characters longer has {figure.value:.2f} times the odds of winning"
+    )
+    rest = (
+        ", other things equal; longer may also be better."
+        if p < LEVEL_OF_NOTICE
+        else ", which chance alone would explain."
+    )
+    return EffectOut(
+        name="length", subject="longer answer", figure=figure, p=p, sentence=told + rest
+    )
 
 
 def _as_shown(vote: PairVote, shown: _SideRow) -> FileVote:
@@ -297,50 +288,23 @@ def queue_effects(session: Session, queue_id: int) -> list[EffectOut]:
     found: list[EffectOut] = []
     if queue.kind == QueueKind.PAIR:
         votes = queue_votes(session, queue_id)
-        found += [_side(votes), _length(session, votes), *_vote_order(placed, votes)]
+        found += [
+            _or_why_not("side", "left", lambda: side_effect(votes)),
+            _or_why_not("length", "longer answer", lambda: length_effect(session, votes)),
+            *_vote_order(placed, votes),
+        ]
     found += _rating_order(session, queue, placed)
     return [*found, _speed(placed), _gold_accuracy(session, queue_id, placed)]
 
 
-def _side(votes: Sequence[PairVote]) -> EffectOut:
+def _or_why_not(name: EffectName, subject: str, measure: Callable[[], EffectOut]) -> EffectOut:
+    """The effect, or the reason why it cannot be told yet."""
     try:
-        found = side_effect(votes)
+        return measure()
     except CannotCompute as error:
-        return _none("side", "left", str(error))
-    sentence = f"The left answer was preferred on {found.value:.0%} of {found.n} pairs: " + (
-        "more than chance explains." if found.low > 0.5 or found.high < 0.5 else "as by chance."
-    )
-    measured = Measured(
-        value=found.value, low=found.low, high=found.high, n=found.n, signature=found.signature
-    )
-    return EffectOut(name="side", subject="left", figure=measured, p=found.p, sentence=sentence)
-
-
-def _length(session: Session, votes: Sequence[PairVote]) -> EffectOut:
-    try:
-        found = length_effect(session, votes)
-    except CannotCompute as error:
-        return _none("length", "longer answer", str(error))
-    ratio = math.exp(found.value)
-    measured = Measured(
-        value=ratio,
-        low=math.exp(found.low),
-        high=math.exp(found.high),
-        n=found.n,
-        unit=f"odds ratio per {found.spread:.0f} characters",
-        signature=found.signature,
-    )
-    told = (
-        f"An answer {found.spread:.0f} characters longer has {ratio:.2f} times the odds of winning"
-    )
-    rest = (
-        ", other things equal; longer may also be better."
-        if found.p < LEVEL_OF_NOTICE
-        else (", which chance alone would explain.")
-    )
-    return EffectOut(
-        name="length", subject="longer answer", figure=measured, p=found.p, sentence=told + rest
-    )
+        return EffectOut(
+            name=name, subject=subject, figure=unknown(str(error)), sentence=str(error)
+        )
 
 
 def _vote_order(placed: Sequence[Placed], votes: Sequence[PairVote]) -> list[EffectOut]:
@@ -348,8 +312,8 @@ def _vote_order(placed: Sequence[Placed], votes: Sequence[PairVote]) -> list[Eff
     sides = {i: float(v.winner_left) for i, v in by_review.items() if v.winner_left is not None}
     undecided = {i: float(v.winner_left is None) for i, v in by_review.items()}
     return [
-        _drift("order", "choosing left", "votes", placed, sides, _points),
-        _drift("order", "deciding nothing", "votes", placed, undecided, _points),
+        _drift("order", "choosing left", "votes", placed, sides, _POINTS),
+        _drift("order", "deciding nothing", "votes", placed, undecided, _POINTS),
     ]
 
 
@@ -367,7 +331,7 @@ def _rating_order(
     for review_id, criterion, number in session.execute(query):
         by_criterion.setdefault(criterion, {})[review_id] = float(number or 0.0)
     names = [c.name for c in rubric_of(queue).criteria if c.name in by_criterion]
-    return [_drift("order", name, "ratings", placed, by_criterion[name], _units) for name in names]
+    return [_drift("order", name, "ratings", placed, by_criterion[name], _UNITS) for name in names]
 
 
 def _speed(placed: Sequence[Placed]) -> EffectOut:
@@ -376,36 +340,25 @@ def _speed(placed: Sequence[Placed]) -> EffectOut:
         for p in placed
         if p.row.state == ReviewState.SUBMITTED and p.row.active_seconds > 0
     }
-    return _drift("fatigue", "time per review", "timed reviews", placed, seconds, _percent)
+    return _drift("fatigue", "time per review", "timed reviews", placed, seconds, _PERCENT)
 
 
 def _gold_accuracy(session: Session, queue_id: int, placed: Sequence[Placed]) -> EffectOut:
-    query = (
-        select(GoldResult.review_id, GoldResult.score)
-        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
-        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
-        .where(ReviewItem.queue_id == queue_id, GoldAnswer.withdrawn_at.is_(None))
-    )
+    query = gold_results(queue_id, GoldResult.review_id, GoldResult.score)
     scores = {row.review_id: row.score for row in session.execute(query)}
-    return _drift("fatigue", "accuracy on known answers", "known answers", placed, scores, _points)
+    return _drift("fatigue", "accuracy on known answers", "known answers", placed, scores, _POINTS)
 
 
-Wording = Callable[[Slope], tuple[float, float, float, str]]
+class Wording(NamedTuple):
+    """In which unit a slope is told, and how it is turned into that."""
+
+    unit: str
+    read: Callable[[float], float]
 
 
-def _units(slope: Slope) -> tuple[float, float, float, str]:
-    return slope.value, slope.low, slope.high, "points per hour"
-
-
-def _points(slope: Slope) -> tuple[float, float, float, str]:
-    return slope.value * 100, slope.low * 100, slope.high * 100, "percentage points per hour"
-
-
-def _percent(slope: Slope) -> tuple[float, float, float, str]:
-    value, low, high = (
-        math.expm1(min(s, 50.0)) * 100 for s in (slope.value, slope.low, slope.high)
-    )
-    return value, low, high, "percent per hour"
+_UNITS = Wording("points per hour", lambda slope: slope)
+_POINTS = Wording("percentage points per hour", lambda slope: slope * 100)
+_PERCENT = Wording("percent per hour", lambda slope: math.expm1(min(slope, 50.0)) * 100)
 
 
 def _drift(
@@ -417,22 +370,26 @@ def _drift(
     wording: Wording,
 ) -> EffectOut:
     used = [p for p in placed if p.row.review_id in values]
-    try:
-        slope = slope_within(
-            [p.hours for p in used],
-            [values[p.row.review_id] for p in used],
-            [p.sitting for p in used],
-            what=what,
-        )
-    except CannotCompute as error:
-        return _none(name, subject, str(error))
-    value, low, high, unit = wording(slope)
-    measured = Measured(
+    return _or_why_not(name, subject, lambda: _drift_of(name, subject, what, used, values, wording))
+
+
+def _drift_of(
+    name: EffectName,
+    subject: str,
+    what: str,
+    used: Sequence[Placed],
+    values: dict[int, float],
+    wording: Wording,
+) -> EffectOut:
+    said = [values[p.row.review_id] for p in used]
+    slope = slope_within([p.hours for p in used], said, [p.sitting for p in used], what=what)
+    value, low, high = map(wording.read, (slope.value, slope.low, slope.high))
+    figure = Measured(
         value=value,
         low=low,
         high=high,
         n=slope.n,
-        unit=unit,
+        unit=wording.unit,
         rough=slope.n < 50,
         signature=slope.signature,
     )
@@ -440,11 +397,7 @@ def _drift(
         sentence = f"No drift of {subject} within sittings is seen in {slope.n} {what}."
     else:
         way = "rises" if value > 0 else "falls"
-        sentence = f"Within sittings {subject} {way} by {abs(value):.3g} {unit}."
+        sentence = f"Within sittings {subject} {way} by {abs(value):.3g} {wording.unit}."
     if any(p.row.simulated for p in used):
         sentence += " Simulated reviews are in it."
-    return EffectOut(name=name, subject=subject, figure=measured, p=slope.p, sentence=sentence)
-
-
-def _none(name: EffectName, subject: str, reason: str) -> EffectOut:
-    return EffectOut(name=name, subject=subject, figure=unknown(reason), p=None, sentence=reason)
+    return EffectOut(name=name, subject=subject, figure=figure, p=slope.p, sentence=sentence)

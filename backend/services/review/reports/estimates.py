@@ -30,8 +30,8 @@ from backend.schemas.review.reports import EstimateOut, Measured
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
-from backend.services.review.reports.effects import cluster_name
 from backend.services.review.reports.measured import unknown
+from backend.services.review.reports.votes import cluster_name
 from backend.services.runs.learned import taught_with
 from backend.tables.checks.judges import Judge, JudgeLicence
 from backend.tables.checks.triage import SkippedOutput

@@ -27,7 +27,7 @@ from backend.errors import CannotCompute
 from backend.rubrics import Rubric
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
-from backend.services.review.reports.votes import cluster_of
+from backend.services.review.reports.votes import cluster_name
 from backend.tables.review import QueueKind, Review, ReviewItem
 from backend.tables.runs import Generation
 
@@ -214,7 +214,7 @@ def _clusters(
         item, reviews = output.reviews[0].item, output.reviews
         example = item.generation_a.example
         weight = least / item.inclusion_probability
-        group = cluster_of(example.group, example.id)
+        group = cluster_name(example.group, example.id)
         penalty, n = clusters.get(group, (0.0, 0.0))
         mean_penalty = fmean(penalty_of(rubric, review.spans) for review in reviews)
         clusters[group] = (penalty + weight * mean_penalty, n + weight * output.n_words)

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.schemas.review.reports import Measured, ReviewerQualityOut
+from backend.services.review.quality.pauses import gold_results
 from backend.services.review.queues import get_queue
 from backend.services.review.reports.agreement import Said, what_was_said
 from backend.services.review.reports.effects import ReviewRow, finished_rows
@@ -20,11 +21,9 @@ from backend.services.review.reports.measured import mean_of, share_of, unknown
 from backend.services.review.reports.votes import queue_votes
 from backend.tables.accounts import User
 from backend.tables.review import (
-    GoldAnswer,
     GoldResult,
     QueueKind,
     QueueMember,
-    ReviewItem,
     ReviewQueue,
     ReviewState,
 )
@@ -115,16 +114,9 @@ def _equal_answers(said: Mapping[str, Said]) -> dict[str, list[tuple[str, bool]]
 
 
 def _gold_scores(session: Session, queue_id: int) -> dict[str, list[float]]:
-    query = (
-        select(User.pseudonym, GoldResult.score)
-        .join(GoldAnswer, GoldAnswer.id == GoldResult.gold_id)
-        .join(ReviewItem, ReviewItem.id == GoldAnswer.item_id)
-        .join(User, User.id == GoldResult.user_id)
-        .where(ReviewItem.queue_id == queue_id, GoldAnswer.withdrawn_at.is_(None))
-        .order_by(GoldResult.id)
-    )
+    query = gold_results(queue_id, User.pseudonym, GoldResult.score).join(GoldResult.user)
     found: dict[str, list[float]] = defaultdict(list)
-    for pseudonym, score in session.execute(query):
+    for pseudonym, score in session.execute(query.order_by(GoldResult.id)):
         found[pseudonym].append(score)
     return found
 

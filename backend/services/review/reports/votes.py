@@ -100,8 +100,8 @@ def points_of(vote: PairVote, model_id: int) -> float | None:
     return 0.5 if vote.winner_id is None else float(vote.winner_id == model_id)
 
 
-def cluster_of(group: str | None, example_id: int) -> str:
-    """The cluster of an example: its group, or itself."""
+def cluster_name(group: str | None, example_id: int) -> str:
+    """Outputs of one group, or of one example, are not independent."""
     return group if group is not None else f"example {example_id}"
 
 
@@ -136,7 +136,7 @@ def _answers(
             winner=winner,
             winner_id=models[winner == Winner.B] if decided else None,
             winner_left=(winner == Winner.A) == item.a_is_left if decided else None,
-            cluster=cluster_of(group, first.example_id),
+            cluster=cluster_name(group, first.example_id),
             rater=rater,
             simulated=review.simulated,
             probability=item.inclusion_probability,

@@ -354,16 +354,16 @@ def test_votes_per_value_scale_the_forecast() -> None:
 
 def test_side_bias_is_an_exact_test_of_pairs() -> None:
     found = side_effect([vote(n, 1) for n in range(10)])
-    assert (found.value, found.n) == (1.0, 10)
+    assert (found.figure.value, found.figure.n) == (1.0, 10)
     assert found.p == pytest.approx(2 / 1024)
-    assert found.low == pytest.approx(0.6915, abs=1e-4)
+    assert found.figure.low == pytest.approx(0.6915, abs=1e-4)
 
 
 def test_several_votes_on_a_pair_are_one_trial() -> None:
     votes = [vote(n, 1, item_id=n % 8) for n in range(24)]
-    assert side_effect(votes).n == 8
+    assert side_effect(votes).figure.n == 8
     drawn = [vote(8 + i, 1, item_id=99, winner_left=bool(i)) for i in range(2)]
-    assert side_effect([*votes, *drawn]).n == 8
+    assert side_effect([*votes, *drawn]).figure.n == 8
 
 
 def test_few_pairs_tell_nothing_of_sides() -> None:
@@ -399,12 +399,14 @@ def test_a_liking_for_length_is_seen_beside_the_models(session: Session, desk: D
     queue = desk.open(session, kind="pair")
     let_win(session, desk, queue, longer_wins(session, desk, queue, but=8))
     found = length_effect(session, queue_votes(session, queue.id))
-    assert found.n == 40
-    assert found.spread == pytest.approx(30)
-    assert found.low > 0
+    assert found.figure.n == 40
+    assert found.figure.unit == "odds ratio per 30 characters"
+    assert found.figure.low is not None
+    assert found.figure.low > 1
+    assert found.p is not None
     assert found.p < 0.01
     # 32 of 40 votes for the longer answer: odds of 4.
-    assert math.exp(found.value) == pytest.approx(4.0, rel=0.2)
+    assert found.figure.value == pytest.approx(4.0, rel=0.2)
 
 
 def test_equal_lengths_have_no_effect_to_find(session: Session, desk: Desk) -> None:
