@@ -9,7 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from copy import copy
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 from typing import Any, ClassVar
@@ -25,7 +27,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import JSON, TypeDecorator
 
@@ -42,6 +44,7 @@ NAMING = {
 BUSY_TIMEOUT_MS = 30_000
 CONNECTIONS = 20  # of one process to PostgreSQL, which takes 100 unless it is told otherwise
 PING_AFTER_S = 5.0
+ENGINES = 8  # of which a process has one; tests have one after the other
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
@@ -111,18 +114,28 @@ def _configure_sqlite(engine: Engine) -> None:
         cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        options = connection.get_execution_options()
-        if options.get("alone"):
-            return
-        word = "BEGIN" if options.get("read_only") else "BEGIN IMMEDIATE"
-        try:  # past SQLAlchemy, which takes longer for it than SQLite: it is said at every request
-            connection.connection.dbapi_connection.execute(word)
-        except sqlite3.Error as error:
-            raise DBAPIError.instance(
-                word, (), error, sqlite3.Error, dialect=engine.dialect
-            ) from error
+    _begin_by(engine, "BEGIN IMMEDIATE")
+
+
+def _begin_by(engine: Engine, word: str) -> None:
+    """Have the transactions of a SQLite engine begin by this word; by none where it is empty.
+
+    By its dialect: with a listener a transaction takes a quarter longer, and each request has one.
+    """
+
+    def begin(dbapi_connection: Any) -> None:
+        if word:
+            dbapi_connection.dbapi_connection.execute(word)
+
+    engine.dialect.do_begin = begin  # type: ignore[method-assign]
+
+
+def _variant(engine: Engine, word: str, **options: bool) -> Engine:
+    """The SQLite engine with the same connections, whose transactions begin by another word."""
+    found = engine.execution_options(**options)
+    found.dialect = copy(engine.dialect)
+    _begin_by(found, word)
+    return found
 
 
 def _ping_the_idle(engine: Engine) -> None:
@@ -162,13 +175,22 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+@lru_cache(ENGINES)
+def read_only(engine: Engine) -> Engine:
+    """The engine for transactions that only read: on SQLite they take no write lock."""
+    if engine.dialect.name == "sqlite":
+        return _variant(engine, "BEGIN", read_only=True)
+    return engine.execution_options(read_only=True)
+
+
+@lru_cache(ENGINES)
 def alone(engine: Engine) -> Engine:
     """The engine for single statements that read: each is its own transaction.
 
     What is read by two of them may have changed between, as it may in PostgreSQL's transactions.
     """
     if engine.dialect.name == "sqlite":
-        return engine.execution_options(alone=True)
+        return _variant(engine, "")
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
@@ -195,9 +217,8 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
 
 @contextmanager
 def reading(sessions: sessionmaker[Session]) -> Iterator[Session]:
-    """A session that only reads: on SQLite it takes no write lock."""
-    with sessions() as session:
-        session.connection(execution_options={"read_only": True})
+    """A session that only reads (`read_only`)."""
+    with sessions(bind=read_only(sessions.kw["bind"])) as session:
         yield session
 
 

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
 from backend.api.guards import READING
-from backend.db import alone, utc_now
+from backend.db import alone, read_only, utc_now
 from backend.services.accounts.oidc.provider import Provider
 from backend.services.accounts.oidc.registration import registration_of
 from backend.services.accounts.sealing import Seal, open_seal
@@ -73,7 +73,7 @@ def serve_with(
     return Serving(
         settings=settings,
         writing=sessions,
-        reading=sessionmaker(engine.execution_options(read_only=True), expire_on_commit=False),
+        reading=sessionmaker(read_only(engine), expire_on_commit=False),
         alone=alone(engine),
         readers=Semaphore(READERS),
         writers=Semaphore(WRITERS[engine.dialect.name]),

@@ -27,6 +27,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, bindparam, func, select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import reading
 from backend.tables.audit import AuditEntry
 
 GENESIS = "0" * 64
@@ -154,8 +155,7 @@ def seal(sessions: sessionmaker[Session], *, batch: int = BATCH) -> Head | None:
 
 def _seal_batch(sessions: sessionmaker[Session], batch: int) -> tuple[Head, bool] | None:
     engine: Engine = sessions.kw["bind"]
-    with sessions() as session:
-        session.connection(execution_options={"read_only": True})
+    with reading(sessions) as session:
         if session.scalar(select(ENTRIES.c.id).where(ENTRIES.c.seq.is_(None)).limit(1)) is None:
             return None
     with _lasting(engine) as connection, Session(connection) as session, session.begin():

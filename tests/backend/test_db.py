@@ -1,0 +1,68 @@
+"""How transactions begin on SQLite: writers wait for each other, and readers for nobody."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+from backend.db import alone, is_free_to_write, open_database, read_only, reading, session_factory
+
+COUNT = text("SELECT count(*) FROM t")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """A file with one table, whose writers do not wait."""
+    engine = open_database(f"sqlite:///{tmp_path / 'x.db'}")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (id INTEGER)"))
+        connection.execute(text("PRAGMA busy_timeout=0"))
+    return engine
+
+
+def test_a_transaction_holds_the_writers_place_before_its_first_statement(engine: Engine) -> None:
+    with engine.begin():
+        assert not is_free_to_write(engine)
+        other = sqlite3.connect(str(engine.url.database), timeout=0, isolation_level=None)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        other.close()
+    assert is_free_to_write(engine)
+
+
+def test_a_writer_that_may_not_begin_is_told_as_every_error_of_the_database(engine: Engine) -> None:
+    other = sqlite3.connect(str(engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OperationalError, match="locked"), engine.begin():
+        pass
+    other.close()
+
+
+def test_who_reads_takes_no_place_and_sees_one_state(engine: Engine) -> None:
+    with reading(session_factory(engine)) as session:
+        assert session.scalar(COUNT) == 0
+        assert session.connection().get_execution_options()["read_only"]
+        other = sqlite3.connect(str(engine.url.database), timeout=0)
+        other.execute("INSERT INTO t VALUES (1)")
+        other.commit()
+        other.close()
+        assert session.scalar(COUNT) == 0
+
+
+def test_statements_alone_see_what_came_between_them(engine: Engine) -> None:
+    with alone(engine).connect() as connection:
+        assert connection.scalar(COUNT) == 0
+        other = sqlite3.connect(str(engine.url.database), timeout=0)
+        other.execute("INSERT INTO t VALUES (1)")
+        other.commit()
+        other.close()
+        assert connection.scalar(COUNT) == 1
+
+
+def test_each_reads_by_one_variant_with_the_connections_of_all(engine: Engine) -> None:
+    assert read_only(engine) is read_only(engine)  # one dialect, so that statements stay compiled
+    assert read_only(engine).pool is alone(engine).pool is engine.pool
