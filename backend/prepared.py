@@ -78,6 +78,10 @@ class PreparedStatement:
         """Send it; for statements that return nothing."""
         self._send(connection, values)
 
+    def count(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """How many rows an update or a delete that returns nothing has met."""
+        return int(self._send(connection, values)[1].rowcount)
+
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Any | None:
         """The first row, by names; None when there is none."""
         plan, cursor = self._send(connection, values)

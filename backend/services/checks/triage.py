@@ -26,6 +26,7 @@ from backend.services.checks.wrong import ReviewedOutput, wrong_outputs
 from backend.services.metric_specs import metric_specs
 from backend.services.review.desk.risk import before_the_answer
 from backend.services.review.opening.routing import Routing
+from backend.services.review.rules import rules_from
 from backend.services.runs.learned import reviewed_by, taught_outputs
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind, ReviewQueue
@@ -285,7 +286,7 @@ def _told_before(session: Session, project_id: int) -> list[int]:
     return [
         one.id
         for one in queues
-        if before_the_answer(one.rules, one.design, pair=one.kind == QueueKind.PAIR)
+        if before_the_answer(rules_from(one.rules), one.design, pair=one.kind == QueueKind.PAIR)
     ]
 
 

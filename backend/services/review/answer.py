@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Any, Self, assert_never
+from typing import Any, NamedTuple, Self, assert_never
 
 from sqlalchemy import Connection, Table, bindparam, insert
 
@@ -80,6 +80,9 @@ class Answer:
         return AnswerIn.model_validate(self, from_attributes=True)
 
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedReview:
     """An answer in the form in which it is stored."""
@@ -102,11 +105,10 @@ class CheckedReview:
             self.winner,
             self.comment,
         ]
-        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+        return hashlib.sha256(_as_json(parts).encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class SlotSubject:
+class SlotSubject(NamedTuple):
     """What a slot asks about."""
 
     item_id: int

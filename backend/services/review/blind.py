@@ -20,7 +20,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from backend.errors import InvalidInput
 from backend.services.review.answer import Answer, SpanMark, to_choice
-from backend.services.review.rules import rules_from
+from backend.services.review.rules import QueueRules, rules_from
 from backend.tables.models import ModelVersion
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue
 
@@ -68,23 +68,18 @@ _PROJECT_NAMES = select(MODELS.c.name, MODELS.c.base_model).where(
 )
 
 
-def masked_terms(
-    connection: Connection, rules: Mapping[str, Any], design: Mapping[str, Any]
-) -> list[str]:
+def masked_terms(connection: Connection, rules: QueueRules, design: Mapping[str, Any]) -> list[str]:
     """The texts that this queue masks: its own list, and names of its project's models."""
     ids = design.get("model_ids")
-    asks = ids and rules_from(rules).mask_models
+    asks = ids and rules.mask_models
     rows = connection.execute(_NAMES, {"models": ids}) if asks else ()
     return terms_among(rules, design, (name for row in rows for name in row))
 
 
-def terms_among(
-    rules: Mapping[str, Any], design: Mapping[str, Any], names: Iterable[str]
-) -> list[str]:
+def terms_among(rules: QueueRules, design: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     """As `masked_terms`, where the names of the project's models are known."""
-    chosen = rules_from(rules)
-    asks = chosen.mask_models and design.get("model_ids")
-    return [*chosen.mask, *(names_that_tell(names) if asks else ())]
+    asks = rules.mask_models and design.get("model_ids")
+    return [*rules.mask, *(names_that_tell(names) if asks else ())]
 
 
 def names_of(joined: str | None) -> Collection[str]:
@@ -96,7 +91,7 @@ def masked_terms_of(queue: ReviewQueue) -> list[str]:
     """The texts that a stored queue masks."""
     session = object_session(queue)
     assert session is not None
-    return masked_terms(session.connection(), queue.rules, queue.design)
+    return masked_terms(session.connection(), rules_from(queue.rules), queue.design)
 
 
 def mask_answer(answer: Answer, terms: Sequence[str]) -> Answer:

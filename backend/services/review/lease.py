@@ -26,15 +26,17 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
 from backend.prepared import PreparedStatement
 from backend.services.datasets.erased import PREFIX
-from backend.services.review.rules import QueueRules, rules_from
+from backend.services.review.rules import QueueRules, kept_rules
 from backend.services.review.statements import (
     EXTRA_POSITION,
     ITEMS,
     MEMBERS,
     QUEUES,
     REVIEWS,
+    RULES,
     SLOTS,
     AnyRow,
+    written_out,
 )
 from backend.tables.review import (
     Purpose,
@@ -63,7 +65,7 @@ def heartbeat(
     connection = session.connection()
     until = now + _life(connection, slot_id, user_id)
     token = {"slot": slot_id, "token": version, "person": user_id, "until": until}
-    if _EXTEND.first(connection, token) is None:
+    if not _EXTEND.count(connection, token):
         raise why_not_held(session, slot_id, version, user_id)
     return until
 
@@ -129,7 +131,7 @@ def why_not_held(session: Session, slot_id: int, version: int, user_id: int) -> 
 
 
 _LIFE = PreparedStatement(
-    select(QUEUES.c.lease_seconds, QUEUES.c.rules, MEMBERS.c.n_timed, MEMBERS.c.timed_seconds)
+    select(QUEUES.c.lease_seconds, RULES, MEMBERS.c.n_timed, MEMBERS.c.timed_seconds)
     .join(SLOTS, SLOTS.c.queue_id == QUEUES.c.id)
     .join(MEMBERS, MEMBERS.c.queue_id == QUEUES.c.id)
     .where(SLOTS.c.id == bindparam("slot"), MEMBERS.c.user_id == bindparam("person"))
@@ -146,7 +148,7 @@ _EXTEND = PreparedStatement(
         SLOTS.c.id == bindparam("slot"),
         SLOTS.c.owner_id == bindparam("person"),
         SLOTS.c.version == bindparam("token"),
-        SLOTS.c.state == Slot.LEASED,
+        SLOTS.c.state == written_out(Slot.LEASED),
     )
     .values(
         lease_until=case(
@@ -154,7 +156,6 @@ _EXTEND = PreparedStatement(
             else_=bindparam("until", type_=SLOTS.c.lease_until.type),
         )
     )
-    .returning(SLOTS.c.id)
 )
 
 
@@ -162,7 +163,7 @@ def _life(connection: Connection, slot_id: int, user_id: int) -> timedelta:
     row = _LIFE.first(connection, {"slot": slot_id, "person": user_id})
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
-    return lease_life(row, rules_from(row.rules))
+    return lease_life(row, kept_rules(row.rules))
 
 
 def lease_life(row: AnyRow, rules: QueueRules) -> timedelta:
@@ -181,21 +182,24 @@ def lease_life(row: AnyRow, rules: QueueRules) -> timedelta:
 
 
 _BEGIN = PreparedStatement(
-    insert(REVIEWS).inline(),
+    insert(REVIEWS)
+    .inline()
+    .values(
+        state=ReviewState.DRAFT,
+        annotator_kind="human",
+        simulated=False,
+        active_seconds=0.0,
+        extra=False,
+        seconds_by_criterion={},
+        source="desk",
+    ),
     keys=(
         "item_id",
         "slot_id",
         "slot_version",
         "reviewer_id",
-        "state",
         "draft",
-        "annotator_kind",
-        "simulated",
-        "active_seconds",
         "purpose",
-        "extra",
-        "seconds_by_criterion",
-        "source",
         "started_at",
     ),
 )
@@ -232,15 +236,8 @@ def begin_review(
             "slot_id": slot_id,
             "slot_version": version,
             "reviewer_id": user_id,
-            "state": ReviewState.DRAFT.value,
             "draft": draft or {},
-            "annotator_kind": "human",
-            "simulated": False,
-            "active_seconds": 0.0,
             "purpose": purpose,
-            "extra": False,
-            "seconds_by_criterion": {},
-            "source": "desk",
             "started_at": now,
         },
     )

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from backend.errors import NotFound
 from backend.prepared import PreparedStatement
 from backend.schemas.review.desk import QueueProgress
-from backend.services.review.statements import MEMBERS, QUEUES, SLOTS, in_state
+from backend.services.review.rules import kept_design
+from backend.services.review.statements import DESIGN, MEMBERS, QUEUES, SLOTS, in_state
 from backend.tables.checks.triage import RoutingEvent, RoutingEventKind
 from backend.tables.review import Purpose, SlotState
 
@@ -56,7 +57,7 @@ _GOLD_IN_HAND = (
 )
 # Of the queue, and the `person`, of the statement that has these columns; `as_progress` reads them.
 STANDING = (
-    QUEUES.c.design,
+    DESIGN,
     _done().label("done"),
     _done(MEMBERS.c.user_id == bindparam("person")).label("mine"),
     _LEASED.label("leased"),
@@ -88,7 +89,7 @@ def progress_of_queues(session: Session, queue_ids: Sequence[int]) -> dict[int, 
 
 def as_progress(row: Any) -> QueueProgress:
     """The progress that a row with the columns of STANDING tells."""
-    design = row.design
+    design = kept_design(row.design)
     total = int(design["n_slots"]) + int(design.get("n_extra", 0)) - int(design.get("n_out", 0))
     waiting = total - row.done
     leased = min(row.leased + row.gold_in_hand, waiting)

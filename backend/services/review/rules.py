@@ -7,11 +7,14 @@ passes for a rule.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from backend.errors import InvalidInput
@@ -19,6 +22,7 @@ from backend.errors import InvalidInput
 MAX_MASKS = 100
 MAX_MASK_CHARACTERS = 200
 LONGEST_REVISION_MINUTES = 60 * 24 * 31
+MAX_KEPT = 256
 
 
 class SkipPolicy(StrEnum):
@@ -89,24 +93,24 @@ class QueueRules:
         return self.gold_onboarding > 0 or self.gold_every > 0
 
 
+@lru_cache(MAX_KEPT)
+def kept_rules(text: str) -> QueueRules:
+    """The rules of the text that the database keeps: every act at the desk asks for them."""
+    return rules_from(json.loads(text))
+
+
+@lru_cache(MAX_KEPT)
+def kept_design(text: str) -> Mapping[str, Any]:
+    """As `kept_rules`, a queue's design; nobody may change it."""
+    return MappingProxyType(json.loads(text))
+
+
 def rules_from(content: Mapping[str, Any]) -> QueueRules:
     """The rules as stored or as a person gave them.
 
     Raises:
         InvalidInput: a name that is no rule (the nearest is named), or a value that does not fit.
     """
-    if not content:
-        return DEFAULT
-    key = repr(content)  # True, 1 and 1.0 are three keys
-    if (found := _KNOWN.get(key)) is None:
-        found = _parse(content)
-        if len(_KNOWN) >= MAX_KNOWN:
-            _KNOWN.clear()
-        _KNOWN[key] = found
-    return found
-
-
-def _parse(content: Mapping[str, Any]) -> QueueRules:
     known = [rule.name for rule in fields(QueueRules)]
     for name in content:
         if name not in known:
@@ -196,8 +200,6 @@ _CHECKS = {
 }
 
 DEFAULT = QueueRules()
-MAX_KNOWN = 256
-_KNOWN: dict[str, QueueRules] = {}  # every claim reads its queue's rules; they seldom differ
 
 
 def most_of_one_person(max_share: float, n_slots: int) -> int:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     String,
     Table,
+    Text,
     Update,
     and_,
     bindparam,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import cast as sql_cast
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from backend.prepared import PreparedStatement
@@ -60,6 +62,11 @@ QUEUES = cast(Table, ReviewQueue.__table__)
 ITEMS = cast(Table, ReviewItem.__table__)
 
 ADJUDICATIONS = cast(Table, Adjudication.__table__)
+
+# As the text that is kept: `rules.kept_rules` and `kept_design` have read it before.
+RULES = sql_cast(QUEUES.c.rules, Text).label("rules")
+
+DESIGN = sql_cast(QUEUES.c.design, Text).label("design")
 
 AnyRow = Row[*tuple[Any, ...]]
 

@@ -11,9 +11,9 @@ The member is locked by it, so that the acts of one person come one after the ot
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, Table, and_, bindparam, case, exists, select, update
 
@@ -22,15 +22,23 @@ from backend.prepared import PreparedStatement
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.answer import SlotSubject
 from backend.services.review.lease import lease_life
-from backend.services.review.rules import QueueRules, most_of_one_person, rules_from
+from backend.services.review.rules import (
+    QueueRules,
+    kept_design,
+    kept_rules,
+    most_of_one_person,
+)
 from backend.services.review.statements import (
+    DESIGN,
     EXTRA_POSITION,
     ITEMS,
     MEMBERS,
     QUEUES,
+    RULES,
     SLOTS,
     AnyRow,
     in_state,
+    written_out,
 )
 from backend.tables.accounts import Membership, User
 from backend.tables.review import RubricVersion
@@ -41,8 +49,7 @@ from backend.tables.webhooks import Webhook
 MEMBERSHIPS = cast(Table, Membership.__table__)
 
 
-@dataclass(frozen=True, slots=True)
-class MemberState:
+class MemberState(NamedTuple):
     """Queue and person as a claim sees them; the counters are those of `QueueMember`."""
 
     queue_id: int
@@ -75,10 +82,10 @@ _SELECT = (
         QUEUES.c.project_id,
         QUEUES.c.seed,
         QUEUES.c.kind,
-        QUEUES.c.rules,
-        QUEUES.c.design,
-        QUEUES.c.closed_at,
-        QUEUES.c.finished_at,
+        RULES,
+        DESIGN,
+        QUEUES.c.closed_at.is_not(None).label("closed"),
+        QUEUES.c.finished_at.is_not(None).label("finished"),
         QUEUES.c.lease_seconds,
         MEMBERS.c.cursor,
         MEMBERS.c.n_submitted,
@@ -86,7 +93,7 @@ _SELECT = (
         MEMBERS.c.timed_seconds,
         MEMBERS.c.n_gold,
         MEMBERS.c.since_gold,
-        MEMBERS.c.paused_at,
+        MEMBERS.c.paused_at.is_not(None).label("paused"),
         MEMBERS.c.pause_reason,
         MEMBERSHIPS.c.skills,
     )
@@ -134,7 +141,7 @@ def _found(connection: Connection, queue_id: int, user_id: int, row: AnyRow | No
 
 
 def _member_state(row: AnyRow, queue_id: int, user_id: int) -> MemberState:
-    rules = rules_from(row.rules)
+    rules = kept_rules(row.rules)
     return MemberState(
         queue_id=queue_id,
         user_id=user_id,
@@ -142,15 +149,15 @@ def _member_state(row: AnyRow, queue_id: int, user_id: int) -> MemberState:
         seed=row.seed,
         kind=row.kind,
         rules=rules,
-        n_slots=int(row.design["n_slots"]),
-        closed=row.closed_at is not None,
-        finished=row.finished_at is not None,
+        n_slots=int(kept_design(row.design)["n_slots"]),
+        closed=row.closed,
+        finished=row.finished,
         life=lease_life(row, rules),
         cursor=row.cursor,
         n_submitted=row.n_submitted,
         n_gold=row.n_gold,
         since_gold=row.since_gold,
-        paused=row.paused_at is not None,
+        paused=row.paused,
         pause_reason=row.pause_reason,
         skills=tuple(str(skill) for skill in row.skills or ()),
     )
@@ -205,8 +212,7 @@ WEBHOOKS = cast(Table, Webhook.__table__)
 MAX_RUBRICS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class SlotContext:
+class SlotContext(NamedTuple):
     """A slot with what it asks, as the person finds it.
 
     Attributes:
@@ -226,7 +232,7 @@ class SlotContext:
     shared: bool
     revising: bool
     rules: QueueRules
-    design: dict[str, Any]
+    design: Mapping[str, Any]
     stratum: str | None
     why: str | None
     simulated: bool
@@ -242,19 +248,21 @@ _SLOT = PreparedStatement(
         SLOTS.c.purpose,
         SLOTS.c.position,
         SLOTS.c.number,
-        SLOTS.c.state,
-        SLOTS.c.owner_id,
-        SLOTS.c.lease_until,
+        and_(
+            SLOTS.c.state == written_out(Slot.LEASED),
+            SLOTS.c.owner_id == bindparam("person"),
+            SLOTS.c.lease_until.is_(None),
+        ).label("revising"),
         ITEMS.c.id.label("item_id"),
         ITEMS.c.required_reviews,
         ITEMS.c.a_is_left,
         ITEMS.c.stratum,
         ITEMS.c.why,
         QUEUES.c.kind,
-        QUEUES.c.rules,
-        QUEUES.c.design,
+        RULES,
+        DESIGN,
         QUEUES.c.rubric_version_id,
-        QUEUES.c.score_run_id,
+        QUEUES.c.score_run_id.is_not(None).label("scored"),
         RUBRICS.c.digest,
         GENERATIONS.c.id.label("generation_id"),
         GENERATIONS.c.text,
@@ -293,7 +301,6 @@ def read_slot(connection: Connection, slot_id: int, user_id: int) -> SlotContext
     row = _SLOT.first(connection, {"slot": slot_id, "person": user_id})
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
-    revising = row.state == Slot.LEASED and row.owner_id == user_id and row.lease_until is None
     return SlotContext(
         subject=_subject(row, _rubric(connection, row.rubric_version_id, row.digest)),
         slot_id=slot_id,
@@ -302,15 +309,15 @@ def read_slot(connection: Connection, slot_id: int, user_id: int) -> SlotContext
         purpose=row.purpose,
         position=row.position,
         shared=row.required_reviews > 1 or row.number >= row.required_reviews,
-        revising=revising,
-        rules=rules_from(row.rules),
-        design=row.design,
+        revising=bool(row.revising),
+        rules=kept_rules(row.rules),
+        design=kept_design(row.design),
         stratum=row.stratum,
         why=row.why,
         simulated=row.simulated,
-        more_open=bool(row.more_open),
-        told=bool(row.told),
-        scored=row.score_run_id is not None,
+        more_open=row.more_open,
+        told=row.told,
+        scored=row.scored,
     )
 
 

@@ -38,7 +38,8 @@ from backend.services.review.desk.risk import (
     risk_of,
 )
 from backend.services.review.progress import STANDING, as_progress
-from backend.services.review.statements import ITEMS, QUEUES, SLOTS
+from backend.services.review.rules import kept_design, kept_rules
+from backend.services.review.statements import DESIGN, ITEMS, QUEUES, RULES, SLOTS
 from backend.tables.datasets import Example
 from backend.tables.review import ReviewItem
 from backend.tables.runs import Generation, Score
@@ -71,8 +72,8 @@ _ITEM: Select[Any] = (
         ITEMS.c.generation_b_id,
         ITEMS.c.why,
         QUEUES.c.score_run_id,
-        QUEUES.c.rules,
-        QUEUES.c.design,
+        RULES,
+        DESIGN,
         A.c.text.label("a_text"),
         B.c.text.label("b_text"),
         EXAMPLES.c.input,
@@ -92,7 +93,7 @@ _OF_PERSON = _ITEM.join(SLOTS, SLOTS.c.item_id == ITEMS.c.id).where(
 )
 _BY_SLOT = PreparedStatement(_OF_PERSON)
 _WITH_PROGRESS = PreparedStatement(
-    _OF_PERSON.add_columns(*(column for column in STANDING if column is not QUEUES.c.design))
+    _OF_PERSON.add_columns(*(column for column in STANDING if column is not DESIGN))
 )
 _ALL_SPANS = select(SCORES.c.spans).where(
     SCORES.c.score_run_id == bindparam("run"),
@@ -137,18 +138,15 @@ def risk_after_answer(session: Session, item_id: int) -> RiskNotice | None:
     row: Any = _BY_ID.first(connection, {"item": item_id})
     if row.generation_b_id is not None:
         return None
-    terms = _terms(row)
+    terms = terms_among(kept_rules(row.rules), kept_design(row.design), names_of(row.names))
     return risk_of(connection, row.score_run_id, row.generation_a_id, terms)
-
-
-def _terms(row: Any) -> list[str]:
-    return terms_among(row.rules, row.design, names_of(row.names))
 
 
 def _view(connection: Connection, row: Any, *, answered: bool = False) -> ItemView:
     pair = row.generation_b_id is not None
-    told = answered or before_the_answer(row.rules, row.design, pair=pair)
-    terms = _terms(row)
+    rules, design = kept_rules(row.rules), kept_design(row.design)
+    told = answered or before_the_answer(rules, design, pair=pair)
+    terms = terms_among(rules, design, names_of(row.names))
     a = mask_text(row.a_text or "", terms)
     output = left = right = risk = None
     if not pair:
@@ -167,7 +165,7 @@ def _view(connection: Connection, row: Any, *, answered: bool = False) -> ItemVi
         left=left,
         right=right,
         risk=risk,
-        why=row.why if TELLS_WHY in row.design else None,
+        why=row.why if TELLS_WHY in design else None,
     )
 
 

@@ -19,7 +19,7 @@ from backend.prepared import PreparedStatement
 from backend.schemas.review.desk import RiskNotice
 from backend.schemas.runs import FlaggedSpan
 from backend.services.review.blind import mask_text
-from backend.services.review.rules import rules_from
+from backend.services.review.rules import QueueRules
 from backend.tables.runs import Score
 
 SCORES = cast(Table, Score.__table__)
@@ -49,11 +49,11 @@ _RISKS = PreparedStatement(
 )
 
 
-def before_the_answer(rules: Mapping[str, Any], design: Mapping[str, Any], *, pair: bool) -> bool:
+def before_the_answer(rules: QueueRules, design: Mapping[str, Any], *, pair: bool) -> bool:
     """Whether a queue tells the risk of an output to those who have not answered yet."""
     one_model = len(design.get("model_ids") or ()) == 1
     aimed = design.get("kind") == ACTIVE and "routing" not in design
-    return one_model and not pair and aimed and not rules_from(rules).has_gold
+    return one_model and not pair and aimed and not rules.has_gold
 
 
 def risk_of(

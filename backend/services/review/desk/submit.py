@@ -36,7 +36,7 @@ from backend.services.review.lease import add_reviewer_slot, lock_item, skill_of
 from backend.services.review.quality import adjudication, gold
 from backend.services.review.quality.adjudication import item_disagreement
 from backend.services.review.routing import note_audit
-from backend.services.review.statements import REVIEWS, SLOTS, AnyRow
+from backend.services.review.statements import REVIEWS, SLOTS, AnyRow, written_out
 from backend.services.review.waiting import exhausted_items, somebody_left, take_out_exhausted
 from backend.services.webhooks import hooks as webhooks
 from backend.tables.checks.triage import AUDIT
@@ -229,15 +229,15 @@ def submit_review(
         version, answer, checked, simulated or slot.simulated, annotator_kind, now
     )
     if not _release(connection, slot_id, version, user_id):
-        return _late(session, slot, given)
-    return _store(session, slot, given, extra=False)
+        return _late(session, connection, slot, given)
+    return _store(session, connection, slot, given, extra=False)
 
 
 def _unmasked(connection: Connection, slot: SlotContext, answer: Answer) -> Answer:
     """The answer with what was masked in the output put back into the correction."""
     if answer.correction is None or BLOCK not in answer.correction:
         return answer
-    terms = masked_terms(connection, slot.rules.as_dict(), slot.design)
+    terms = masked_terms(connection, slot.rules, slot.design)
     if not terms or BLOCK in slot.subject.text:
         return answer
     sources = [*_corrections(connection, slot), slot.subject.text]
@@ -263,22 +263,22 @@ _RELEASE = PreparedStatement(
         SLOTS.c.id == bindparam("slot"),
         SLOTS.c.owner_id == bindparam("person"),
         SLOTS.c.version == bindparam("token"),
-        SLOTS.c.state == Slot.LEASED,
+        SLOTS.c.state == written_out(Slot.LEASED),
     )
     .values(state=Slot.DONE, lease_until=None)
-    .returning(SLOTS.c.id)
 )
 
 
 def _release(connection: Connection, slot_id: int, version: int, user_id: int) -> bool:
     """Whether the person still held the slot under this token; it is done then."""
     token = {"slot": slot_id, "token": version, "person": user_id}
-    return _RELEASE.first(connection, token) is not None
+    return _RELEASE.count(connection, token) > 0
 
 
-def _late(session: Session, slot: SlotContext, given: _CheckedAnswer) -> Submitted:
+def _late(
+    session: Session, connection: Connection, slot: SlotContext, given: _CheckedAnswer
+) -> Submitted:
     """The token is not good any more: a resend, an answer from another tab, or one that is late."""
-    connection = session.connection()
     own = connection.execute(
         _OWN.where(REVIEWS.c.slot_id == slot.slot_id, REVIEWS.c.slot_version == given.version),
         {"person": slot.user_id},
@@ -291,8 +291,8 @@ def _late(session: Session, slot: SlotContext, given: _CheckedAnswer) -> Submitt
         current = given._replace(version=held.version)
         _release(connection, held.id, held.version, slot.user_id)
         there = read_slot(connection, held.id, slot.user_id)
-        return _store(session, there, current, extra=False)
-    return _store(session, slot, given, extra=True)
+        return _store(session, connection, there, current, extra=False)
+    return _store(session, connection, slot, given, extra=True)
 
 
 _OWN = select(
@@ -380,8 +380,15 @@ _SUPERSEDE = update(REVIEWS).where(
 )
 
 
-def _store(session: Session, slot: SlotContext, given: _CheckedAnswer, *, extra: bool) -> Submitted:
-    connection, now = session.connection(), given.now
+def _store(
+    session: Session,
+    connection: Connection,
+    slot: SlotContext,
+    given: _CheckedAnswer,
+    *,
+    extra: bool,
+) -> Submitted:
+    now = given.now
     if slot.revising:
         _refuse_settled(connection, slot)
         who = {"item": slot.subject.item_id, "person": slot.user_id}

@@ -395,8 +395,8 @@ def drawn_examples(
 ) -> list[DrawnExample]:
     """The first items that the queue would give out, masked as its rules say."""
     design = plan.as_design()
-    terms = masked_terms(session.connection(), rules.as_dict(), design)
-    told = before_the_answer(rules.as_dict(), design, pair=False)
+    terms = masked_terms(session.connection(), rules, design)
+    told = before_the_answer(rules, design, pair=False)
     return [
         _example(session, plan, number, terms, told=told)
         for number in range(min(limit, len(plan.drawn)))

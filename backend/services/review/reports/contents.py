@@ -21,6 +21,7 @@ from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.blind import mask_text, masked_terms_of
 from backend.services.review.counted import counts, stands
 from backend.services.review.desk.risk import AFTER_ALONE, before_the_answer
+from backend.services.review.rules import rules_from
 from backend.tables.accounts import User
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.models import ModelVersion
@@ -158,7 +159,9 @@ def queue_facts(session: Session, queue_id: int) -> QueueFacts:
         dataset_version=version.number,
         dataset_digest=version.digest,
         masks=tuple(masked_terms_of(queue)),
-        tells_risk=before_the_answer(queue.rules, queue.design, pair=queue.kind == QueueKind.PAIR),
+        tells_risk=before_the_answer(
+            rules_from(queue.rules), queue.design, pair=queue.kind == QueueKind.PAIR
+        ),
     )
 
 

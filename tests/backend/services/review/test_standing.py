@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +25,7 @@ def row(**of: Any) -> Any:
     design = {"n_slots": 10, **of.pop("design", {})}
     counts = {"done": 0, "mine": 0, "leased": 0, "gold_in_hand": 0}
     events = {"withdrawn": False, "returned": False}
-    return SimpleNamespace(design=design, **{**counts, **events, **of})
+    return SimpleNamespace(design=json.dumps(design), **{**counts, **events, **of})
 
 
 @pytest.mark.parametrize(
