@@ -112,11 +112,20 @@ def test_a_desk_under_load_is_held_against_its_goals() -> None:
         "cost": {"1,000": {"claim_to_least": 1.0}, "9,000": {"claim_to_least": 1.2}},
         "one_process": paced,
     }
+    flat_out = {"api_ms_of_processor_per_review": 5.0, "reviews_per_second": 100.0}
+    busier = {"busiest_to_even": 1.8, "reviews_per_second": 150.0}
+    found["saturated"] = [
+        {"processes": 1, **flat_out},
+        {"processes": 2, **flat_out, **busier},
+    ]
     load = {"load_average_before": [1.0], "load_average_after": [2.0]}
     rows = [one.as_row() for one in ratios_of({"sqlite": found, **load})]
     assert [(row["median"], row["reached"]) for row in rows] == [
         (2.5, True),
         (1.2, None),
         (1, False),
+        (1.8, False),
+        (1.0, None),
+        (1.5, None),
         (80.0, None),
     ]

@@ -25,6 +25,13 @@ class Wire:
         default=None, init=False
     )
 
+    @property
+    def own_port(self) -> int:
+        """The client's port of the open connection; RuntimeError where none is open."""
+        if self._streams is None:
+            raise RuntimeError("no connection is open")
+        return int(self._streams[1].get_extra_info("sockname")[1])
+
     async def ask(
         self, act: str, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> tuple[int, Any]:

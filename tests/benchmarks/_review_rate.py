@@ -119,7 +119,7 @@ async def pace(
             await asyncio.sleep(0.001)
         seen.times["lag"].append((time.perf_counter() - due) * 1000)
         user = free.popleft()
-        task = asyncio.create_task(_review(seeded, wires[user], user, due, seen))
+        task = asyncio.create_task(review_once(seeded, wires[user], user, due, seen))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         task.add_done_callback(lambda _, user=user: free.append(user))
@@ -131,7 +131,8 @@ async def pace(
     return seen
 
 
-async def _review(seeded: Seeded, wire: Wire, user: int, due: float, seen: Paced) -> None:
+async def review_once(seeded: Seeded, wire: Wire, user: int, due: float, seen: Paced) -> None:
+    """Claim and submit; `due` is when it was to begin, in seconds of the performance counter."""
     status, found = await wire.ask(
         "claim", "POST", f"/api/v1/review-queues/{seeded.queue_id}/claim"
     )

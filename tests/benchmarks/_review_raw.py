@@ -6,11 +6,15 @@ and one for a submit, in one process, on the same database, in turns.
 
 from __future__ import annotations
 
+import cProfile
+import io
+import pstats
 import sqlite3
 import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from backend.db import utc_now
@@ -139,6 +143,22 @@ def _plain(connection: Any, queue_id: int, *, begin: str, mark: str, lock: str) 
         return claimed - started, time.perf_counter() - claimed
 
     return turn
+
+
+def profile_services(seeded: Seeded, out: Path, *, reviews: int = 2_000, most: int = 10) -> None:
+    """The functions in which claims and submits spend their time, to the file and the screen.
+
+    By cProfile, which makes calls of Python dearer than they are: good for an order, no ratio.
+    """
+    turn, profiler, text = services_turn(seeded), cProfile.Profile(), io.StringIO()
+    profiler.enable()
+    for n in range(reviews):
+        turn(seeded.user_ids[n % len(seeded.user_ids)])
+    profiler.disable()
+    pstats.Stats(profiler, stream=text).sort_stats("tottime").print_stats(most)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text.getvalue())
+    print(text.getvalue())
 
 
 def compare_with_plain_sql(seeded: Seeded, *, blocks: int = 12, turns: int = 60) -> dict[str, Any]:

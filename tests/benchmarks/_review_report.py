@@ -23,6 +23,9 @@ def tables(result: dict[str, Any]) -> str:
             lines += [f"## Without HTTP: {kind}", "", *_plain(raw, "side"), ""]
         if "cost" in part:
             lines += [f"## By length of the queue: {kind}", "", *_plain(part["cost"], "items"), ""]
+        if "saturated" in part:
+            turns = {f"turn {n}": row for n, row in enumerate(part["saturated"], start=1)}
+            lines += [f"## Flat out by API processes: {kind}", "", *_plain(turns, ""), ""]
     if "label_studio" in result:
         lines += ["## Label Studio", "", *_plain({"": result["label_studio"]}, ""), ""]
     return "\n".join(lines)

@@ -9,8 +9,10 @@ load   200 concurrent reviewers on one queue, SQLite and PostgreSQL, through a r
        again. Then the database is held against the clients' logs. And paced, as people are.
 cost   a claim and a submit in queues of 1,000, 100,000 and 1,000,000 items, in turns.
 rate   50 reviews a second begin at fixed moments, PostgreSQL: one API process, two, and two of
-       which one is killed in the middle.
-raw    the same rows claimed and written by plain SQL in one process against the services.
+       which one is killed in the middle. Then as many as they take, by one and by two in turns:
+       what each process answered and took, and who had the rest of the cores.
+raw    the same rows claimed and written by plain SQL in one process against the services;
+       --profile FILE tells of it which functions took most of the processor.
 
 The clients are coroutines of this process, the server is one of its own: on two cores they have
 about one each, and a busy machine shows in every figure.
@@ -41,7 +43,8 @@ from backend.tables.review import Review, ReviewItem, ReviewQueue
 from tests.benchmarks._ratios import Ratio, keep
 from tests.benchmarks._review_clients import Load, Log, review_all
 from tests.benchmarks._review_rate import measure_rate
-from tests.benchmarks._review_raw import compare_with_plain_sql, services_turn
+from tests.benchmarks._review_raw import compare_with_plain_sql, profile_services, services_turn
+from tests.benchmarks._review_saturated import measure_saturated
 from tests.benchmarks._review_seed import Seeded, seed_queue
 from tests.benchmarks._review_server import serve, wait_until_up
 from tests.fixtures_postgres import find_binaries, running_postgres
@@ -54,6 +57,7 @@ RATES: dict[str, dict[str, Any]] = {
     "two_processes": {"processes": 2},
     "one_of_two_killed": {"processes": 2, "killing": True},
 }
+FLAT_OUT_CLIENTS, FLAT_OUT_SECONDS, FLAT_OUT_MOST = 16, 6.0, 400  # the last: reviews a second
 
 
 @contextmanager
@@ -211,6 +215,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0, help="reviews a second")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each paced run")
     parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES))
+    parser.add_argument("--profile", type=Path, help="functions of `raw` by processor time")
     parser.add_argument("--label-studio", action="store_true", help="install and load it too")
     parser.add_argument("--label-studio-venv", type=Path, help="where it is installed already")
     chosen = parser.parse_args()
@@ -244,6 +249,8 @@ def measure_database(chosen: argparse.Namespace, fresh: Any) -> dict[str, Any]:
         if "raw" in chosen.only:
             seeded = seed_queue(folder / "c", fresh(), items=5_000, people=20, tokens=False)
             found["raw"] = compare_with_plain_sql(seeded)
+            if chosen.profile is not None:
+                profile_services(seeded, chosen.profile)
             seeded.sessions.kw["bind"].dispose()
         if "rate" in chosen.only and (url := fresh()) is not None:
             items = round(chosen.rate * chosen.seconds * 4 + 500)
@@ -252,9 +259,23 @@ def measure_database(chosen: argparse.Namespace, fresh: Any) -> dict[str, Any]:
             for name, options in RATES.items():
                 found[name] = measure_rate(seeded, **options, **asked)
             seeded.sessions.kw["bind"].dispose()
+            found["saturated"] = _saturate(folder / "f", fresh(), chosen)
         if "cost" in chosen.only:
             urls = {items: fresh() for items in chosen.sizes}
             found["cost"] = measure_cost(folder / "d", urls, blocks=8, turns=50)
+    return found
+
+
+def _saturate(folder: Path, url: str, chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    """Flat out by one API process and by two, in turns."""
+    seconds = min(FLAT_OUT_SECONDS, chosen.seconds / 2)
+    clients, turns = min(FLAT_OUT_CLIENTS, chosen.clients), (1, 2, 1, 2)
+    items = round(FLAT_OUT_MOST * (seconds + 2) * len(turns))
+    seeded = seed_queue(folder, url, items=items, people=clients)
+    found = [
+        measure_saturated(seeded, processes=n, clients=clients, seconds=seconds) for n in turns
+    ]
+    seeded.sessions.kw["bind"].dispose()
     return found
 
 
@@ -287,9 +308,25 @@ def ratios_of(result: dict[str, Any]) -> Iterator[Ratio]:
                 lost = part[name]["lost"] + part[name]["doubled"]
                 yield Ratio(f"lost or doubled, {name}, {kind}", [lost], at_most=0, unit="reviews",
                             load=load)  # fmt: skip
+        yield from _saturated_ratios(part.get("saturated", []), load)
         for name in (name for name in RATES if name in part):
             yield Ratio(f"p95 of a review at {part[name]['wanted_per_second']:g} a second, {name}",
                         [part[name]["review"]["p95_ms"]], unit="ms", load=load)  # fmt: skip
+
+
+def _saturated_ratios(rows: list[dict[str, Any]], load: tuple[float, float]) -> Iterator[Ratio]:
+    """Whether two processes share the work, and what it costs them, beside one alone."""
+    one, two = ([row for row in rows if row["processes"] == n] for n in (1, 2))
+    if two:
+        spread = [row["busiest_to_even"] for row in two]
+        yield Ratio("reviews of the busier of two API processes to an even share", spread,
+                    at_most=1.5, load=load)  # fmt: skip
+        for name, key in (
+            ("processor of the API for a review", "api_ms_of_processor_per_review"),
+            ("reviews a second flat out", "reviews_per_second"),
+        ):
+            turns = [b[key] / a[key] for a, b in zip(one, two, strict=True)]
+            yield Ratio(f"{name}, two API processes to one", turns, load=load)
 
 
 def write(result: dict[str, Any], out: Path | None) -> None:
