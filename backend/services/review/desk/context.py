@@ -1,11 +1,7 @@
-"""A member of a queue: what a claim has to know of queue and person, in one select.
+"""What a claim has to know of queue and person, and an act on a slot of its item too: one select.
 
 The member is locked by the act that reads it, so that the acts of one person come one after the
 other (two tabs, a resend); acts of different people never wait for each other here.
-
-What an act on a slot has to know of item, queue and person, read in one select.
-
-The member is locked by it, so that the acts of one person come one after the other.
 """
 
 from __future__ import annotations

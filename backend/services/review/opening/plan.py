@@ -57,6 +57,7 @@ from backend.services.review.opening.frames import Frame, read_frame, slices_of
 from backend.services.review.opening.routing import (
     Routed,
     Routing,
+    certificate_of,
     check_routing,
     route,
     routing_sentence,
@@ -234,12 +235,7 @@ class QueuePlan:
         routing = self.opening.routing
         assert routing is not None
         return {
-            "metric": routing.metric,
-            "threshold": routing.threshold,
-            "lower_is_better": routing.lower_is_better,
-            "epsilon": routing.epsilon,
-            "delta": routing.delta,
-            "wrong_when": routing.wrong_when,
+            **certificate_of(routing),
             "n_skipped": len(self.routed.skipped),
             "n_audited": self.routed.n_audited,
             "n_without": self.routed.n_without,

@@ -57,6 +57,14 @@ class Routing:
         return score <= self.threshold if self.lower_is_better else score >= self.threshold
 
 
+CERTIFICATE = ("metric", "threshold", "lower_is_better", "epsilon", "delta", "wrong_when")
+
+
+def certificate_of(routing: Routing | QueueRouting) -> dict[str, Any]:
+    """What is told of a certificate wherever it stands."""
+    return {name: getattr(routing, name) for name in CERTIFICATE}
+
+
 class RoutedOutput(NamedTuple):
     """An output that skips, with its score, the design's chance, and whether it is audited."""
 
@@ -196,14 +204,9 @@ def store_routing(session: Session, queue_id: int, routing: Routing, routed: Rou
     session.add(
         QueueRouting(
             queue_id=queue_id,
-            metric=routing.metric,
+            **certificate_of(routing),
             score_run_id=routing.score_run_id,
-            threshold=routing.threshold,
-            lower_is_better=routing.lower_is_better,
-            epsilon=routing.epsilon,
-            delta=routing.delta,
             audit_share=routing.audit,
-            wrong_when=routing.wrong_when,
             n_skipped=len(routed.skipped),
             n_audited=routed.n_audited,
             n_without=routed.n_without,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from backend.rubrics import Criterion
@@ -115,26 +115,18 @@ def _scale(criterion: Criterion) -> tuple[Scale, list[float | str]] | None:
 def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, list[ItemRating]]:
     from evaluators.statistics.agreement.ratings import ItemRating
 
-    query = (
-        select(
-            Rating.criterion,
-            ReviewItem.id,
-            User.pseudonym,
-            Rating.value,
-            Rating.number,
-            Example.group,
-            Example.id.label("example_id"),
-        )
-        .join(Review, Review.id == Rating.review_id)
-        .join(ReviewItem, ReviewItem.id == Review.item_id)
-        .join(User, User.id == Review.reviewer_id)
-        .join(Generation, Generation.id == ReviewItem.generation_a_id)
-        .join(Example, Example.id == Generation.example_id)
-        .where(*_counts(queue_id))
-        .order_by(ReviewItem.position, Review.id)
-    )
+    query = select(
+        Rating.criterion,
+        ReviewItem.id,
+        User.pseudonym,
+        Rating.value,
+        Rating.number,
+        Example.group,
+        Example.id.label("example_id"),
+    ).join(Review, Review.id == Rating.review_id)
     found: dict[str, list[ItemRating]] = {}
-    for criterion, item, rater, value, number, group, example in session.execute(query):
+    rows = session.execute(_counted(query, queue_id))
+    for criterion, item, rater, value, number, group, example in rows:
         said = number if criterion in numeric and number is not None else value
         given = ItemRating(str(item), rater, said, group=cluster_name(group, example))
         found.setdefault(criterion, []).append(given)
@@ -144,24 +136,25 @@ def _ratings(session: Session, queue_id: int, numeric: set[str]) -> dict[str, li
 def _votes(session: Session, queue_id: int) -> list[ItemRating]:
     from evaluators.statistics.agreement.ratings import ItemRating
 
-    query = (
-        select(ReviewItem.id, User.pseudonym, Preference.winner, Example.group, Example.id)
-        .join(Review, Review.id == Preference.review_id)
-        .join(ReviewItem, ReviewItem.id == Review.item_id)
-        .join(User, User.id == Review.reviewer_id)
-        .join(Generation, Generation.id == ReviewItem.generation_a_id)
-        .join(Example, Example.id == Generation.example_id)
-        .where(*_counts(queue_id))
-        .order_by(ReviewItem.position, Review.id)
-    )
+    query = select(
+        ReviewItem.id, User.pseudonym, Preference.winner, Example.group, Example.id
+    ).join(Review, Review.id == Preference.review_id)
     return [
         ItemRating(str(item), rater, winner, group=cluster_name(group, example))
-        for item, rater, winner, group, example in session.execute(query)
+        for item, rater, winner, group, example in session.execute(_counted(query, queue_id))
     ]
 
 
-def _counts(queue_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (ReviewItem.queue_id == queue_id, *counts())
+def _counted(query: Select[Any], queue_id: int) -> Select[Any]:
+    """Of what counts in a queue, with who said it and of which example, in the queue's order."""
+    return (
+        query.join(ReviewItem, ReviewItem.id == Review.item_id)
+        .join(User, User.id == Review.reviewer_id)
+        .join(Generation, Generation.id == ReviewItem.generation_a_id)
+        .join(Example, Example.id == Generation.example_id)
+        .where(ReviewItem.queue_id == queue_id, *counts())
+        .order_by(ReviewItem.position, Review.id)
+    )
 
 
 def _agree(criterion: str, name: str, said: Said) -> CriterionAgreement:

@@ -5,8 +5,6 @@ group. Where the run was scored, the scores of all outputs narrow the estimate (
 inference); where they do not, the plain one stands. Items that were drawn and are not reviewed yet
 are taken to be missing at random, which the random order of the queue makes so.
 
-A number of a queue with its interval and recipe, or the reason why there is none.
-
 What estimates are made of: all outputs of a model, answers to some, scores of all.
 """
 
@@ -15,15 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
-from backend.rubrics import (
-    CheckedAnswer,
-)
+from backend.rubrics import CheckedAnswer
 from backend.rubrics.scales import Outcome
 from backend.schemas.common import whole_number
 from backend.schemas.review.reports import EstimateOut, Measured
@@ -39,10 +35,6 @@ from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import Purpose, QueueKind, Rating, Review, ReviewItem, ReviewQueue
 from backend.tables.runs import JUDGED, Generation, Score, ScoreRun
-
-if TYPE_CHECKING:
-    pass
-
 
 MEASURED = [Purpose.REVIEW, Purpose.IMPORT]
 

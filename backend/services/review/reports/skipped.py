@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.schemas.checks.triage import AuditPoint, RoutingOut, State
+from backend.services.review.opening.routing import certificate_of
 from backend.services.review.queues import get_queue
 from backend.services.review.routing import Look, Watched, watch_routing
 from backend.tables.checks.triage import QueueRouting
@@ -34,13 +35,8 @@ def show_routing(session: Session, queue_id: int) -> RoutingOut:
     return RoutingOut(
         queue_id=queue_id,
         queue=get_queue(session, queue_id).name,
-        metric=routing.metric,
-        threshold=routing.threshold,
-        lower_is_better=routing.lower_is_better,
-        epsilon=routing.epsilon,
-        delta=routing.delta,
+        **certificate_of(routing),
         audit_share=routing.audit_share,
-        wrong_when=routing.wrong_when,
         n_skipped=routing.n_skipped,
         n_audited=routing.n_audited,
         n_without=routing.n_without,
