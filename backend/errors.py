@@ -46,6 +46,16 @@ class StropError(Exception):
     exit_code = 1
     slug = "error"
 
+    def __init_subclass__(
+        cls, *, status: int | None = None, exit_code: int | None = None, slug: str | None = None
+    ) -> None:
+        """What is not said is as of the class above."""
+        super().__init_subclass__()
+        own = {"status": status, "exit_code": exit_code, "slug": slug}
+        for name, value in own.items():
+            if value is not None:
+                setattr(cls, name, value)
+
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
@@ -68,17 +78,12 @@ def _as_it_was(
     return error
 
 
-class InvalidInput(StropError):
+class InvalidInput(StropError, status=422, slug="invalid-input"):
     """What was given cannot be used."""
 
-    status = 422
-    slug = "invalid-input"
 
-
-class UnknownName(InvalidInput):
+class UnknownName(InvalidInput, slug="unknown-name"):
     """A name that is not in a registry; the message lists the valid ones, nearest first."""
-
-    slug = "unknown-name"
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
@@ -90,44 +95,28 @@ class UnknownName(InvalidInput):
         )
 
 
-class TooLarge(InvalidInput):
+class TooLarge(InvalidInput, status=413, slug="too-large"):
     """A request with more bytes than the server takes."""
 
-    status = 413
-    slug = "too-large"
 
-
-class NotFound(StropError):
+class NotFound(StropError, status=404, slug="not-found"):
     """The thing asked for does not exist, or the asker may not know that it does."""
 
-    status = 404
-    slug = "not-found"
 
-
-class Conflict(StropError):
+class Conflict(StropError, status=409, slug="conflict"):
     """The present state forbids the act."""
 
-    status = 409
-    slug = "conflict"
 
-
-class LeaseLost(Conflict):
+class LeaseLost(Conflict, slug="lease-lost"):
     """The lease under which an item was held has been given to somebody else."""
 
-    slug = "lease-lost"
 
-
-class NotAuthenticated(StropError):
+class NotAuthenticated(StropError, status=401, slug="not-authenticated"):
     """Nobody is signed in, or the token is not valid."""
 
-    status = 401
-    slug = "not-authenticated"
 
-
-class SecondFactorNeeded(NotAuthenticated):
+class SecondFactorNeeded(NotAuthenticated, slug="second-factor-needed"):
     """Name and password were right; the code of the authenticator is to come with them."""
-
-    slug = "second-factor-needed"
 
     def __init__(self) -> None:
         super().__init__(
@@ -135,22 +124,16 @@ class SecondFactorNeeded(NotAuthenticated):
         )
 
 
-class Forbidden(StropError):
+class Forbidden(StropError, status=403, slug="forbidden"):
     """The person is known and may not do this."""
 
-    status = 403
-    slug = "forbidden"
 
-
-class LeakRefused(Forbidden):
+class LeakRefused(Forbidden, exit_code=2, slug="leak-refused"):
     """A validation or test example was about to enter a training set.
 
     Args:
         findings: what was found, side by side, one mapping of plain values a pair.
     """
-
-    exit_code = 2
-    slug = "leak-refused"
 
     def __init__(
         self,
@@ -163,33 +146,20 @@ class LeakRefused(Forbidden):
         self.findings = findings
 
 
-class PreflightFailed(StropError):
+class PreflightFailed(StropError, status=409, exit_code=2, slug="preflight-failed"):
     """The model that is served is not shown to be the model that was meant."""
 
-    status = 409
-    exit_code = 2
-    slug = "preflight-failed"
 
-
-class JobFailed(StropError):
+class JobFailed(StropError, status=409, slug="job-failed"):
     """A job that something waits for has failed; its words are the message."""
 
-    status = 409
-    slug = "job-failed"
 
-
-class TooManyAttempts(StropError):
+class TooManyAttempts(StropError, status=429, slug="too-many-attempts"):
     """Too many failed tries in a short time."""
 
-    status = 429
-    slug = "too-many-attempts"
 
-
-class DatabaseUnavailable(StropError):
+class DatabaseUnavailable(StropError, status=503, slug="database-unavailable"):
     """The database takes nothing at the moment: locked, full, or starting again."""
-
-    status = 503
-    slug = "database-unavailable"
 
     def __init__(self) -> None:
         super().__init__(
@@ -198,52 +168,32 @@ class DatabaseUnavailable(StropError):
         )
 
 
-class ServerUnavailable(StropError):
+class ServerUnavailable(StropError, status=503, slug="server-unavailable"):
     """The Strop server did not answer, or what answered is not a Strop server."""
 
-    status = 503
-    slug = "server-unavailable"
 
-
-class ExecutorUnavailable(StropError):
+class ExecutorUnavailable(StropError, status=503, slug="executor-unavailable"):
     """Work over chunks could not be done elsewhere; what was saved stays, and it can be resumed."""
 
-    status = 503
-    slug = "executor-unavailable"
 
-
-class ProviderError(StropError):
+class ProviderError(StropError, status=502, slug="provider-error"):
     """The OpenID provider is down, slow, set up otherwise, or says what cannot be believed."""
 
-    status = 502
-    slug = "provider-error"
 
-
-class EngineError(StropError):
+class EngineError(StropError, status=502, slug="engine-error"):
     """A text-generation engine failed."""
 
-    status = 502
-    slug = "engine-error"
 
-
-class EngineUnavailable(EngineError):
+class EngineUnavailable(EngineError, status=503, slug="engine-unavailable"):
     """The engine gave no answer; what was saved stays, and the work can be resumed."""
 
-    status = 503
-    slug = "engine-unavailable"
 
-
-class UnknownAdapter(EngineError):
+class UnknownAdapter(EngineError, slug="unknown-adapter"):
     """The server does not serve the adapter that was named."""
 
-    slug = "unknown-adapter"
 
-
-class CannotCompute(StropError):
+class CannotCompute(StropError, status=422, slug="cannot-compute"):
     """A figure that is not defined on the data given."""
-
-    status = 422
-    slug = "cannot-compute"
 
 
 MOST_OF_A_REASON = 4_000
