@@ -1,4 +1,4 @@
-"""The audit log's entry for every answer that gives out texts; which routes do stands in `texts`.
+"""The audit log's entry for every answer that gives out texts; which do stands in `rules`.
 
 The entry is committed before the answer is sent: with the act where the request changes something,
 else in a transaction of its own. An answer without a text of anybody has no entry.
@@ -20,7 +20,8 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from backend.api.deps import Serving, ServingDep
-from backend.api.texts import TEXTS, Texts
+from backend.api.rules import TEXTS
+from backend.api.texts import Texts
 from backend.services.accounts.access import OWNERS
 from backend.services.audit import MOST_NUMBERS, Actor, act_as, record
 

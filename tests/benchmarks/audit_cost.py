@@ -29,7 +29,7 @@ import httpx
 
 from backend.api import reads
 from backend.api.app import create_app
-from backend.api.texts import TEXTS
+from backend.api.rules import TEXTS
 from backend.services.audit.chain import check, seal
 from tests.benchmarks._ratios import Ratio, keep
 from tests.benchmarks._review_seed import Seeded, seed_queue

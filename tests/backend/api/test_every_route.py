@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.api.texts import TEXTS
+from backend.api.rules import TEXTS
 from backend.services import review
 from backend.services.accounts.credentials import create_token, open_login_session
 from backend.services.audit.actions import ACTIONS

@@ -242,7 +242,7 @@ def refuse_unmasked_version(
 def read_original(session: Session, example_id: int, keys: Sequence[MaskingKey]) -> dict[str, Any]:
     """The row from which a masked example was made.
 
-    Who calls this records the look: routes by `backend.api.texts`.
+    Who calls this records the look: routes by `backend.api.rules`.
 
     Raises:
         NotFound: no such example, it is not masked, or its original was dropped or erased.
