@@ -4,67 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TypedDict, Unpack
 
 from backend.client.wire import Resource
 from backend.schemas.audit import AuditEntryOut, AuditStatus
 from backend.schemas.common import Page
 
 
+class AuditAsked(TypedDict, total=False):
+    """Which entries, and which page of them; 50 where no limit is named."""
+
+    who: str | None
+    action: str | None
+    since: datetime | None
+    until: datetime | None
+    subject: str | None
+    reads: bool | None
+    limit: int
+    cursor: str | None
+
+
 class Audit(Resource):
     """Who did what: for admins, and for leads in their projects."""
 
-    def list(
-        self,
-        *,
-        who: str | None = None,
-        action: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        subject: str | None = None,
-        reads: bool | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[AuditEntryOut]:
+    def list(self, **asked: Unpack[AuditAsked]) -> Page[AuditEntryOut]:
         """A page of entries of all projects and of none, the newest first."""
-        return self._wire.get(
-            Page[AuditEntryOut],
-            "/v1/audit",
-            who=who,
-            action=action,
-            since=since,
-            until=until,
-            subject=subject,
-            reads=reads,
-            limit=limit,
-            cursor=cursor,
-        )
+        return self._wire.get(Page[AuditEntryOut], "/v1/audit", **asked)
 
-    def of_project(
-        self,
-        project_id: int,
-        *,
-        who: str | None = None,
-        action: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        subject: str | None = None,
-        reads: bool | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[AuditEntryOut]:
+    def of_project(self, project_id: int, **asked: Unpack[AuditAsked]) -> Page[AuditEntryOut]:
         """A page of entries of one project, the newest first."""
-        return self._wire.get(
-            Page[AuditEntryOut],
-            f"/v1/projects/{project_id}/audit",
-            who=who,
-            action=action,
-            since=since,
-            until=until,
-            subject=subject,
-            reads=reads,
-            limit=limit,
-            cursor=cursor,
-        )
+        return self._wire.get(Page[AuditEntryOut], f"/v1/projects/{project_id}/audit", **asked)
 
     def status(self, *, last: int | None = None) -> AuditStatus:
         """Whether the chain holds, over its last entries, and against the noted heads."""
