@@ -160,8 +160,7 @@ class Settings(BaseSettings):
         "highest. Who has none of these groups has no access.",
     )
     oidc_projects: dict[str, list[str]] = Field(
-        {},
-        description='The projects of each group, as JSON: {"ward 3": ["notes"]}.',
+        {}, description='The projects of each group, as JSON: {"ward 3": ["notes"]}.'
     )
     oidc_token_days: int = Field(
         30,

@@ -25,6 +25,10 @@ LONG_MODULE = 500
 FULL_FOLDER = 12
 # Layers that hold one file a stage, by which a newcomer finds a stage in every one of them.
 ONE_FILE_A_STAGE = {"backend/tables", "backend/schemas", "backend/api/routes", "backend/client"}
+# Shapes that repeat a dataclass of at least so many fields, with so large a share of equal names.
+MIRROR_FIELDS, MIRROR_SHARE = 4, 0.9
+# A check's figures on a bench leave out level, method and n/a; a flag is read from rows as well.
+OWN_SHAPES = {"BenchKind", "BenchCheck", "BenchReportOut", "FlaggedSpan"}
 # What a metric says, as a value of the evaluators and as the row that keeps it: one word for both.
 VALUE_AND_ROW = {"Score", "Span"}
 
@@ -76,6 +80,7 @@ def measure(root: Path) -> dict[str, int]:
     found["class names that exist twice"] = sum(
         n > 1 and name not in VALUE_AND_ROW for name, n in classes.items()
     )
+    found["shapes that repeat a dataclass"] = len(mirrors(root, trees))
     found["import cycles, packages of every level"] = len(cycles(root, trees))
     found["bytes of README.md"] = (root / "README.md").stat().st_size
     return found
@@ -99,6 +104,59 @@ def cycles(root: Path, trees: dict[Path, ast.Module]) -> list[list[str]]:
                     edges.setdefault(here, set()).add(there)
         found += _knots(edges)
     return found
+
+
+def mirrors(root: Path, trees: dict[Path, ast.Module]) -> list[tuple[str, str]]:
+    """Shapes of answers that repeat a dataclass field by field, each with the dataclass.
+
+    Bodies of requests are none of these: they hold the limits of HTTP, and the values that services
+    take of them are made of commands and files as well.
+    """
+    shapes, values = dict[str, ast.ClassDef](), list[ast.ClassDef]()
+    for file, tree in trees.items():
+        of_shapes = file.is_relative_to(root / "backend" / "schemas")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and of_shapes:
+                shapes[node.name] = node
+            elif isinstance(node, ast.ClassDef) and _is_value(node):
+                values.append(node)
+    found = []
+    for name, shape in shapes.items():
+        own = _fields(shape, shapes)
+        if "RequestBody" in _line(shape, shapes) or name in OWN_SHAPES or len(own) < MIRROR_FIELDS:
+            continue
+        for value in values:
+            theirs = _fields(value, {})
+            if len(own & theirs) >= MIRROR_SHARE * max(len(own), len(theirs)):
+                found.append((name, value.name))
+    return found
+
+
+def _is_value(node: ast.ClassDef) -> bool:
+    marks = [*node.decorator_list, *node.bases]
+    return any(
+        "dataclass" in ast.unparse(mark) or "NamedTuple" in ast.unparse(mark) for mark in marks
+    )
+
+
+def _line(shape: ast.ClassDef, shapes: dict[str, ast.ClassDef]) -> list[str]:
+    """The names of the classes that a shape is made from, itself first."""
+    bases = [
+        node.id for base in shape.bases for node in ast.walk(base) if isinstance(node, ast.Name)
+    ]
+    above = [_line(shapes[name], shapes) for name in bases if name in shapes]
+    return [shape.name, *bases, *(name for names in above for name in names)]
+
+
+def _fields(node: ast.ClassDef, shapes: dict[str, ast.ClassDef]) -> set[str]:
+    own = {
+        line.target.id
+        for line in node.body
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+    }
+    return own.union(
+        *(_fields(shapes[name], shapes) for name in _line(node, shapes)[1:] if name in shapes)
+    )
 
 
 def _name(root: Path, file: Path) -> str:

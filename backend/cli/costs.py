@@ -17,7 +17,7 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from backend.schemas.costs import CostsOut, SpentOut
+    from backend.schemas.costs import CostReport, CostTotal
     from backend.schemas.review.reports import Measured
 
 RUNS = ["run", "of", "answers", "tokens in", "tokens out", "generating", "scoring", "processor",
@@ -35,20 +35,18 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Show what was spent in seconds, tokens, minutes of experts, and money."""
-    from backend.schemas.costs import CostsOut
     from backend.services.costs import project_costs
 
     with working_in_project(project) as (installation, session, found):
         hour = installation.settings.price_per_hour
-        report = project_costs(session, found.id, training_hour=hour, limit=limit)
-        told = CostsOut.model_validate(report)
+        told = project_costs(session, found.id, training_hour=hour, limit=limit)
     if json:
         print_json(told.model_dump())
         return
     _show(told)
 
 
-def _show(told: CostsOut) -> None:
+def _show(told: CostReport) -> None:
     tables: list[tuple[str, Sequence[str], list[dict[str, Any]]]] = [
         ("Runs", RUNS, _runs(told)),
         ("Trainings", TRAININGS, _trainings(told)),
@@ -65,7 +63,7 @@ def _show(told: CostsOut) -> None:
         typer.echo(shown_text(line))
 
 
-def _runs(told: CostsOut) -> list[dict[str, Any]]:
+def _runs(told: CostReport) -> list[dict[str, Any]]:
     rows = []
     for one in told.runs:
         failed = f", {one.failed} failed" if one.failed else ""
@@ -77,7 +75,7 @@ def _runs(told: CostsOut) -> list[dict[str, Any]]:
     return rows
 
 
-def _trainings(told: CostsOut) -> list[dict[str, Any]]:
+def _trainings(told: CostReport) -> list[dict[str, Any]]:
     rows = []
     for one in told.trainings:
         cells = map(_cell, (one.clock, one.processor, one.gpu, one.tokens, one.money))
@@ -86,7 +84,7 @@ def _trainings(told: CostsOut) -> list[dict[str, Any]]:
     return rows
 
 
-def _rounds(told: CostsOut) -> list[dict[str, Any]]:
+def _rounds(told: CostReport) -> list[dict[str, Any]]:
     rows = []
     for one in told.rounds:
         cells = (one.clock, one.processor, one.gpu, one.tokens, one.trained_tokens)
@@ -98,7 +96,7 @@ def _rounds(told: CostsOut) -> list[dict[str, Any]]:
     return rows
 
 
-def _reviews(told: CostsOut) -> list[dict[str, Any]]:
+def _reviews(told: CostReport) -> list[dict[str, Any]]:
     rows = []
     for one in told.reviews:
         simulated = f" ({one.n_simulated} simulated)" if one.n_simulated else ""
@@ -109,7 +107,7 @@ def _reviews(told: CostsOut) -> list[dict[str, Any]]:
     return rows
 
 
-def _cell(spent: SpentOut) -> str:
+def _cell(spent: CostTotal) -> str:
     return shown_text(spent.words)
 
 

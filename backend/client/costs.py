@@ -9,6 +9,6 @@ from backend.schemas import costs
 class Costs(Resource):
     """What was spent."""
 
-    def of(self, project_id: int, *, limit: int = 20) -> costs.CostsOut:
+    def of(self, project_id: int, *, limit: int = 20) -> costs.CostReport:
         """What the newest runs, trainings, rounds and queues of a project took."""
-        return self._wire.get(costs.CostsOut, f"/v1/projects/{project_id}/costs", limit=limit)
+        return self._wire.get(costs.CostReport, f"/v1/projects/{project_id}/costs", limit=limit)

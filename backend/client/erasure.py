@@ -25,14 +25,14 @@ class Erasures(Resource):
         """Erase a person's name, secrets, drafts and comments."""
         return self._wire.create(shapes.ErasureOut, f"/v1/users/{user_id}/erase", body)
 
-    def retention(self, project_id: int) -> list[shapes.RetentionOut]:
+    def retention(self, project_id: int) -> list[shapes.RetentionPeriod]:
         """For how many days a project keeps each kind."""
         path = f"/v1/projects/{project_id}/retention"
-        return self._wire.get_list(shapes.RetentionOut, path)
+        return self._wire.get_list(shapes.RetentionPeriod, path)
 
-    def keep(self, project_id: int, body: shapes.RetentionIn) -> shapes.RetentionOut:
+    def keep(self, project_id: int, body: shapes.RetentionIn) -> shapes.RetentionPeriod:
         """Set for how many days a project keeps a kind."""
-        return self._wire.put(shapes.RetentionOut, f"/v1/projects/{project_id}/retention", body)
+        return self._wire.put(shapes.RetentionPeriod, f"/v1/projects/{project_id}/retention", body)
 
     def list(self, project_id: int) -> list[shapes.ErasureOut]:
         """What was erased of a project, newest first."""

@@ -71,7 +71,7 @@ class Fairness(Resource):
 
     def mentions(
         self, training_set_id: int, *, language: str | None = None, level: float = 0.95
-    ) -> shapes.MentionReportOut:
+    ) -> shapes.SetMentions:
         """Which groups a training set mentions, and whether what it teaches goes with it."""
         path = f"/v1/training-sets/{training_set_id}/mentions"
-        return self._wire.get(shapes.MentionReportOut, path, language=language, level=level)
+        return self._wire.get(shapes.SetMentions, path, language=language, level=level)

@@ -81,10 +81,10 @@ class Runs(Resource):
             candidate=candidate,
         )
 
-    def classes(self, score_run_id: int, *, model: int, metric: str) -> list[shapes.ClassOut]:
+    def classes(self, score_run_id: int, *, model: int, metric: str) -> list[shapes.ClassRow]:
         """Precision, recall and F1 of each class, for a metric such as `f1@task=intent`."""
         path = f"/v1/score-runs/{score_run_id}/classes"
-        return self._wire.get_list(shapes.ClassOut, path, model=model, metric=metric)
+        return self._wire.get_list(shapes.ClassRow, path, model=model, metric=metric)
 
     def list(
         self, project_id: int, *, limit: int = 50, cursor: str | None = None

@@ -20,7 +20,7 @@ from backend.schemas.common import Problem
 COOKIE = "strop_session"
 PROBLEM = "application/problem+json"
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
-Shape = TypeVar("Shape", bound=BaseModel)
+Shape = TypeVar("Shape")
 
 
 class Wire:

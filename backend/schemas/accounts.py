@@ -116,7 +116,7 @@ class SecondFactorOut(ResponseBody):
 
 
 class EnrolmentOut(ResponseBody):
-    """What an authenticator app is given; shown this once. `qr_svg` draws `uri`."""
+    """What an authenticator app is given, shown this once; `qr_svg` draws the `otpauth:` `uri`."""
 
     secret: str
     uri: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from backend.schemas.common import ResponseBody
 from backend.schemas.review.reports import Measured
@@ -10,13 +11,14 @@ from backend.schemas.review.reports import Measured
 MOST_NAMED = 5
 
 
-class SpentOut(ResponseBody):
-    """What `n` of `n_all` parts took together.
+@dataclass(frozen=True, slots=True)
+class CostTotal:
+    """What `n` of `n_all` parts took together; it is counted in full, so that it has no interval.
 
     Attributes:
-        value: None where nothing is recorded; `error` then says why.
+        value: None where no part is recorded; `error` then says why.
         unit: tokens, seconds, minutes, or a currency; empty for money whose currency is not named.
-        at_least: something is not in it; `note` says what.
+        at_least: something is not in it, so that the whole is more; `note` says what.
     """
 
     value: float | None = None
@@ -48,8 +50,15 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.3g}"
 
 
-class PricesOut(ResponseBody):
-    """What a lead has stated. `prompt` and `completion` are of a million tokens, by the bar."""
+class Prices(ResponseBody):
+    """What a lead has stated; None where nothing is stated, and then there is no money figure.
+
+    Attributes:
+        bar: the version of the bar from which the prices of tokens come.
+        prompt, completion: a million tokens read, and written, in `currency`.
+        training_hour: an hour of the training machine, for trainings to come; those that have
+            ended keep the price of their time.
+    """
 
     bar: str | None
     prompt: float | None
@@ -75,8 +84,14 @@ class PricesOut(ResponseBody):
         return tokens, hour
 
 
-class RunCostOut(ResponseBody):
-    """What a run took: tokens, seconds of its jobs and their workers, and tokens in money."""
+class RunCost(ResponseBody):
+    """What a run took. `failed` of its `answers` are errors.
+
+    Attributes:
+        generating, scoring: seconds by the clock of its jobs; several workers may have shared one.
+        processor, gpu: seconds of the workers that generated and scored it; of servers none.
+        money: tokens at the price of the bar.
+    """
 
     run_id: int
     dataset: str
@@ -85,30 +100,45 @@ class RunCostOut(ResponseBody):
     models: tuple[str, ...]
     answers: int
     failed: int
-    prompt_tokens: SpentOut
-    completion_tokens: SpentOut
-    generating: SpentOut
-    scoring: SpentOut
-    processor: SpentOut
-    gpu: SpentOut
-    money: SpentOut
+    prompt_tokens: CostTotal
+    completion_tokens: CostTotal
+    generating: CostTotal
+    scoring: CostTotal
+    processor: CostTotal
+    gpu: CostTotal
+    money: CostTotal
 
 
-class TrainingCostOut(ResponseBody):
-    """What a training took by its ledger: seconds by the clock, of processors, and of GPUs."""
+class TrainingCost(ResponseBody):
+    """What a training took, by its own ledger: work of killed starts and all trials included.
+
+    Attributes:
+        clock, processor, gpu: seconds; of the GPUs as many times the clock as there are.
+        money: at the `price_per_hour` that was stated then, in the currency of that.
+    """
 
     training_run_id: int
     adapter: str
     starts: int | None
-    clock: SpentOut
-    processor: SpentOut
-    gpu: SpentOut
-    tokens: SpentOut
-    money: SpentOut
+    clock: CostTotal
+    processor: CostTotal
+    gpu: CostTotal
+    tokens: CostTotal
+    money: CostTotal
 
 
-class RoundCostOut(ResponseBody):
-    """What a round took so far; `money` is a sum for each currency."""
+class RoundCost(ResponseBody):
+    """What a round took so far. A review that taught two rounds is in both.
+
+    Attributes:
+        runs: how many runs are in it: the evaluation and the replays.
+        clock: seconds of jobs and of the trainer by the clock; a round's own waiting is no work.
+        processor, gpu: seconds of the training and of the workers that wrote and scored its runs.
+        tokens: read and written by its runs, n is of answers; `trained_tokens` by its training.
+        minutes: active ones, of the reviews behind its rows and of its votes; n is of reviews.
+        money: one sum for each currency in which a price was stated.
+        unpriced: why something is in none of these sums.
+    """
 
     round_id: int
     number: int
@@ -116,39 +146,45 @@ class RoundCostOut(ResponseBody):
     adapter: str
     runs: int
     n_simulated: int
-    clock: SpentOut
-    processor: SpentOut
-    gpu: SpentOut
-    tokens: SpentOut
-    trained_tokens: SpentOut
-    minutes: SpentOut
-    money: tuple[SpentOut, ...]
+    clock: CostTotal
+    processor: CostTotal
+    gpu: CostTotal
+    tokens: CostTotal
+    trained_tokens: CostTotal
+    minutes: CostTotal
+    money: tuple[CostTotal, ...]
     unpriced: tuple[str, ...]
 
 
-class ReviewCostOut(ResponseBody):
-    """What the reviews of a queue took, in all and for each item that was judged."""
+class ReviewCost(ResponseBody):
+    """What the reviews of a queue took, gold items, skips and adjudications included.
+
+    Attributes:
+        n_simulated: of the `reviews`, by a script; its seconds are no person's.
+        minutes_per_item, money_per_item: of an item that was judged, with interval; see
+            `review.reports.progress.review_time`.
+    """
 
     queue_id: int
     name: str
     kind: str
     reviews: int
     n_simulated: int
-    minutes: SpentOut
-    money: SpentOut
+    minutes: CostTotal
+    money: CostTotal
     minutes_per_item: Measured
     money_per_item: Measured
 
 
-class CostsOut(ResponseBody):
-    """What the newest things of a project took, at most `limit` of each kind."""
+class CostReport(ResponseBody):
+    """What things took, the newest first of each kind; `limit` is the most that is shown of one."""
 
-    prices: PricesOut
+    prices: Prices
     limit: int
-    runs: list[RunCostOut]
-    trainings: list[TrainingCostOut]
-    rounds: list[RoundCostOut]
-    reviews: list[ReviewCostOut]
+    runs: list[RunCost]
+    trainings: list[TrainingCost]
+    rounds: list[RoundCost]
+    reviews: list[ReviewCost]
     notes: tuple[str, ...]
 
     @property
@@ -158,7 +194,7 @@ class CostsOut(ResponseBody):
         for name, thing in self._named():
             for value in thing.__dict__.values():
                 for spent in value if isinstance(value, tuple) else (value,):
-                    said = isinstance(spent, SpentOut) and (spent.error or spent.note)
+                    said = isinstance(spent, CostTotal) and (spent.error or spent.note)
                     if said and name not in found.setdefault(said, []):
                         found[said].append(name)
             for said in getattr(thing, "unpriced", ()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -53,8 +54,9 @@ class ErasurePreview(ResponseBody):
     found: dict[str, Any]
 
 
-class RetentionOut(ResponseBody):
-    """For how many days one kind is kept; None is for good."""
+@dataclass(frozen=True, slots=True)
+class RetentionPeriod:
+    """For how many days one kind is kept, by whose word; None is for good."""
 
     kind: str
     words: str

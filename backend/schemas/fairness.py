@@ -2,76 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.schemas.common import RequestBody
+from evaluators.fairness.contrast import Contrast as Contrast
+from evaluators.fairness.contrast import Shift as Shift
+from evaluators.fairness.mentions import Mention as Mention
+from evaluators.fairness.mentions import MentionReport
+from evaluators.fairness.mentions import Skew as Skew
+from evaluators.fairness.parity import Gap as Gap
+from evaluators.fairness.parity import GroupFigure as GroupFigure
+from evaluators.fairness.parity import Parity as Parity
+from evaluators.fairness.rates import EqualisedOdds as EqualisedOdds
 
 
 class _FairnessBody(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class GroupFigureOut(_FairnessBody):
-    """One group's own figure, or the reason why there is none."""
-
-    group: str
-    n: int
-    failed: int
-    clusters: int
-    value: float | None
-    low: float | None
-    high: float | None
-    error: str | None
-    note: str
-
-
-class GapOut(_FairnessBody):
-    """A group's figure minus another's; the bounds hold with all others of the family at once."""
-
-    group: str
-    other: str
-    n: int
-    n_other: int
-    value: float | None
-    low: float | None
-    high: float | None
-    said: str
-    note: str
-
-
-class ParityOut(_FairnessBody):
-    """A figure by the groups of one key, with its largest gap."""
-
-    metric: str
-    key: str
-    groups: list[GroupFigureOut]
-    gaps: list[GapOut]
-    largest: float | None
-    low: float | None
-    high: float | None
-    between: list[str] | None
-    n: int
-    unnamed: int
-    level: float
-    each: float
-    family: int
-    scale: float | None
-    better: str
-    said: str
-    signature: str
-    margin: float | None
-    note: str
-
-
-class OddsOut(_FairnessBody):
-    """Equalised odds of a label: the larger of the largest gaps of its two rates."""
-
-    label: str
-    key: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
+    # Values of the evaluators stand in it as they are; what they leave to defaults is sent, too.
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class SliceKeyOut(_FairnessBody):
@@ -89,8 +38,8 @@ class ParityReportOut(_FairnessBody):
     of: str
     by: str
     n_simulated: int = 0
-    parities: list[ParityOut]
-    odds: list[OddsOut] = []
+    parities: list[Parity]
+    odds: list[EqualisedOdds] = []
 
 
 class PairsIn(RequestBody):
@@ -118,52 +67,6 @@ class PairsOut(_FairnessBody):
     run_ids: list[int]
 
 
-class MeanOut(_FairnessBody):
-    """A mean with its interval."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-
-
-class ContrastOut(_FairnessBody):
-    """How far something moves with the group, with the control, and the excess."""
-
-    kind: str
-    measure: str
-    n: int
-    clusters: int
-    failed: int
-    swapped: MeanOut
-    control: MeanOut
-    value: float
-    low: float | None
-    high: float | None
-    p: float
-    p_holm: float
-    said: str
-    signature: str
-    level: float
-    note: str
-
-
-class ShiftOut(_FairnessBody):
-    """Which way something moves, from one group to another."""
-
-    kind: str
-    measure: str
-    direction: str
-    n: int
-    clusters: int
-    value: float
-    low: float | None
-    high: float | None
-    p: float
-    p_holm: float
-    signature: str
-
-
 class CounterfactualExample(_FairnessBody):
     """A pair whose answers differ more than those of its control, to be read."""
 
@@ -187,59 +90,18 @@ class CounterfactualReportOut(_FairnessBody):
     samples: int
     pairs: dict[str, int]
     skipped: dict[str, dict[str, int]]
-    contrasts: list[ContrastOut]
-    shifts: list[ShiftOut]
+    contrasts: list[Contrast]
+    shifts: list[Shift]
     examples: list[CounterfactualExample]
 
 
-class MentionOut(_FairnessBody):
-    """In how many rows a group is mentioned."""
-
-    kind: str
-    group: str
-    rows: int
-    n: int
-    value: float
-    low: float | None
-    high: float | None
-    words: list[tuple[str, int]]
-
-
-class SkewOut(_FairnessBody):
-    """The odds of an outcome in rows of one group, against those of the others of its kind."""
-
-    kind: str
-    group: str
-    outcome: str
-    with_outcome: int
-    n: int
-    others_with: int
-    n_others: int
-    value: float
-    low: float
-    high: float
-    pmi: float | None
-    p: float
-    q: float
-    found: bool
-
-
-class MentionReportOut(_FairnessBody):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMentions(MentionReport):
     """The audit of a training set."""
 
     training_set_id: int
     name: str
     digest: str
-    n: int
-    groups: int
-    unread: int
-    mentions: list[MentionOut]
-    skews: list[SkewOut]
-    outcomes: str
-    looked_for: int
-    level: float
-    false_share: float
-    lists: str
 
 
 class WordListOut(_FairnessBody):

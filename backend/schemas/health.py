@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from backend.schemas.common import NAME_PATTERN, RequestBody, ResponseBody
 from backend.schemas.review.reports import Measured
@@ -43,15 +44,20 @@ class HealthQueueOut(ResponseBody):
     notes: list[str]
 
 
-class HealthGain(ResponseBody):
-    """What mending is likely to bring: a figure where one follows, else why none does."""
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What mending is likely to bring: a figure where one follows, else why none does.
+
+    Attributes:
+        figure: what `value` is, in words; None where nothing can be computed.
+    """
 
     sentence: str
-    figure: str | None
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
+    figure: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
 
 
 class HealthShare(ResponseBody):
@@ -71,6 +77,9 @@ class HealthKindOut(ResponseBody):
         confirmed: how many of the reviewed ones experts confirmed, in the whole project.
     """
 
+    # What a gain leaves to its defaults is sent, too.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
     kind: str
     title: str
     remedy: str
@@ -79,7 +88,7 @@ class HealthKindOut(ResponseBody):
     flagged: int
     n: int
     share: HealthShare | None
-    gain: HealthGain | None
+    gain: Gain | None
     details: list[dict[str, Any]]
     notes: list[str]
     by_split: dict[str, int] = Field(default_factory=dict)

@@ -14,6 +14,7 @@ from backend.schemas.common import AcceptLeaks, RequestBody, ResponseBody
 from backend.schemas.datasets import ExampleOut
 from backend.schemas.models import PreflightOut
 from backend.schemas.queue import JobOut
+from evaluators.metrics.labels import ClassRow as ClassRow
 
 
 class RunModel(ResponseBody):
@@ -170,15 +171,13 @@ class ScoreRunIn(RequestBody):
     seed: int = Field(7, ge=0)
 
 
-class FigureOut(ResponseBody):
-    """A metric of one model on one slice with its 95% interval; `error` where undefined.
+class _OnSlice(ResponseBody):
+    """What a metric says on one slice with its 95% interval; `error` where undefined.
 
     `scale` is the metric's largest value, 1 or 100, or None where there is no bound; `better` says
     which side is: higher or lower.
     """
 
-    model_version_id: int
-    model: str
     slice: dict[str, str]
     metric: str
     value: float | None = None
@@ -186,7 +185,6 @@ class FigureOut(ResponseBody):
     high: float | None = None
     n: int = 0
     failed: int = 0
-    not_applicable: int = 0
     clusters: int = 0
     rough: bool = False
     scale: float | None = 1.0
@@ -198,51 +196,27 @@ class FigureOut(ResponseBody):
     error: str | None = None
 
 
-class ClassOut(ResponseBody):
-    """How well one class is found, with 95% intervals; a rate that is undefined has its note."""
+class FigureOut(_OnSlice):
+    """A metric of one model."""
 
-    label: str
-    support: int
-    predicted: int
-    precision: float | None
-    precision_low: float | None
-    precision_high: float | None
-    recall: float | None
-    recall_low: float | None
-    recall_high: float | None
-    f1: float
-    note: str
+    model_version_id: int
+    model: str
+    not_applicable: int = 0
 
 
-class DifferenceOut(ResponseBody):
-    """Candidate minus baseline on the same examples, with its 95% interval."""
+class DifferenceOut(_OnSlice):
+    """Candidate minus baseline on the same examples."""
 
     baseline_id: int
     candidate_id: int
     baseline_model: str
     candidate_model: str
-    slice: dict[str, str]
-    metric: str
     baseline: float | None = None
     candidate: float | None = None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
     p: float | None = None
     wins: int = 0
     losses: int = 0
     ties: int = 0
-    n: int = 0
-    failed: int = 0
-    clusters: int = 0
-    rough: bool = False
-    scale: float | None = 1.0
-    better: str = "higher"
-    level: float = 0.95
-    method: str = ""
-    note: str = ""
-    signature: str | None = None
-    error: str | None = None
 
 
 class ScoreRunOut(ResponseBody):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.schemas.costs import (
-    CostsOut,
-    ReviewCostOut,
-    RoundCostOut,
-    RunCostOut,
-    SpentOut,
-    TrainingCostOut,
+    CostReport,
+    CostTotal,
+    ReviewCost,
+    RoundCost,
+    RunCost,
+    TrainingCost,
 )
 from dashboard.components.figures.measured import measured_cell
 from dashboard.components.frame import (
@@ -49,7 +49,7 @@ def show() -> None:
             st.html(sentences_html([*told.notes, *told.reasons]))
 
 
-def _show_tables(told: CostsOut) -> None:
+def _show_tables(told: CostReport) -> None:
     tables = (
         ("Reviewed items", REVIEWS, [review_row(one) for one in told.reviews]),
         ("Rounds", ROUNDS, [round_row(one) for one in told.rounds]),
@@ -62,7 +62,7 @@ def _show_tables(told: CostsOut) -> None:
             st.html(table_html(columns, rows, title=title))
 
 
-def run_row(one: RunCostOut) -> list[Cell]:
+def run_row(one: RunCost) -> list[Cell]:
     """A run in the table."""
     failed = f", {one.failed} failed" if one.failed else ""
     return [
@@ -80,13 +80,13 @@ def run_row(one: RunCostOut) -> list[Cell]:
     ]
 
 
-def training_row(one: TrainingCostOut) -> list[Cell]:
+def training_row(one: TrainingCost) -> list[Cell]:
     """A training in the table."""
     spent = (one.clock, one.processor, one.gpu, one.tokens, one.money)
     return [one.training_run_id, one.adapter, *map(sum_cell, spent)]
 
 
-def round_row(one: RoundCostOut) -> list[Cell]:
+def round_row(one: RoundCost) -> list[Cell]:
     """A round in the table; money in each currency in which a price was stated."""
     spent = (one.clock, one.processor, one.gpu, one.tokens, one.trained_tokens, one.minutes)
     money = " + ".join(part.words for part in one.money)
@@ -99,7 +99,7 @@ def round_row(one: RoundCostOut) -> list[Cell]:
     ]
 
 
-def review_row(one: ReviewCostOut) -> list[Cell]:
+def review_row(one: ReviewCost) -> list[Cell]:
     """A queue in the table: in all, and for each item that was judged."""
     return [
         one.name,
@@ -112,7 +112,7 @@ def review_row(one: ReviewCostOut) -> list[Cell]:
     ]
 
 
-def sum_cell(spent: SpentOut) -> Cell:
+def sum_cell(spent: CostTotal) -> Cell:
     """A sum on one line; "unknown" where nothing is recorded, for which a reason stands below."""
     return FigureText(spent.words) if spent.value is not None else spent.words
 

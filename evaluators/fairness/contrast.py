@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evaluators.aggregate import aggregate, paired_difference
@@ -78,6 +78,16 @@ class Sides:
 
 
 @dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean with its interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contrast:
     """How far something moves with the group and with the control, and the excess.
 
@@ -94,8 +104,8 @@ class Contrast:
     n: int
     clusters: int
     failed: int
-    swapped: dict[str, Any]
-    control: dict[str, Any]
+    swapped: Mean
+    control: Mean
     value: float
     low: float | None
     high: float | None
@@ -105,10 +115,6 @@ class Contrast:
     signature: str
     level: float
     note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, JSON-serialisable."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +135,6 @@ class Shift:
     p: float
     p_holm: float
     signature: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, JSON-serialisable."""
-        return asdict(self)
 
 
 def alike(text: str, sides: Sides, lexicon: Lexicon) -> list[str]:
@@ -294,8 +296,8 @@ def _contrast(
         excess.n,
         excess.clusters,
         len(rows) - len(kept),
-        _shown(aggregate(metric, swapped, groups, **how)),
-        _shown(aggregate(metric, control, groups, **how)),
+        _mean(aggregate(metric, swapped, groups, **how)),
+        _mean(aggregate(metric, control, groups, **how)),
         excess.value,
         excess.low,
         excess.high,
@@ -308,14 +310,12 @@ def _contrast(
     )
 
 
-def _shown(figure: Figure) -> dict[str, Any]:
-    return {"value": figure.value, "low": figure.low, "high": figure.high, "n": figure.n}
+def _mean(figure: Figure) -> Mean:
+    return Mean(figure.value, figure.low, figure.high, figure.n)
 
 
 def _said(one: Contrast, p_holm: float) -> Contrast:
     """A difference is said only where it stands among all that were looked for."""
-    from dataclasses import replace
-
     told = p_holm < 1 - one.level and one.low is not None and one.high is not None
     said = UNTOLD
     if told and (one.low or 0) > 0:
@@ -346,8 +346,6 @@ def shifts(
             made = _shift(kind, direction, name, mine, scale, level, seed)
             if made is not None:
                 found.append(made)
-    from dataclasses import replace
-
     adjusted = holm([one.p for one in found]) if found else []
     return [replace(one, p_holm=p) for one, p in zip(found, adjusted, strict=True)]
 

@@ -14,7 +14,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -106,10 +106,6 @@ class MentionReport:
     level: float
     false_share: float
     lists: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, JSON-serialisable."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
@@ -103,18 +102,6 @@ class Parity:
     signature: str
     margin: float | None = None
     note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """All fields, JSON-serialisable."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain["groups"] = [_plain(group) for group in self.groups]
-        plain["gaps"] = [_plain(gap) for gap in self.gaps]
-        plain["between"] = list(self.between) if self.between else None
-        return plain
-
-
-def _plain(value: Any) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in fields(value)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from backend.schemas.checks.benches import CheckBenchOut
 from backend.schemas.checks.checkers import CheckerOut
 from backend.schemas.checks.risk import RiskVersionOut
 from backend.schemas.common import Page
-from backend.schemas.costs import CostsOut
+from backend.schemas.costs import CostReport
 from backend.schemas.curation import TrainingSetOut
 from backend.schemas.dossier import DossierKeyOut
 from backend.schemas.masking import MaskingOut, MaskingPolicyOut, OriginalOut
@@ -392,7 +392,7 @@ class FakeClient(FakeReports, FakeChecks, FakeFairness, FakeHealth):
     def yields_of_round(self, round_id: int, *, examples: int = 0) -> YieldOut:
         return self.project["round_yield"]
 
-    def costs_of(self, project_id: int, *, limit: int = 20) -> CostsOut:
+    def costs_of(self, project_id: int, *, limit: int = 20) -> CostReport:
         return self.project.get("costs", costs_shown(empty=True))
 
     def masking_show(self, project_id: int) -> MaskingOut:
@@ -482,7 +482,7 @@ LEDGER = {
 }  # fmt: skip
 
 
-def costs_shown(*, empty: bool = False) -> CostsOut:
+def costs_shown(*, empty: bool = False) -> CostReport:
     """One of each kind: what is recorded, what is not, and what is so in part."""
     few = {"value": 1200.0, "unit": "tokens", "n": 8, "n_all": 9, "at_least": True, "note": HOSTILE}
     none = {"unit": "seconds", "n_all": 1, "error": "No job of a worker did it."}
@@ -546,7 +546,7 @@ def costs_shown(*, empty: bool = False) -> CostsOut:
     }
     rows = {"runs": [run], "trainings": [training], "rounds": [turn], "reviews": [queue]}
     rows = {name: [] if empty else found for name, found in rows.items()}
-    return CostsOut(prices=prices, limit=20, notes=[HOSTILE], **rows)
+    return CostReport(prices=prices, limit=20, notes=[HOSTILE], **rows)
 
 
 def masking_shown() -> MaskingOut:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 from backend.schemas.fairness import (
-    ContrastOut,
+    Contrast,
     CounterfactualExample,
     CounterfactualReportOut,
-    MentionReportOut,
     PairsIn,
     PairsOut,
     ParityReportOut,
-    ShiftOut,
+    SetMentions,
+    Shift,
     SliceKeyOut,
 )
-from backend.services.fairness.parity import shown
+from evaluators.fairness.contrast import Mean
 from evaluators.fairness.lexicon import shipped_lexicon
 from evaluators.fairness.measures import ScoredMeasure
 from evaluators.fairness.mentions import TaughtRow, audit_rows
@@ -49,8 +50,8 @@ class FakeFairness:
         self.project["asked_parity"] = asked
         return list(self.project["fairness_parity"])
 
-    def fairness_mentions(self, training_set_id: int) -> MentionReportOut:
-        found: MentionReportOut = self.project["fairness_mentions"]
+    def fairness_mentions(self, training_set_id: int) -> SetMentions:
+        found: SetMentions = self.project["fairness_mentions"]
         return found
 
 
@@ -80,19 +81,19 @@ def parity_report(hostile: str) -> ParityReportOut:
         model="base",
         of="score run 1",
         by="code",
-        parities=[shown(one) for one in found],
+        parities=found,
     )
 
 
 def answers_report(hostile: str) -> CounterfactualReportOut:
-    side = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 40}
-    contrast = ContrastOut(
+    side = Mean(value=0.5, low=0.4, high=0.6, n=40)
+    contrast = Contrast(
         kind="gender", measure="flip", n=40, clusters=20, failed=1, swapped=side,
-        control={**side, "value": 0.1, "low": 0.0, "high": 0.2}, value=0.4, low=0.2, high=0.6,
+        control=replace(side, value=0.1, low=0.0, high=0.2), value=0.4, low=0.2, high=0.6,
         p=0.001, p_holm=0.004, said="changes more than the control", signature="s", level=0.95,
         note="",
     )  # fmt: skip
-    shift = ShiftOut(
+    shift = Shift(
         kind="gender", measure="words", direction="female>male", n=40, clusters=20, value=3.0,
         low=1.0, high=5.0, p=0.01, p_holm=0.01, signature="s",
     )  # fmt: skip
@@ -106,7 +107,7 @@ def answers_report(hostile: str) -> CounterfactualReportOut:
     )  # fmt: skip
 
 
-def mention_report(hostile: str) -> MentionReportOut:
+def mention_report(hostile: str) -> SetMentions:
     rows = [
         TaughtRow(f"{'she' if i % 2 else 'he'} has the card and is here {i}",
             hostile if i % 2 else "call", f"g{i}", "en")
@@ -114,7 +115,8 @@ def mention_report(hostile: str) -> MentionReportOut:
     ]  # fmt: skip
     lexicons = {name: shipped_lexicon(name) for name in ("en", "de")}
     found = audit_rows(rows, lexicons=lexicons)
-    return MentionReportOut(training_set_id=1, name=hostile, digest="0" * 64, **found.as_dict())
+    told = {field.name: getattr(found, field.name) for field in fields(found)}
+    return SetMentions(training_set_id=1, name=hostile, digest="0" * 64, **told)
 
 
 def fairness_things(hostile: str) -> dict[str, Any]:

@@ -44,12 +44,7 @@ def get_filter(
 ) -> AuditFilter:
     """Which entries are asked for."""
     return AuditFilter(
-        who=who,
-        action=action,
-        since=_utc(since),
-        until=_utc(until),
-        subject=subject,
-        reads=reads,
+        who=who, action=action, since=_utc(since), until=_utc(until), subject=subject, reads=reads
     )
 
 

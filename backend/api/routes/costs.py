@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from backend.api.deps import ServingDep, SessionDep
-from backend.schemas.costs import CostsOut
+from backend.schemas.costs import CostReport
 from backend.services.costs import project_costs
 
 router = APIRouter(tags=["costs"])
@@ -17,11 +17,10 @@ Limit = Annotated[int, Query(ge=1, le=200, description="So many of each kind, th
 @router.get("/projects/{project_id}/costs")
 def show_costs(
     project_id: int, session: SessionDep, serving: ServingDep, limit: Limit = 20
-) -> CostsOut:
+) -> CostReport:
     """What the newest runs, trainings, rounds and queues took, in seconds, tokens, minutes, money.
 
     What is not recorded is unknown, and says so; a figure of money needs a stated price.
     """
     hour = serving.settings.price_per_hour
-    report = project_costs(session, project_id, training_hour=hour, limit=limit)
-    return CostsOut.model_validate(report)
+    return project_costs(session, project_id, training_hour=hour, limit=limit)

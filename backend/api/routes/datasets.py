@@ -58,11 +58,7 @@ def prepare_rows(project_id: int, body: DatasetIn, serving: ServingDep) -> SentR
     with serving.reading() as session:
         masker = masker_of(session, project_id, keys_of(serving.settings.masking_keys))
     prepared = prepare_masked(
-        rows,
-        masker,
-        source_name=source,
-        fractions=body.shares,
-        drop_leaks=body.drop_leaks,
+        rows, masker, source_name=source, fractions=body.shares, drop_leaks=body.drop_leaks
     )
     return SentRows(body, prepared)
 

@@ -83,20 +83,14 @@ def erase_person(
 
 
 @router.get("/projects/{project_id}/retention")
-def show_retention(project_id: int, session: SessionDep) -> list[shapes.RetentionOut]:
+def show_retention(project_id: int, session: SessionDep) -> list[shapes.RetentionPeriod]:
     """For how many days a project keeps each kind."""
-    found = retention.retention_periods(session, project_id)
-    return [shapes.RetentionOut.model_validate(one) for one in found]
+    return retention.retention_periods(session, project_id)
 
 
 @router.put("/projects/{project_id}/retention")
 def set_retention(
-    project_id: int,
-    body: shapes.RetentionIn,
-    session: SessionDep,
-    user: CurrentUser,
-    now: NowDep,
-) -> shapes.RetentionOut:
+    project_id: int, body: shapes.RetentionIn, session: SessionDep, user: CurrentUser, now: NowDep
+) -> shapes.RetentionPeriod:
     """Set for how many days a project keeps a kind."""
-    rule = retention.set_rule(session, project_id, body.kind, body.days, by_id=user.id, now=now)
-    return shapes.RetentionOut.model_validate(rule)
+    return retention.set_rule(session, project_id, body.kind, body.days, by_id=user.id, now=now)

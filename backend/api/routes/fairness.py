@@ -12,10 +12,10 @@ from backend.api.deps import ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.fairness import (
     CounterfactualReportOut,
-    MentionReportOut,
     PairsIn,
     PairsOut,
     ParityReportOut,
+    SetMentions,
     SliceKeyOut,
     WordListOut,
 )
@@ -159,6 +159,6 @@ def show_mentions(
     session: SessionDep,
     language: Annotated[str | None, Query(max_length=8)] = None,
     level: Level = 0.95,
-) -> MentionReportOut:
+) -> SetMentions:
     """Which groups the rows of a training set mention, and whether what they teach goes with it."""
     return set_mentions(session, training_set_id, language=language, level=level)

@@ -121,10 +121,7 @@ def review_health_findings(
     allowed = allowed_metrics(serving.settings, project_id)
     sent = send_to_review(session, asked, allowed=allowed, user_id=user.id)
     shown = HealthQueueOut(
-        queue_id=sent.queue.id,
-        queue=sent.queue.name,
-        n_items=sent.n_items,
-        notes=list(sent.notes),
+        queue_id=sent.queue.id, queue=sent.queue.name, n_items=sent.n_items, notes=list(sent.notes)
     )
     return once.answer(shown)
 

@@ -6,12 +6,7 @@ from fastapi import APIRouter
 
 from backend.api.deps import CurrentUser, ServingDep, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.masking import (
-    MaskingOut,
-    MaskingPolicyIn,
-    MaskingPolicyOut,
-    OriginalOut,
-)
+from backend.schemas.masking import MaskingOut, MaskingPolicyIn, MaskingPolicyOut, OriginalOut
 from backend.services.datasets.masking import stored
 from backend.services.datasets.masking.identifiers.kinds import title_of
 from backend.services.datasets.masking.keys import MaskingKey, keys_of

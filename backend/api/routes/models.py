@@ -36,11 +36,7 @@ def list_models(project_id: int, session: SessionDep, tried: bool = False) -> li
 
 @router.post("/projects/{project_id}/model-versions", status_code=201)
 def add_adapter(
-    project_id: int,
-    body: AdapterIn,
-    session: SessionDep,
-    serving: ServingDep,
-    once: OnceDep,
+    project_id: int, body: AdapterIn, session: SessionDep, serving: ServingDep, once: OnceDep
 ) -> ModelVersionOut:
     """Register an adapter folder; it must lie in the project's own, below the artifact root."""
     base = None if body.base is None else others.find_base(session, project_id, body.base)

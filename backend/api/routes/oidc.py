@@ -80,10 +80,7 @@ def _show(request: Request, serving: Serving, error: StropError, path: str) -> R
 
 
 @router.get(
-    "/callback",
-    response_class=HTMLResponse,
-    responses=GOES_ON | FORM_AGAIN,
-    dependencies=IN_TURN,
+    "/callback", response_class=HTMLResponse, responses=GOES_ON | FORM_AGAIN, dependencies=IN_TURN
 )
 def come_back(
     request: Request,
@@ -174,11 +171,7 @@ def _with_userinfo(
 
 
 def _admit(
-    request: Request,
-    serving: Serving,
-    provider: Provider,
-    claims: Mapping[str, Any],
-    id_token: str,
+    request: Request, serving: Serving, provider: Provider, claims: Mapping[str, Any], id_token: str
 ) -> str:
     registration, now = provider.registration, serving.clock()
     groups = groups_of(claims, registration.groups_claim) or []

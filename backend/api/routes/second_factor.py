@@ -48,8 +48,7 @@ def begin_mine(
     _require_password(request, serving, user, body.password.get_secret_value())
     with serving.writing.begin() as session:
         person = session.get_one(User, user.id)
-        found = second_factor.enrol(session, person, seal=serving.seal, now=now)
-    return EnrolmentOut(secret=found.secret, uri=found.uri, qr_svg=found.qr_svg)
+        return second_factor.enrol(session, person, seal=serving.seal, now=now)
 
 
 @router.post("/me/second-factor/confirm")

@@ -111,11 +111,7 @@ def list_drafts(
 
 @router.post("/draftings/{drafting_id}/queues", status_code=201)
 def open_queue(
-    drafting_id: int,
-    body: DraftQueueIn,
-    session: SessionDep,
-    serving: ServingDep,
-    once: OnceDep,
+    drafting_id: int, body: DraftQueueIn, session: SessionDep, serving: ServingDep, once: OnceDep
 ) -> DraftQueueOut:
     """Open the queue in which experts approve, correct or refuse the kept drafts."""
     drafting = draftings.get_drafting(session, drafting_id)

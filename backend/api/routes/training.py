@@ -8,12 +8,7 @@ from sqlalchemy.orm import Session
 from backend.api.deps import CurrentUser, NowDep, ServingDep, SessionDep
 from backend.api.once import OnceDep
 from backend.schemas.queue import JobCancelled
-from backend.schemas.training import (
-    LossPoint,
-    TrainingProgress,
-    TrainingRunIn,
-    TrainingRunOut,
-)
+from backend.schemas.training import LossPoint, TrainingProgress, TrainingRunIn, TrainingRunOut
 from backend.services import queue
 from backend.services.accounts.access import require_in_project
 from backend.services.cancelling import Cancellation, cancel_subjects

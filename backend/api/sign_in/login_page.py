@@ -6,8 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from backend.schemas.accounts import SignInWays
-from backend.services.accounts.second_factor import Enrolment
+from backend.schemas.accounts import EnrolmentOut, SignInWays
 
 PAGES = Environment(loader=FileSystemLoader(Path(__file__).parent / "pages"), autoescape=True)
 
@@ -26,7 +25,7 @@ def logout_page() -> str:
 
 
 def code_page(
-    *, next_path: str, enrolment: Enrolment | None = None, error: str | None = None
+    *, next_path: str, enrolment: EnrolmentOut | None = None, error: str | None = None
 ) -> str:
     """Where the second factor's code is typed, or, with an enrolment, set up."""
     page = PAGES.get_template("code.html")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ from backend.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from backend.schemas.fairness import MentionReportOut
+    from backend.schemas.fairness import SetMentions
 
 MENTIONS = ["kind", "group", "rows", "share", "low", "high", "of", "words"]
 SKEWS = ["kind", "group", "outcome", "odds ratio", "low", "high", "with", "others", "pmi", "q"]
@@ -43,17 +44,17 @@ def command(
         frozen = find_training_set(session, found.id, set_)
         report = set_mentions(session, frozen.id, language=language, level=level)
     if as_json:
-        print_json(report.model_dump(mode="json"))
+        print_json(asdict(report))
     else:
         _print(report)
     raise typer.Exit(2 if any(skew.found for skew in report.skews) else 0)
 
 
-def _print(report: MentionReportOut) -> None:
+def _print(report: SetMentions) -> None:
     typer.echo(f"{report.name}: {report.n} rows in {report.groups} groups, {report.unread} unread")
     rows: list[dict[str, Any]] = [
         {
-            **one.model_dump(),
+            **asdict(one),
             "share": one.value,
             "of": one.n,
             "words": ", ".join(f"{shown_text(word)} {n}" for word, n in one.words[:3]),
@@ -71,7 +72,7 @@ def _print(report: MentionReportOut) -> None:
     )
     shown = [
         {
-            **skew.model_dump(),
+            **asdict(skew),
             "outcome": shown_text(skew.outcome),
             "odds ratio": skew.value,
             "with": f"{skew.with_outcome} of {skew.n}",

@@ -9,7 +9,7 @@ Exit codes of `test`: 0 where no answer is shown to move beyond the control, 2 w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +27,7 @@ from backend.cli.common import (
 from backend.cli.fairness.parity import names
 
 if TYPE_CHECKING:
-    from backend.schemas.fairness import ContrastOut, CounterfactualReportOut
+    from backend.schemas.fairness import Contrast, CounterfactualReportOut
 
 PLURALS = {"names": "name", "genders": "gender", "ages": "age", "places": "place"}
 COLUMNS = [
@@ -154,7 +154,7 @@ def _print(report: CounterfactualReportOut) -> None:
     for one in report.contrasts:
         if one.failed:
             typer.echo(f"  {one.kind} {one.measure}: {one.failed} rows lack an answer or a score")
-    shifts = [{**s.model_dump(), "change": s.value, "p (Holm)": s.p_holm} for s in report.shifts]
+    shifts = [{**asdict(s), "change": s.value, "p (Holm)": s.p_holm} for s in report.shifts]
     if shifts:
         print_table(shifts, columns=SHIFTS, title="which way, second group minus first")
     left = {kind: sum(reasons.values()) for kind, reasons in report.skipped.items()}
@@ -169,7 +169,7 @@ def _print(report: CounterfactualReportOut) -> None:
         typer.echo(f"    exchanged: {shown_text(shown.swapped)[:160]}")
 
 
-def _row(one: ContrastOut) -> dict[str, Any]:
+def _row(one: Contrast) -> dict[str, Any]:
     return {
         "kind": one.kind,
         "measure": one.measure,

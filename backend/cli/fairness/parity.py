@@ -7,7 +7,7 @@ margin was given and it cannot be told whether the gaps lie within it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,13 +30,7 @@ from backend.cli.common import (
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.schemas.fairness import (
-        GapOut,
-        GroupFigureOut,
-        OddsOut,
-        ParityOut,
-        ParityReportOut,
-    )
+    from backend.schemas.fairness import EqualisedOdds, Gap, GroupFigure, Parity, ParityReportOut
     from backend.services.fairness.parity import ParityPlan
 
 GROUPS = ["group", "value", "low", "high", "n", "failed", "note"]
@@ -146,7 +140,6 @@ def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportOut]:
         group_columns,
         paired_labels,
         rates_and_odds,
-        shown,
     )
     from evaluators.fairness.measures import Measure, ScoredMeasure
     from evaluators.fairness.rates import label_measures
@@ -166,7 +159,7 @@ def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportOut]:
         ScoredMeasure(metric, scores[metric.name], groups, options.seed) for metric in metrics
     ]
     found = compare(measures, keys, plan, seed=options.seed)
-    odds: list[OddsOut] = []
+    odds: list[EqualisedOdds] = []
     if plan.rates:
         rated = label_measures(
             paired_labels(scores.values()), groups, labels=plan.labels, seed=options.seed
@@ -178,7 +171,7 @@ def _of_file(options: ParityOptions, plan: ParityPlan) -> list[ParityReportOut]:
         model="",
         of=str(options.subject),
         by="code",
-        parities=[shown(one) for one in found],
+        parities=found,
         odds=odds,
     )
     return [report]
@@ -211,12 +204,11 @@ def _print(report: ParityReportOut) -> None:
         typer.echo(f"equalised odds of {odds.label!r} by {odds.key}: {value}{bounds}, n={odds.n}")
 
 
-def _group_row(group: GroupFigureOut) -> dict[str, Any]:
-    row = group.model_dump()
-    return {**row, "note": group.error or group.note}
+def _group_row(group: GroupFigure) -> dict[str, Any]:
+    return {**asdict(group), "note": group.error or group.note}
 
 
-def _gap_row(gap: GapOut) -> dict[str, Any]:
+def _gap_row(gap: Gap) -> dict[str, Any]:
     said = gap.said + (f": {gap.note}" if gap.note else "")
     return {
         "group": gap.group,
@@ -229,7 +221,7 @@ def _gap_row(gap: GapOut) -> dict[str, Any]:
     }
 
 
-def sentence(one: ParityOut) -> str:
+def sentence(one: Parity) -> str:
     """The largest gap, what its bounds allow to say, and for whom nothing can be said."""
     if one.largest is None or one.between is None:
         return f"no two groups have a figure ({one.note}): it cannot be told"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -46,7 +47,8 @@ def agreement(
     print_table(rows, columns=columns, title=f"Agreement in {queue}, 95% intervals")
     for note in report.notes:
         typer.echo(f"{note.criterion}: {note.sentence}")
-    _print("Reviewers two by two", report.raters)
+    pairs = [{"criterion": pair.criterion, **asdict(pair)} for pair in report.raters]
+    _print("Reviewers two by two", pairs)
     _print("Where they differ most", report.worst)
 
 

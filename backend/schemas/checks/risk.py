@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from backend.schemas.common import RequestBody, ResponseBody
+from evaluators.checks.risk.report import ReliabilityBin as ReliabilityBin
+from evaluators.checks.risk.report import RiskFigure as RiskFigure
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -26,28 +28,6 @@ class RiskIn(RequestBody):
     wrong_when: str | None = Field(None, min_length=1, max_length=500)
     splits: list[SplitName] = Field(default=["train", "validation"], min_length=1, max_length=3)
     seed: int = Field(0, ge=0, le=2**31 - 1)
-
-
-class RiskFigureOut(ResponseBody):
-    """One out-of-fold figure of the risk, or of a naive baseline; see `RiskFigure`."""
-
-    predictor: str
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    note: str = ""
-
-
-class ReliabilityOut(ResponseBody):
-    """Outputs of similar risk: the mean risk, and the share found wrong with its interval."""
-
-    risk: float
-    rate: float
-    low: float
-    high: float
-    n: int
 
 
 class RiskVersionOut(ResponseBody):
@@ -76,8 +56,8 @@ class RiskVersionOut(ResponseBody):
     n_effective: float
     kind: str
     features: list[str]
-    figures: list[RiskFigureOut]
-    reliability: list[ReliabilityOut]
+    figures: list[RiskFigure]
+    reliability: list[ReliabilityBin]
     left_out: dict[str, int]
     created_by_id: int | None
     created_at: datetime

@@ -6,12 +6,14 @@ Reviewers appear by pseudonym only.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from backend.schemas.common import ResponseBody
+from evaluators.statistics.agreement.raters import RaterPair
 
 
 class Measured(ResponseBody):
@@ -105,22 +107,11 @@ class AgreementOut(ResponseBody):
     figure: Measured
 
 
-class RaterPairOut(ResponseBody):
-    """Two reviewers on the n items that both judged: share equal, and Cohen's kappa.
-
-    `note` says why there is no kappa, `signature` names its weights.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaterPairOut(RaterPair):
+    """Two reviewers on one criterion: of n items that both judged, share equal, Cohen's kappa."""
 
     criterion: str
-    first: str
-    second: str
-    n: int
-    percent: float | None
-    kappa: float | None
-    kappa_low: float | None
-    kappa_high: float | None
-    note: str
-    signature: str = ""
 
 
 class WorstItemOut(ResponseBody):
@@ -146,6 +137,9 @@ class AgreementNoteOut(ResponseBody):
 
 class AgreementReportOut(ResponseBody):
     """How far reviewers agree: by criterion, two by two, and where least."""
+
+    # What a pair of raters leaves to its defaults is sent, too.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     coefficients: list[AgreementOut]
     notes: list[AgreementNoteOut] = Field(default_factory=list)

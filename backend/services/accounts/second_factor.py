@@ -11,13 +11,13 @@ import hashlib
 import hmac
 import io
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotAuthenticated, SecondFactorNeeded
+from backend.schemas.accounts import EnrolmentOut
 from backend.services import audit
 from backend.services.accounts.sealing import Seal
 from backend.settings import Settings
@@ -28,15 +28,6 @@ STEP = 30  # seconds
 TOLERANCE = 1  # steps
 RECOVERY_CODES = 10
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is read as another
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolment:
-    """What an authenticator app is given: the secret, its `otpauth:` address, and that as SVG."""
-
-    secret: str
-    uri: str
-    qr_svg: str
 
 
 def is_on(session: Session, user_id: int) -> bool:
@@ -53,7 +44,7 @@ def is_required(settings: Settings, user: User) -> bool:
     return user.second_factor_required or by_setting
 
 
-def enrol(session: Session, user: User, *, seal: Seal, now: datetime) -> Enrolment:
+def enrol(session: Session, user: User, *, seal: Seal, now: datetime) -> EnrolmentOut:
     """Begin: a new secret, which counts once a first code of it was right.
 
     Raises:
@@ -77,7 +68,7 @@ def enrol(session: Session, user: User, *, seal: Seal, now: datetime) -> Enrolme
     return _enrolment(user, secret)
 
 
-def pending(session: Session, user: User, *, seal: Seal) -> Enrolment | None:
+def pending(session: Session, user: User, *, seal: Seal) -> EnrolmentOut | None:
     """The enrolment that has begun and waits for its first code."""
     factor = session.get(SecondFactor, user.id)
     if factor is None or factor.confirmed_at is not None:
@@ -85,7 +76,7 @@ def pending(session: Session, user: User, *, seal: Seal) -> Enrolment | None:
     return _enrolment(user, seal.open(factor.secret))
 
 
-def _enrolment(user: User, secret: str) -> Enrolment:
+def _enrolment(user: User, secret: str) -> EnrolmentOut:
     import pyotp
     import segno
 
@@ -94,7 +85,7 @@ def _enrolment(user: User, secret: str) -> Enrolment:
     segno.make(uri, error="m").save(
         drawn, kind="svg", scale=5, border=4, xmldecl=False, dark="#000", light="#fff"
     )
-    return Enrolment(secret=secret, uri=uri, qr_svg=drawn.getvalue().decode())
+    return EnrolmentOut(secret=secret, uri=uri, qr_svg=drawn.getvalue().decode())
 
 
 def confirm(session: Session, user: User, code: str, *, seal: Seal, now: datetime) -> list[str]:

@@ -11,23 +11,9 @@ Everything is summed in the database; no text is read. A figure of money needs a
 has stated: `price` of the bar, STROP_PRICE_PER_HOUR, `cost_per_hour` of a queue.
 """
 
-from backend.services.costs.people import ReviewCost, review_costs
-from backend.services.costs.report import CostReport, Prices, project_costs
-from backend.services.costs.rounds import RoundCost, round_costs
-from backend.services.costs.totals import CostTotal
-from backend.services.costs.work import RunCost, TrainingCost, run_costs, training_costs
+from backend.services.costs.people import review_costs
+from backend.services.costs.report import project_costs
+from backend.services.costs.rounds import round_costs
+from backend.services.costs.work import run_costs, training_costs
 
-__all__ = [
-    "CostReport",
-    "CostTotal",
-    "Prices",
-    "ReviewCost",
-    "RoundCost",
-    "RunCost",
-    "TrainingCost",
-    "project_costs",
-    "review_costs",
-    "round_costs",
-    "run_costs",
-    "training_costs",
-]
+__all__ = ["project_costs", "review_costs", "round_costs", "run_costs", "training_costs"]

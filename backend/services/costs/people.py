@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
-from backend.schemas.review.reports import Measured
-from backend.services.costs.totals import MINUTES, CostTotal, at_price, counted
+from backend.schemas.costs import CostTotal, ReviewCost
+from backend.services.costs.totals import MINUTES, at_price, counted
 from backend.services.review.reports.effects import finished_rows
 from backend.services.review.reports.progress import review_time
 from backend.services.review.rules import QueueRules, rules_from
@@ -17,27 +17,6 @@ from backend.tables.review import Review, ReviewItem, ReviewQueue
 
 NO_TIME = "No active time is recorded of some reviews, as of imported or simulated ones."
 NO_EXPERT_PRICE = "The queue does not say what an hour costs."
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewCost:
-    """What the reviews of a queue took, gold items, skips and adjudications included.
-
-    Attributes:
-        n_simulated: of the `reviews`, by a script; its seconds are no person's.
-        minutes_per_item, money_per_item: of an item that was judged, with interval; see
-            `review.reports.progress.review_time`.
-    """
-
-    queue_id: int
-    name: str
-    kind: str
-    reviews: int
-    n_simulated: int
-    minutes: CostTotal
-    money: CostTotal
-    minutes_per_item: Measured
-    money_per_item: Measured
 
 
 def review_costs(session: Session, queue_ids: Sequence[int]) -> list[ReviewCost]:

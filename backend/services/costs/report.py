@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.schemas.costs import CostReport, Prices
 from backend.schemas.projects import Price
-from backend.services.costs.people import ReviewCost, review_costs
-from backend.services.costs.rounds import RoundCost, round_costs
-from backend.services.costs.work import RunCost, TrainingCost, run_costs, training_costs
+from backend.services.costs.people import review_costs
+from backend.services.costs.rounds import round_costs
+from backend.services.costs.work import run_costs, training_costs
 from backend.services.projects import find_manifest, manifest_of
 from backend.tables.review import ReviewQueue
 from backend.tables.rounds import Round
@@ -27,37 +27,6 @@ NOTES = (
     "What is not recorded is unknown and in no sum: a sum that lacks something is told as "
     "'at least', with n of how many.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a lead has stated; None where nothing is stated, and then there is no money figure.
-
-    Attributes:
-        bar: the version of the bar from which the prices of tokens come.
-        prompt, completion: a million tokens read, and written, in `currency`.
-        training_hour: an hour of the training machine, for trainings to come; those that have
-            ended keep the price of their time.
-    """
-
-    bar: str | None
-    prompt: float | None
-    completion: float | None
-    currency: str | None
-    training_hour: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class CostReport:
-    """What things took, the newest first of each kind; `limit` is the most that is shown of one."""
-
-    prices: Prices
-    limit: int
-    runs: list[RunCost]
-    trainings: list[TrainingCost]
-    rounds: list[RoundCost]
-    reviews: list[ReviewCost]
-    notes: tuple[str, ...] = NOTES
 
 
 def project_costs(
@@ -80,13 +49,15 @@ def project_costs(
         trainings=training_costs(session, _newest(session, TrainingRun, project_id, limit)),
         rounds=round_costs(session, list(session.scalars(rounds.limit(limit))), price=price),
         reviews=review_costs(session, _newest(session, ReviewQueue, project_id, limit)),
+        notes=NOTES,
     )
 
 
 def _prices(price: Price | None, bar: str | None, training_hour: float | None) -> Prices:
     if price is None:
-        return Prices(None, None, None, None, training_hour)
-    return Prices(bar, price.prompt, price.completion, price.currency, training_hour)
+        nothing = dict.fromkeys(("bar", "prompt", "completion", "currency"))
+        return Prices(training_hour=training_hour, **nothing)
+    return Prices(bar=bar, training_hour=training_hour, **dict(price))
 
 
 def _newest(session: Session, table: Any, project_id: int, limit: int) -> list[int]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
+from backend.schemas.costs import CostTotal, RoundCost, RunCost, TrainingCost
 from backend.schemas.projects import Price
 from backend.services.costs.people import MinutesOfQueue, minutes_by_queue
-from backend.services.costs.totals import MINUTES, SECONDS, TOKENS, CostTotal, total
-from backend.services.costs.work import RunCost, TrainingCost, run_costs, training_costs
+from backend.services.costs.totals import MINUTES, SECONDS, TOKENS, total
+from backend.services.costs.work import run_costs, training_costs
 from backend.services.review import stands
 from backend.services.rounds.figures import replay_runs
 from backend.tables.curation import TrainingSetRow
@@ -23,36 +24,6 @@ NO_TRAINING = "It has no training."
 NO_RUN = "It has no run."
 NOTHING_DONE = f"{NO_TRAINING} {NO_RUN}"
 NO_REVIEWS = "No review is behind it."
-
-
-@dataclass(frozen=True, slots=True)
-class RoundCost:
-    """What a round took so far. A review that taught two rounds is in both.
-
-    Attributes:
-        runs: how many runs are in it: the evaluation and the replays.
-        clock: seconds of jobs and of the trainer by the clock; a round's own waiting is no work.
-        processor, gpu: seconds of the training and of the workers that wrote and scored its runs.
-        tokens: read and written by its runs, n is of answers; `trained_tokens` by its training.
-        minutes: active ones, of the reviews behind its rows and of its votes; n is of reviews.
-        money: one sum for each currency in which a price was stated.
-        unpriced: why something is in none of these sums.
-    """
-
-    round_id: int
-    number: int
-    state: str
-    adapter: str
-    runs: int
-    n_simulated: int
-    clock: CostTotal
-    processor: CostTotal
-    gpu: CostTotal
-    tokens: CostTotal
-    trained_tokens: CostTotal
-    minutes: CostTotal
-    money: tuple[CostTotal, ...]
-    unpriced: tuple[str, ...]
 
 
 def round_costs(

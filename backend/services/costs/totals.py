@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from backend.schemas.costs import CostTotal
 
 TOKENS = "tokens"
 SECONDS = "seconds"
 MINUTES = "minutes"
-
-
-@dataclass(frozen=True, slots=True)
-class CostTotal:
-    """What `n` of `n_all` parts took together; it is counted in full, so that it has no interval.
-
-    Attributes:
-        value: None where no part is recorded; `error` then says why.
-        unit: tokens, seconds, minutes, or a currency; empty for money whose currency is not named.
-        at_least: something is not in it, so that the whole is more; `note` says what.
-    """
-
-    value: float | None
-    unit: str
-    n: int
-    n_all: int
-    at_least: bool = False
-    note: str = ""
-    error: str | None = None
 
 
 def unknown(unit: str, error: str, *, of: int = 1) -> CostTotal:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session, joinedload, load_only, selectinload
 
+from backend.schemas.costs import CostTotal, RunCost, TrainingCost
 from backend.schemas.projects import Price
-from backend.services.costs.totals import SECONDS, TOKENS, CostTotal, counted, total, unknown
+from backend.services.costs.totals import SECONDS, TOKENS, counted, total, unknown
 from backend.services.queue import UNFINISHED, JobKind
 from backend.tables.datasets import DatasetVersion
 from backend.tables.models import ModelKind, ModelVersion
@@ -32,51 +33,6 @@ NO_SCORING = "It was not scored."
 NO_PROCESSOR = "Its job has not noted any processor seconds, or ended before they were noted."
 NO_GPU = "A server answered, or its job ended before GPU seconds were noted."
 NO_HOUR_PRICE = "No price_per_hour was stated when it was trained."
-
-
-@dataclass(frozen=True, slots=True)
-class RunCost:
-    """What a run took. `failed` of its `answers` are errors.
-
-    Attributes:
-        generating, scoring: seconds by the clock of its jobs; several workers may have shared one.
-        processor, gpu: seconds of the workers that generated and scored it; of servers none.
-        money: tokens at the price of the bar.
-    """
-
-    run_id: int
-    dataset: str
-    split: str
-    engine: str
-    models: tuple[str, ...]
-    answers: int
-    failed: int
-    prompt_tokens: CostTotal
-    completion_tokens: CostTotal
-    generating: CostTotal
-    scoring: CostTotal
-    processor: CostTotal
-    gpu: CostTotal
-    money: CostTotal
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingCost:
-    """What a training took, by its own ledger: work of killed starts and all trials included.
-
-    Attributes:
-        clock, processor, gpu: seconds; of the GPUs as many times the clock as there are.
-        money: at the `price_per_hour` that was stated then, in the currency of that.
-    """
-
-    training_run_id: int
-    adapter: str
-    starts: int | None
-    clock: CostTotal
-    processor: CostTotal
-    gpu: CostTotal
-    tokens: CostTotal
-    money: CostTotal
 
 
 class _Answers(NamedTuple):

@@ -16,6 +16,7 @@ from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, UnknownName
+from backend.schemas.erasure import RetentionPeriod
 from backend.services import audit
 from backend.tables.accounts import IdempotencyKey, LoginSession
 from backend.tables.erasure import RetentionRule
@@ -165,16 +166,6 @@ KINDS: Mapping[str, RetentionKind] = {
     ),
 }
 """By name; live requests join when there are any."""
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionPeriod:
-    """How long one kind is kept, by whose word; `days` None is for good."""
-
-    kind: str
-    words: str
-    days: int | None
-    is_default: bool
 
 
 def retention_periods(session: Session, project_id: int) -> list[RetentionPeriod]:

@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.schemas.fairness import (
-    ContrastOut,
+    Contrast,
     CounterfactualExample,
     CounterfactualReportOut,
-    ShiftOut,
 )
 from backend.services.fairness.pairs import (
     CONTROL,
@@ -37,7 +36,7 @@ from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun, Score
 
 if TYPE_CHECKING:
-    from evaluators.fairness.contrast import Contrast, Sides
+    from evaluators.fairness.contrast import Sides
 
 SHOWN_ROWS = 10
 
@@ -52,6 +51,8 @@ def counterfactual_report(
         NotFound: the model takes no part in the run.
         CannotCompute: no pair has all its answers.
     """
+    from evaluators.fairness.contrast import shifts
+
     run = get_run(session, run_id)
     _require_pairs(run)
     models = [model for model in run.models if model_id in (None, model.id)]
@@ -70,8 +71,8 @@ def counterfactual_report(
                 samples=run.samples,
                 pairs=run.dataset_version.split_recipe["pairs"],
                 skipped=run.dataset_version.split_recipe["skipped"],
-                contrasts=[ContrastOut(**one.as_dict()) for one in found],
-                shifts=_shifts(rows, scales, level, _seed(run)),
+                contrasts=found,
+                shifts=shifts(rows, metrics=scales, level=level, seed=_seed(run)),
                 examples=_changed_most(rows),
             )
         )
@@ -110,15 +111,6 @@ def contrasts_of(
         return contrasts(rows, lexicons, metrics=scales, level=level, seed=seed)
     except EvaluatorError as error:
         raise CannotCompute(error.message, hint=error.hint) from error
-
-
-def _shifts(
-    rows: Sequence[Sides], scales: Mapping[str, float | None], level: float, seed: int
-) -> list[ShiftOut]:
-    from evaluators.fairness.contrast import shifts
-
-    found = shifts(rows, metrics=scales, level=level, seed=seed)
-    return [ShiftOut(**one.as_dict()) for one in found]
 
 
 def read_sides(

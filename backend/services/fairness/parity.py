@@ -7,7 +7,7 @@ run, and the two never enter one figure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
-from backend.schemas.fairness import OddsOut, ParityOut, ParityReportOut, SliceKeyOut
+from backend.schemas.fairness import EqualisedOdds, Parity, ParityReportOut, SliceKeyOut
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.estimates import Population, read_populations
@@ -30,7 +30,6 @@ from backend.tables.runs import JUDGED, Generation, ScoreRun
 if TYPE_CHECKING:
     from backend.services.runs.score_columns import Read, ScoreReads
     from evaluators.fairness.measures import Measure
-    from evaluators.fairness.parity import Parity
     from evaluators.types import Score
 
 MOST_KEYS = 8
@@ -120,7 +119,7 @@ def _of_model(
         model=model.label,
         of=f"score run {run.id}",
         by="code",
-        parities=[_shown(one, data_part(run)) for one in [*found, *rates]],
+        parities=[_of_data(one, data_part(run)) for one in [*found, *rates]],
         odds=odds,
     )
 
@@ -216,7 +215,7 @@ def compare(
 
 def _rates(
     batches: Mapping[tuple[tuple[int, int], ...], Mapping[str, _Reads]], plan: ParityPlan, seed: int
-) -> tuple[list[Parity], list[OddsOut]]:
+) -> tuple[list[Parity], list[EqualisedOdds]]:
     """Rates of labels, from the first metric that keeps pairs of labels."""
     if not plan.rates:
         return [], []
@@ -252,24 +251,17 @@ def rates_and_odds(
     plan: ParityPlan,
     *,
     seed: int,
-) -> tuple[list[Parity], list[OddsOut]]:
+) -> tuple[list[Parity], list[EqualisedOdds]]:
     """The rates of labels in one family, and equalised odds of them."""
-    from dataclasses import asdict, replace
-
     from evaluators.fairness.rates import equalised_odds
 
     found = compare(measures, keys, replace(plan, across_metrics=True), seed=seed)
-    return found, [OddsOut(**asdict(one)) for one in equalised_odds(found)]
+    return found, equalised_odds(found)
 
 
-def _shown(parity: Parity, data: str = "") -> ParityOut:
-    plain = parity.as_dict()
-    return ParityOut(**{**plain, "signature": plain["signature"] + data})
-
-
-def shown(parity: Parity) -> ParityOut:
-    """As it is shown."""
-    return _shown(parity)
+def _of_data(parity: Parity, data: str) -> Parity:
+    """With the data in its signature."""
+    return replace(parity, signature=parity.signature + data)
 
 
 def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[ParityReportOut]:
@@ -317,7 +309,7 @@ def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[Pari
                 of=f"queue {queue.name}",
                 by="human",
                 n_simulated=_simulated(population),
-                parities=[_shown(one, f"|queue:{queue.id}") for one in found],
+                parities=[_of_data(one, f"|queue:{queue.id}") for one in found],
             )
         )
     return reports

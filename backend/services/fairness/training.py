@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.schemas.fairness import MentionReportOut
+from backend.schemas.fairness import SetMentions
 from backend.services.curation.sets import get_training_set
 from backend.services.fairness.pairs import check_language
 from backend.tables.curation import TrainingSetRow
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def set_mentions(
     session: Session, training_set_id: int, *, language: str | None = None, level: float = 0.95
-) -> MentionReportOut:
+) -> SetMentions:
     """The audit of a frozen set; of a system message nothing is counted, since all rows have it.
 
     Raises:
@@ -37,9 +38,8 @@ def set_mentions(
         found = audit_rows(_rows_of(session, frozen.id, language), level=level)
     except EvaluatorError as error:
         raise CannotCompute(error.message, hint=error.hint) from error
-    return MentionReportOut(
-        training_set_id=frozen.id, name=frozen.name, digest=frozen.digest, **found.as_dict()
-    )
+    told = {f.name: getattr(found, f.name) for f in fields(found)}
+    return SetMentions(training_set_id=frozen.id, name=frozen.name, digest=frozen.digest, **told)
 
 
 def set_skew(

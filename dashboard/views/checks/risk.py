@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from backend.schemas.checks.risk import RiskFigureOut, RiskIn, RiskVersionOut
+from backend.schemas.checks.risk import RiskFigure, RiskIn, RiskVersionOut
 from dashboard.components.figures.figures import interval_text
 from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, Tag, problems_shown, sentences_html, table_html
@@ -60,7 +60,7 @@ def version_row(one: RiskVersionOut) -> list[Cell]:
     return [name, auroc, told, one.positives, one.wrong_when, ", ".join(one.splits)]
 
 
-def figure_text(figure: RiskFigureOut) -> str:
+def figure_text(figure: RiskFigure) -> str:
     """A figure with its interval, and why it has none."""
     return interval_text(figure.value, figure.low, figure.high, scale=1.0)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.fairness import GapOut, ParityOut, ParityReportOut
+from backend.schemas.fairness import Gap, Parity, ParityReportOut
 from backend.schemas.runs import GenerationRunOut
 from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, FigureText, Tag, sentences_html, table_html
@@ -112,7 +112,7 @@ def _show_report(report: ParityReportOut) -> None:
         st.html(sentences_html(told))
 
 
-def sentence(one: ParityOut) -> str:
+def sentence(one: Parity) -> str:
     """The largest gap, and what may be said of it."""
     if one.largest is None or one.between is None:
         return f"{one.metric} by {one.key} cannot be told: {one.note}."
@@ -135,7 +135,7 @@ def interval(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.2f} ({ends[0]} to {ends[1]})"
 
 
-def gap_row(gap: GapOut) -> list[Cell]:
+def gap_row(gap: Gap) -> list[Cell]:
     """A row of the table of gaps."""
     note = f": {gap.note}" if gap.note else ""
     said: Cell = Tag(gap.said, TAGS.get(gap.said, "inconclusive")) if not note else gap.said + note
@@ -143,7 +143,7 @@ def gap_row(gap: GapOut) -> list[Cell]:
     return [gap.group, gap.other, FigureText(interval(gap.value, gap.low, gap.high)), sizes, said]
 
 
-def points(one: ParityOut) -> list[dict[str, Any]]:
+def points(one: Parity) -> list[dict[str, Any]]:
     """Figures of the groups, for the plot."""
     return [
         {

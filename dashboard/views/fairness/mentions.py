@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.fairness import MentionOut, MentionReportOut, SkewOut
+from backend.schemas.fairness import Mention, SetMentions, Skew
 from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, FigureText, sentences_html, table_html
 from dashboard.session import current_client, current_project
@@ -38,7 +38,7 @@ def show() -> None:
         st.html(table_html(SKEWS, [skew_row(skew) for skew in found], title="Skews found"))
 
 
-def sentences(report: MentionReportOut) -> list[str]:
+def sentences(report: SetMentions) -> list[str]:
     """What was read and what was looked for."""
     found = sum(skew.found for skew in report.skews)
     told = [
@@ -52,14 +52,14 @@ def sentences(report: MentionReportOut) -> list[str]:
     return told
 
 
-def mention_row(one: MentionOut) -> list[Cell]:
+def mention_row(one: Mention) -> list[Cell]:
     """A row of the mentions."""
     words = ", ".join(f"{word} {n}" for word, n in one.words[:SHOWN_WORDS])
     share = FigureText(interval(one.value, one.low, one.high))
     return [one.kind, one.group, f"{one.rows} of {one.n}", share, words]
 
 
-def skew_row(one: SkewOut) -> list[Cell]:
+def skew_row(one: Skew) -> list[Cell]:
     """A row of the skews."""
     return [
         one.kind,
@@ -72,7 +72,7 @@ def skew_row(one: SkewOut) -> list[Cell]:
     ]
 
 
-def point(one: MentionOut) -> dict[str, Any]:
+def point(one: Mention) -> dict[str, Any]:
     """One share, for the plot."""
     return {
         "mention": one.group,

@@ -7,12 +7,12 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.fairness import (
-    ContrastOut,
+    Contrast,
     CounterfactualExample,
     CounterfactualReportOut,
     PairsIn,
     PairsOut,
-    ShiftOut,
+    Shift,
 )
 from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import (
@@ -125,7 +125,7 @@ def sentences(report: CounterfactualReportOut) -> list[str]:
     return told + ([f"{failed} comparisons lack an answer or a score."] if failed else [])
 
 
-def row(one: ContrastOut) -> list[Cell]:
+def row(one: Contrast) -> list[Cell]:
     """A row of the table."""
     sides = [interval(side.value, side.low, side.high) for side in (one.swapped, one.control)]
     excess = interval(one.value, one.low, one.high)
@@ -133,7 +133,7 @@ def row(one: ContrastOut) -> list[Cell]:
     return [one.kind, one.measure, *map(FigureText, (*sides, excess)), one.n, said]
 
 
-def shift_row(one: ShiftOut) -> list[Cell]:
+def shift_row(one: Shift) -> list[Cell]:
     """A row of the directions."""
     change = FigureText(interval(one.value, one.low, one.high))
     where = one.direction.replace(">", ", ")
@@ -147,7 +147,7 @@ def example_row(one: CounterfactualExample) -> list[Cell]:
     return [one.row, f"{one.kind}: {words}"[:MOST_CHARACTERS], *texts]
 
 
-def point(one: ContrastOut) -> dict[str, Any]:
+def point(one: Contrast) -> dict[str, Any]:
     """One excess, for the plot."""
     return {
         "measure": one.measure,

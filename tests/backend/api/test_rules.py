@@ -24,6 +24,7 @@ from backend.api.app import create_app, route_names
 from backend.api.authorize import COOKIE
 from backend.api.rules import RULES, Access
 from backend.db import open_database, session_factory
+from backend.schemas.health import Gain
 from backend.services import review
 from backend.services.accounts.access import MEMBERS, OWNERS
 from backend.services.accounts.credentials import (
@@ -36,7 +37,6 @@ from backend.services.checks.judges.judges import add_judge
 from backend.services.datasets.health.findings import (
     FindingSeverity,
     Flagged,
-    Gain,
     KindFindings,
     KindReport,
 )

@@ -9,10 +9,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from backend.schemas.costs import CostsOut, SpentOut
+from backend.schemas.costs import CostTotal
 from backend.schemas.projects import Price
 from backend.services.costs import (
-    CostTotal,
     project_costs,
     review_costs,
     round_costs,
@@ -275,7 +274,7 @@ def test_a_project_is_told_whole_and_no_other_one_is_in_it(session: Session) -> 
     desk = build_desk(session, name="other")
     source = "name: bar\nprice: {prompt: 1, completion: 2, currency: EUR}\nlines:\n"
     set_manifest(session, desk.project.id, source + "  - {metric: exact_match, threshold: 0.5}\n")
-    told = CostsOut.model_validate(project_costs(session, turn.desk.project.id, training_hour=None))
+    told = project_costs(session, turn.desk.project.id, training_hour=None)
     assert [len(rows) for rows in (told.runs, told.trainings, told.rounds, told.reviews)] == [1] * 4
     assert told.prices.prompt is None
     assert any("No job of a worker did it." in reason for reason in told.reasons)
@@ -326,4 +325,4 @@ class TestSums:
         ],
     )
     def test_words(self, spent: CostTotal, words: str) -> None:
-        assert SpentOut.model_validate(spent).words == words
+        assert spent.words == words

@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from backend.errors import CannotCompute
 from backend.schemas.checks.risk import (
-    ReliabilityOut,
-    RiskFigureOut,
+    ReliabilityBin,
+    RiskFigure,
     RiskIn,
     RiskVersionOut,
 )
@@ -36,12 +36,10 @@ def version(**changes: Any) -> RiskVersionOut:
         "kind": "logistic",
         "features": ["invented", "invented~others"],
         "figures": [
-            RiskFigureOut(predictor="risk", metric="auroc", value=0.81, low=0.72, high=0.88, n=90),
-            RiskFigureOut(
-                predictor="majority", metric="auroc", value=0.5, low=None, high=None, n=90
-            ),
+            RiskFigure(predictor="risk", metric="auroc", value=0.81, low=0.72, high=0.88, n=90),
+            RiskFigure(predictor="majority", metric="auroc", value=0.5, low=None, high=None, n=90),
         ],
-        "reliability": [ReliabilityOut(risk=0.2, rate=0.1, low=0.0, high=0.3, n=45)],
+        "reliability": [ReliabilityBin(risk=0.2, rate=0.1, low=0.0, high=0.3, n=45)],
         "left_out": {"reviews of the test split": 7},
         "created_by_id": None,
         "created_at": NOW,

@@ -56,7 +56,7 @@ def test_an_answer_that_only_follows_the_words_does_not_move() -> None:
     )
     assert {one.value for one in found.values()} == {0.0}
     assert {one.said for one in found.values()} == {UNTOLD}
-    assert found[FLIP].swapped["value"] == 0.0
+    assert found[FLIP].swapped.value == 0.0
     assert found[FLIP].high is not None
     assert 0 < found[FLIP].high < 0.1  # none of 80 is not never
 
@@ -72,7 +72,7 @@ def test_planted_bias_is_found() -> None:
 def test_noise_of_the_same_size_on_both_sides_is_no_bias() -> None:
     texts = ["Please wait here.", "Call the desk now.", "Send the form."]
     found = by_measure(rows_of(lambda rng, who: rng.choice(texts)))
-    assert found[FLIP].swapped["value"] > 0.5  # most answers change
+    assert found[FLIP].swapped.value > 0.5  # most answers change
     assert {one.said for one in found.values()} == {UNTOLD}
 
 

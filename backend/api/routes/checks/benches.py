@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from backend.api.deps import SessionDep
-from backend.schemas.checks.benches import BenchReportOut, CheckBenchOut
+from backend.schemas.checks.benches import CheckBenchOut
 from backend.services.checks.bench import list_benches
 from backend.tables.checks.benches import CheckBench
 
@@ -20,14 +20,4 @@ def list_check_benches(project_id: int, session: SessionDep) -> list[CheckBenchO
 
 def _shown(row: CheckBench) -> CheckBenchOut:
     version = row.dataset_version
-    return CheckBenchOut(
-        id=row.id,
-        dataset=f"{version.dataset.name}@{version.number}",
-        splits=row.splits,
-        checks=row.checks,
-        sources=row.sources,
-        seed=row.seed,
-        digest=row.digest,
-        report=BenchReportOut.model_validate(row.report),
-        created_at=row.created_at,
-    )
+    return CheckBenchOut.of(row, dataset=f"{version.dataset.name}@{version.number}")

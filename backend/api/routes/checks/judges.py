@@ -7,12 +7,7 @@ from sqlalchemy.orm import Session
 
 from backend.api.deps import CurrentUser, SessionDep
 from backend.api.once import OnceDep
-from backend.schemas.checks.judges import (
-    AskLicence,
-    JudgedPairs,
-    JudgeIn,
-    JudgeOut,
-)
+from backend.schemas.checks.judges import AskLicence, JudgedPairs, JudgeIn, JudgeOut
 from backend.services.checks.judges import judges, licences, pairs
 from backend.services.review.queues import find_queue
 from backend.tables.checks.judges import Judge

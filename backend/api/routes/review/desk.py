@@ -142,11 +142,7 @@ def _dispute(session: Session, found: review.Claim) -> shapes.AdjudicationView |
 
 @router.post("/review-slots/{slot_id}/heartbeat")
 def extend_lease(
-    slot_id: int,
-    body: shapes.HeartbeatIn,
-    session: SessionDep,
-    user: CurrentUser,
-    now: NowDep,
+    slot_id: int, body: shapes.HeartbeatIn, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.LeaseOut:
     """A sign of life: the lease begins anew."""
     until = review.heartbeat(session, slot_id, body.version, user.id, now=now)
@@ -240,12 +236,7 @@ def skip_item(
 ) -> shapes.ReviewReceipt:
     """Do not answer, and say why; the queue's rules say where the item goes."""
     skipped = review.skip_review(
-        session,
-        slot_id=slot_id,
-        version=body.version,
-        user_id=user.id,
-        reason=body.reason,
-        now=now,
+        session, slot_id=slot_id, version=body.version, user_id=user.id, reason=body.reason, now=now
     )
     return shapes.ReviewReceipt(
         review_id=skipped.review_id,

@@ -44,11 +44,7 @@ def _show(one: GoldAnswer, counted: gold_items.GoldCounts) -> shapes.GoldOut:
 
 @router.post("/review-queues/{queue_id}/gold", status_code=201)
 def add_gold(
-    queue_id: int,
-    body: shapes.GoldListIn,
-    session: SessionDep,
-    user: CurrentUser,
-    once: OnceDep,
+    queue_id: int, body: shapes.GoldListIn, session: SessionDep, user: CurrentUser, once: OnceDep
 ) -> shapes.GoldAdded:
     """Add known answers: all of them, or none when one is wrong."""
     rows = [GoldRow(**row.model_dump()) for row in body.rows]
@@ -58,11 +54,7 @@ def add_gold(
 
 @router.post("/review-queues/{queue_id}/gold/adjudicated", status_code=201)
 def add_adjudicated(
-    queue_id: int,
-    body: shapes.AdjudicatedIn,
-    session: SessionDep,
-    user: CurrentUser,
-    once: OnceDep,
+    queue_id: int, body: shapes.AdjudicatedIn, session: SessionDep, user: CurrentUser, once: OnceDep
 ) -> shapes.GoldAdded:
     """Make known answers of what was decided in the queue."""
     added = gold_items.add_adjudicated(
@@ -131,11 +123,7 @@ def _show_contest(one: GoldResult, said: dict[str, str]) -> shapes.ContestOut:
 
 @router.post("/gold-results/{result_id}/resolve")
 def resolve_contest(
-    result_id: int,
-    body: shapes.ResolutionIn,
-    session: SessionDep,
-    user: CurrentUser,
-    now: NowDep,
+    result_id: int, body: shapes.ResolutionIn, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ResolutionOut:
     """Uphold a contested known answer, or withdraw it and undo what rested on it."""
     result = gold_contests.get_result(session, result_id)
@@ -149,11 +137,7 @@ def resolve_contest(
 
 @router.post("/gold-answers/{gold_id}/withdraw")
 def withdraw_gold(
-    gold_id: int,
-    body: shapes.WithdrawalIn,
-    session: SessionDep,
-    user: CurrentUser,
-    now: NowDep,
+    gold_id: int, body: shapes.WithdrawalIn, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> shapes.ResolutionOut:
     """Withdraw a known answer and undo what rested on it."""
     undone = gold_contests.withdraw_gold(session, gold_id, by=user.id, reason=body.reason, now=now)
@@ -171,11 +155,7 @@ def _show_withdrawal(session: Session, undone: gold_contests.Withdrawal) -> shap
 
 @router.post("/my/gold-results/{result_id}/contest")
 def contest_gold(
-    result_id: int,
-    body: desk_shapes.ContestIn,
-    session: SessionDep,
-    user: CurrentUser,
-    now: NowDep,
+    result_id: int, body: desk_shapes.ContestIn, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> desk_shapes.GoldFeedback:
     """Say that a known answer is wrong; a lead looks at it."""
     result = gold_contests.contest(session, result_id, user.id, reason=body.reason, now=now)

@@ -50,10 +50,7 @@ def show_estimates(
 
 @router.get("/review-queues/{queue_id}/watch")
 def show_watch(
-    queue_id: int,
-    session: SessionDep,
-    margin: MarginParameter = 0.0,
-    alpha: AlphaParameter = 0.05,
+    queue_id: int, session: SessionDep, margin: MarginParameter = 0.0, alpha: AlphaParameter = 0.05
 ) -> list[shapes.WatchOut]:
     """The A/B of each two models, which may be looked at and stopped at any time."""
     return watch_queue(session, queue_id, margin=margin, alpha=alpha)

@@ -14,7 +14,7 @@ from backend.api.once import OnceDep
 from backend.api.streams import stream_lines
 from backend.schemas.queue import JobCancelled
 from backend.schemas.runs import (
-    ClassOut,
+    ClassRow,
     DifferenceOut,
     ScoreOut,
     ScoreRunDetail,
@@ -104,11 +104,10 @@ def show_classes(
     session: SessionDep,
     model: Annotated[int, Query(description="Model version id.")],
     metric: Annotated[str, Query(max_length=200, description="For example f1@task=intent.")],
-) -> list[ClassOut]:
+) -> list[ClassRow]:
     """Precision, recall and F1 of each class."""
     [spec] = scoring.parse_metric_specs([metric])
-    found = scoring.class_report(session, score_run_id, model, spec)
-    return [ClassOut.model_validate(row) for row in found]
+    return scoring.class_report(session, score_run_id, model, spec)
 
 
 @router.get("/score-runs/{score_run_id}/scores", response_class=StreamingResponse)

@@ -97,12 +97,7 @@ def list_slices(
     labels = overview.labels_of_models(session, row.project_id)
     bar = projects.manifest_of(session.get_one(SuccessManifest, row.manifest_id))
     slices = sliced_figures(
-        session,
-        row.score_run_id,
-        row.baseline_id,
-        row.candidate_id,
-        bar=bar,
-        kept=serving.kept,
+        session, row.score_run_id, row.baseline_id, row.candidate_id, bar=bar, kept=serving.kept
     )
     return [
         shapes.SliceOut.of(found.figure.shown(labels), named=found.named, p_holm=found.p_holm)

@@ -45,17 +45,12 @@ def get_served_promotion(
             )
         if body.comparison_id is None:
             raise InvalidInput(
-                "A promotion rests on a comparison.",
-                hint="Compare first, then send comparison_id.",
+                "A promotion rests on a comparison.", hint="Compare first, then send comparison_id."
             )
         require_in_project(session, project_id, comparison_id=body.comparison_id)
         found = promotion.get_comparison(session, body.comparison_id)
         return promotion.plan_promotion(
-            session,
-            found,
-            alias=body.alias,
-            override=body.override,
-            expected=body.expected_current,
+            session, found, alias=body.alias, override=body.override, expected=body.expected_current
         )
 
     return _serve(serving, plan)

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from backend.errors import CannotCompute
+from backend.schemas.health import Gain
 from backend.services.datasets.health.findings import (
     CONTEXT,
     INPUT,
     REFERENCE,
     Flagged,
-    Gain,
     HealthMaterial,
     KindFindings,
     nothing_to_gain,

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import CannotCompute
+from backend.schemas.health import Gain
 from backend.services.datasets.health.findings import (
     INPUT,
     REFERENCE,
     FindingSeverity,
     Flagged,
-    Gain,
     HealthMaterial,
     KindFindings,
     Task,

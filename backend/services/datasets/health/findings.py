@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from backend.errors import CannotCompute
+from backend.schemas.health import Gain
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.near_duplicates import fold, near_duplicate_pairs
 from backend.services.datasets.versions import ExampleRow
@@ -65,22 +66,6 @@ class Flagged:
     end: int | None = None
     score: float | None = None
     others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """What mending is likely to bring: a figure where one follows, else why none does.
-
-    Attributes:
-        figure: what `value` is, in words; None where nothing can be computed.
-    """
-
-    sentence: str
-    figure: str | None = None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
 
 
 @dataclass(frozen=True, slots=True)

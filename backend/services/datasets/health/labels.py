@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import CannotCompute
+from backend.schemas.health import Gain
 from backend.services.datasets.health.findings import (
     REFERENCE,
     Flagged,
-    Gain,
     HealthMaterial,
     KindFindings,
     Task,

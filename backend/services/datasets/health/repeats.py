@@ -10,12 +10,12 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from backend.errors import CannotCompute
+from backend.schemas.health import Gain
 from backend.services.datasets.health.findings import (
     INPUT,
     REFERENCE,
     FindingSeverity,
     Flagged,
-    Gain,
     HealthMaterial,
     KindFindings,
     Task,

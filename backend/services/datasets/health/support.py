@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from backend.errors import CannotCompute
+from backend.schemas.health import Gain
 from backend.services.datasets.health.findings import (
     REFERENCE,
     FindingSeverity,
     Flagged,
-    Gain,
     HealthMaterial,
     KindFindings,
 )
