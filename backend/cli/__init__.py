@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 from typer.core import TyperCommand, TyperGroup
 
 from backend.errors import StropError, reason_of
@@ -77,10 +78,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rubric": ("backend.cli.review.rubrics", "Rubrics: list, check, add and export them."),
     "review": ("backend.cli.review.queues", "Open review queues and see how they stand."),
     "webhook": ("backend.cli.webhooks", "Tell other programs what happens in queues."),
-    "synthetic": (
-        "backend.cli.synthetic.drafts",
-        "Rows that a model drafts and experts approve.",
-    ),
+    "synthetic": ("backend.cli.synthetic.drafts", "Rows that a model drafts and experts approve."),
     "set": ("backend.cli.curation.sets", "Freeze reviewed answers into a training set."),
     "train": ("backend.cli.training", "Train an adapter on a frozen set."),
     "round": ("backend.cli.rounds", "A whole turn of the loop, which waits for people."),
@@ -150,8 +148,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        bool, Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Without a callback typer would turn a one-command group into a command."""

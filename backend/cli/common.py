@@ -7,22 +7,26 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import update_wrapper
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer import Option
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
+    from backend.services.datasets.importing.rows import TableReading
     from backend.services.datasets.leaks import Acceptance
     from backend.settings import Settings
     from backend.tables.accounts import User
+    from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
+    from backend.tables.review import ReviewQueue
     from evaluators.files.mapping import ColumnNames, Notes
 
 Options = TypeVar("Options")
@@ -31,18 +35,17 @@ FILE_HELP = "JSONL, JSON, CSV, .xlsx, .parquet or .arrow, also .gz; - is stdin."
 BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
-ProjectOption = Annotated[str | None, typer.Option("--project", help="Project, if several.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ProjectOption = Annotated[str | None, Option("--project", help="Project, if several.")]
+JsonOption = Annotated[bool, Option("--json", help="Print JSON.")]
 AcceptLeaksOption = Annotated[
-    str | None,
-    typer.Option("--accept-leaks", help="Why near-duplicates may stand; needs --as."),
+    str | None, Option("--accept-leaks", help="Why near-duplicates may stand; needs --as.")
 ]
-AsOption = Annotated[str | None, typer.Option("--as", help="Your user name, for the record.")]
+AsOption = Annotated[str | None, Option("--as", help="Your user name, for the record.")]
 MapOption = Annotated[
     list[str] | None,
-    typer.Option("--map", help="FIELD=COLUMN of the file, for example prediction=answer."),
+    Option("--map", help="FIELD=COLUMN of the file, for example prediction=answer."),
 ]
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of this installation.")]
+HomeOption = Annotated[Path | None, Option("--home", help="Folder of this installation.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,16 @@ def open_installation(*, any_revision: bool = False, **overrides: Any) -> Instal
 
 
 @contextmanager
-def working_in_project(
+def on_queue(name: str, project: str | None) -> Iterator[tuple[Session, ReviewQueue]]:
+    """A session on a review queue of a project, as `in_project`."""
+    from backend.services.review.queues import find_queue
+
+    with in_project(project) as (_, session, found):
+        yield session, find_queue(session, found.id, name)
+
+
+@contextmanager
+def in_project(
     name: str | None, **overrides: Any
 ) -> Iterator[tuple[Installation, Session, Project]]:
     """A session on a project, committed when the block ends well."""
@@ -129,16 +141,42 @@ def working_in_project(
         yield installation, session, get_project(session, name)
 
 
-def read_base_first(name: str | None) -> None:
-    """Have the project's base registered, whose files are read in no transaction."""
+def find_project(name: str | None) -> tuple[Installation, int]:
+    """The installation and the id of a project, for work that holds no transaction."""
     from backend.db import reading
-    from backend.services.models.versions import ensure_base
     from backend.services.projects import get_project
 
-    sessions = open_installation().sessions
-    with reading(sessions) as session:
-        project = get_project(session, name)
-    ensure_base(sessions, project.id)
+    installation = open_installation()
+    with reading(installation.sessions) as session:
+        return installation, get_project(session, name).id
+
+
+def read_base_first(name: str | None) -> None:
+    """Have the project's base registered, whose files are read in no transaction."""
+    from backend.services.models.versions import ensure_base
+
+    installation, project_id = find_project(name)
+    ensure_base(installation.sessions, project_id)
+
+
+def engine_for(model: ModelVersion, asked: str | None, default: str) -> str:
+    """The engine that answers for a model: one served elsewhere has its own.
+
+    Raises:
+        InvalidInput: another engine is asked for than the model has.
+    """
+    from backend.engines import ELSEWHERE
+    from backend.errors import InvalidInput
+    from backend.tables.models import ModelKind
+
+    if model.kind != ModelKind.SERVED:
+        return asked or default
+    if asked not in (None, ELSEWHERE):
+        raise InvalidInput(
+            f"{model.label} is served elsewhere: the engine {asked} cannot ask it.",
+            hint="Leave --engine out.",
+        )
+    return ELSEWHERE
 
 
 def acting_person(session: Session, name: str | None) -> User:
@@ -173,6 +211,16 @@ def _act_for(session: Session, user: User) -> User:
 
     act_as(session, replace(actor_of(session), user_id=user.id))
     return user
+
+
+def names_in(text: str | None) -> list[str]:
+    """`a, b` as two names."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def distinct_names(text: str | None) -> tuple[str, ...]:
+    """`a, b` as two names, each once."""
+    return tuple(dict.fromkeys(names_in(text)))
 
 
 def read_text(path: Path) -> str:
@@ -215,6 +263,30 @@ def column_names(maps: Sequence[str] | None, *, several: bool = False) -> Column
     return ColumnNames(column_pairs(maps or ()), several=several)
 
 
+def read_rows(
+    files: Sequence[str],
+    notes: Notes,
+    maps: Sequence[str] | None,
+    slices: Sequence[str] | None = None,
+    *,
+    instruction: str | None = None,
+    need_reference: bool,
+) -> list[TableReading]:
+    """Rows of files that are named for a dataset, by what --map, --slice and the like say."""
+    from backend.services.datasets.importing.incoming import read_sources
+    from backend.services.datasets.importing.rows import ColumnMap
+    from backend.settings import load_settings
+    from evaluators.files.mapping import column_pairs
+
+    return read_sources(
+        files,
+        ColumnMap(column_pairs(maps or ()), instruction=instruction, slice_columns=slices or ()),
+        notes=notes,
+        need_reference=need_reference,
+        max_row_bytes=load_settings().max_row_bytes,
+    )
+
+
 def print_notes(notes: Notes) -> None:
     """What reading files took upon itself, on stderr, a line each."""
     for sentence in notes.sentences():
@@ -222,8 +294,14 @@ def print_notes(notes: Notes) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    """One JSON document on stdout; shapes and dataclasses by their fields, what else as text."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return value.model_dump() if hasattr(value, "model_dump") else str(value)
 
 
 def print_table(
@@ -245,6 +323,26 @@ def print_table(
     Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)
 
 
+def print_rows(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    columns: Sequence[str] | None = None,
+    title: str | None = None,
+    json: bool = False,
+    whole: object = None,
+) -> None:
+    """Rows as JSON, or as a table.
+
+    Args:
+        columns: of the table; where none are named all of them, and of no rows there is no table.
+        whole: what JSON tells in place of the rows.
+    """
+    if json:
+        print_json(rows if whole is None else whole)
+    elif columns is not None or rows:
+        print_table(rows, columns=list(rows[0]) if columns is None else columns, title=title)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return ""
@@ -261,13 +359,31 @@ def _commands(sign: str) -> bool:
     return sign not in "\n\t" and (unicodedata.category(sign) == "Cc" or sign in BIDI_CONTROLS)
 
 
-class VerbMayBeMissing(TyperGroup):
-    """A group in which a first word that is no verb is what `default_verb` is asked for."""
+def group(help: str = "", *, alone: bool = False, default_verb: str = "") -> typer.Typer:
+    """The verbs of a noun.
 
+    Args:
+        alone: one verb only, which typer would take for the noun itself.
+        default_verb: what a first word is asked for that is no verb.
+    """
+    kind: Any = type("Verbs", (_VerbMayBeMissing,), {"default_verb": default_verb})
+    options: dict[str, Any] = {"help": help} if help else {}
+    app = typer.Typer(cls=kind, no_args_is_help=True, add_completion=False, **options)
+    if alone:
+        app.callback()(lambda: None)
+    return app
+
+
+class _VerbMayBeMissing(TyperGroup):
     default_verb = ""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the verb in where it was left out."""
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
+        if (
+            self.default_verb
+            and args
+            and not args[0].startswith("-")
+            and args[0] not in self.commands
+        ):
             args = [self.default_verb, *args]
         return super().parse_args(ctx, args)

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    in_project,
     print_json,
     print_table,
     shown_text,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -28,20 +29,18 @@ REVIEWS = ["queue", "reviews", "in all", "money", "an item", "money an item"]
 
 
 def command(
-    limit: Annotated[
-        int, typer.Option(min=1, max=200, help="So many of each kind, newest first.")
-    ] = 20,
+    limit: Annotated[int, Option(min=1, max=200, help="So many of each kind, newest first.")] = 20,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what was spent in seconds, tokens, minutes of experts, and money."""
     from backend.services.costs import project_costs
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         hour = installation.settings.price_per_hour
         told = project_costs(session, found.id, training_hour=hour, limit=limit)
     if json:
-        print_json(told.model_dump())
+        print_json(told)
         return
     _show(told)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument
 
-from backend.cli.common import JsonOption, ProjectOption, print_json, working_in_project
+from backend.cli.common import JsonOption, ProjectOption, in_project, print_json
 
 if TYPE_CHECKING:
     from backend.schemas.rounds import LineageOut
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def command(
     name: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="v2, v2+brief, set:NAME, review:ID, run:ID, dataset:NAME@VERSION, prompt:NAME."
         ),
     ],
@@ -25,10 +26,10 @@ def command(
     """Follow an adapter to the corrections in it, or a correction to its adapters."""
     from backend.services.lineage.trace import trace
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         lineage = trace(session, found.id, name)
     if json:
-        print_json(lineage.model_dump())
+        print_json(lineage)
         return
     typer.echo(_title(lineage, lineage.root))
     typer.echo("made of")

@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    group,
+    in_project,
     print_json,
     print_table,
     read_text,
-    working_in_project,
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="The bar, set before training.")
+app = group("The bar, set before training.")
 
 
 @app.command("set")
 def set_(
-    file: Annotated[Path, typer.Argument(help="YAML file.", exists=True, dir_okay=False)],
+    file: Annotated[Path, Argument(help="YAML file.", exists=True, dir_okay=False)],
     project: ProjectOption = None,
 ) -> None:
     """Set the bar from a YAML file; other content than before is a new version."""
@@ -30,7 +32,7 @@ def set_(
     from backend.services.projects import set_manifest
 
     source = read_text(file)
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         allowed = allowed_metrics(installation.settings, found.id)
         row = set_manifest(session, found.id, source, allowed=allowed)
         typer.echo(f"Manifest version {row.version}, sha256 {row.digest}.")
@@ -41,7 +43,7 @@ def show(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show the bar that stands."""
     from backend.services.projects import current_manifest, manifest_of
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         row = current_manifest(session, found.id)
         manifest = manifest_of(row)
     if json:
@@ -57,15 +59,15 @@ def show(project: ProjectOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def diff(
-    old: Annotated[int | None, typer.Argument(help="Version; default: the one before.")] = None,
-    new: Annotated[int | None, typer.Argument(help="Version; default: the newest.")] = None,
+    old: Annotated[int | None, Argument(help="Version; default: the one before.")] = None,
+    new: Annotated[int | None, Argument(help="Version; default: the newest.")] = None,
     project: ProjectOption = None,
 ) -> None:
     """Show what changed between two versions of the bar; exit code 2 when something did."""
     from backend.errors import NotFound
     from backend.services.projects import list_manifests
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = {row.version: row for row in list_manifests(session, found.id)}
     newest = new or max(rows, default=0)
     before, after = rows.get(old or newest - 1), rows.get(newest)

@@ -11,15 +11,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AsOption,
     JsonOption,
     ProjectOption,
     acting_person,
+    group,
+    in_project,
     print_json,
     print_table,
-    working_in_project,
 )
 from backend.errors import UnknownName
 from backend.services.queue import KINDS, JobKind, find_kind
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from backend.services.cancelling import Cancellation
     from backend.tables.queue import Job
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Long work, and stopping it.")
+app = group("Long work, and stopping it.")
 COLUMNS = ["job", "state", "queued", "ended", "reason"]
 
 
@@ -39,7 +41,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the newest jobs of the project: what waits, runs, is done, failed or was cancelled."""
     from backend.services.overview import jobs_of_project
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = [_row(job) for job in jobs_of_project(session, found.id)]
     if json:
         print_json(rows)
@@ -66,12 +68,10 @@ def _times(row: dict[str, Any]) -> dict[str, str]:
 
 @app.command()
 def cancel(
-    what: Annotated[
-        str, typer.Argument(help="run, score or training; a run stops with its scoring.")
-    ],
-    number: Annotated[int, typer.Argument(help="Its number, as in strop job list.")],
+    what: Annotated[str, Argument(help="run, score or training; a run stops with its scoring.")],
+    number: Annotated[int, Argument(help="Its number, as in strop job list.")],
     as_: AsOption = None,
-    reason: Annotated[str | None, typer.Option(help="Why; it stays in the record.")] = None,
+    reason: Annotated[str | None, Option(help="Why; it stays in the record.")] = None,
     project: ProjectOption = None,
 ) -> None:
     """Stop a run, a scoring or a training; what was done stays."""
@@ -79,7 +79,7 @@ def cancel(
     from backend.services.accounts.users import require_project_access
     from backend.services.cancelling import Cancellation
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         user = acting_person(session, as_)
         require_project_access(session, user, found.id)
         cancellation = Cancellation(user, utc_now(), reason)

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AcceptLeaksOption,
     AsOption,
     JsonOption,
     ProjectOption,
+    group,
+    in_project,
     print_json,
+    print_rows,
     print_table,
-    working_in_project,
 )
 from backend.cli.curation import sets as options
 from backend.cli.verdicts.signing import UnservedOption, serve
@@ -23,14 +26,14 @@ from backend.cli.verdicts.signing import UnservedOption, serve
 if TYPE_CHECKING:
     from backend.tables.rounds import Round
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Turns of the loop.")
+app = group("Turns of the loop.")
 
-Number = Annotated[int | None, typer.Argument(help="Number of the round; the newest by default.")]
+Number = Annotated[int | None, Argument(help="Number of the round; the newest by default.")]
 
 
 @app.command()
 def start(
-    plan: Annotated[Path, typer.Argument(help="YAML with keys of a round's plan.")],
+    plan: Annotated[Path, Argument(help="YAML with keys of a round's plan.")],
     hold_back: options.HoldBack = None,
     as_: AsOption = None,
     project: ProjectOption = None,
@@ -45,7 +48,7 @@ def start(
     chosen = rounds.parse_plan(plan.read_text(encoding="utf-8"))
     if hold_back is not None:
         chosen = rounds.hold_back_in(chosen, hold_back)
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         row = rounds.start_round(
             session,
             found.id,
@@ -63,7 +66,7 @@ def status(number: Number = None, project: ProjectOption = None, json: JsonOptio
     """Say what a round waits for, since when, and what it will do next."""
     from backend.services.rounds import find_round
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         record = _record(find_round(session, found.id, number))
     _show(record, as_json=json)
 
@@ -73,12 +76,9 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the rounds of the project."""
     from backend.services.rounds import list_rounds
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         records = [_record(row) for row in list_rounds(session, found.id)]
-    if json:
-        print_json(records)
-        return
-    print_table(records, columns=["number", "state", "phase", "waits_for", "since"])
+    print_rows(records, columns=["number", "state", "phase", "waits_for", "since"], json=json)
 
 
 @app.command()
@@ -87,7 +87,7 @@ def pause(number: Number = None, project: ProjectOption = None) -> None:
     from backend.db import utc_now
     from backend.services.rounds import find_round, pause_round
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         row = find_round(session, found.id, number)
         pause_round(session, row, now=utc_now())
         record = _record(row)
@@ -106,7 +106,7 @@ def resume(
     from backend.db import utc_now
     from backend.services.rounds import AcceptedLeaks, find_round, take_up_round
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         row = find_round(session, found.id, number)
         given = leak_acceptance(session, accept_leaks, as_)
         accepted = None
@@ -119,7 +119,7 @@ def resume(
 
 @app.command()
 def cancel(
-    reason: Annotated[str, typer.Option(help="Why; it stays in the round's record.")],
+    reason: Annotated[str, Option(help="Why; it stays in the round's record.")],
     number: Number = None,
     as_: AsOption = None,
     project: ProjectOption = None,
@@ -129,7 +129,7 @@ def cancel(
     from backend.services.accounts.users import find_user
     from backend.services.rounds import cancel_round, find_round
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         row = find_round(session, found.id, number)
         by = None if as_ is None else find_user(session, as_)
         cancel_round(session, row, reason=reason, now=utc_now(), by=by)
@@ -139,13 +139,13 @@ def cancel(
 
 @app.command()
 def sign(
-    as_: Annotated[str, typer.Option("--as", help="Your user name, which signs.")],
+    as_: Annotated[str, Option("--as", help="Your user name, which signs.")],
     number: Number = None,
     override: Annotated[
-        str | None, typer.Option(help="Reason to promote without PASS; it stays visible.")
+        str | None, Option(help="Reason to promote without PASS; it stays visible.")
     ] = None,
     hold: Annotated[
-        str | None, typer.Option(help="Reason to keep what stands: nothing is promoted.")
+        str | None, Option(help="Reason to keep what stands: nothing is promoted.")
     ] = None,
     allow_unserved: UnservedOption = None,
     project: ProjectOption = None,
@@ -155,7 +155,7 @@ def sign(
     from backend.services.accounts.users import find_user, require_lead
     from backend.services.rounds import Signature, find_round, plan_signing, sign_round
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         row = find_round(session, found.id, number)
         number, project_id = row.number, found.id
         user_id = require_lead(session, find_user(session, as_).id, project_id).id

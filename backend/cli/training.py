@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AcceptLeaksOption,
     AsOption,
     JsonOption,
     ProjectOption,
+    in_project,
     leak_acceptance,
     print_json,
     takes,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -39,43 +40,41 @@ class TrainOptions:
     """What `strop train` is asked for."""
 
     grid: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUES]...", help="More of --search.")
+        list[str] | None, Argument(metavar="[KEY=VALUES]...", help="More of --search.")
     ] = None
-    training_set: Annotated[str | None, typer.Option("--set", help="Frozen training set.")] = None
-    name: Annotated[str | None, typer.Option(help="Name of the adapter, for example v2.")] = None
+    training_set: Annotated[str | None, Option("--set", help="Frozen training set.")] = None
+    name: Annotated[str | None, Option(help="Name of the adapter, for example v2.")] = None
     config: Annotated[
-        Path | None, typer.Option(help="YAML with keys of training/config.py; default is all.")
+        Path | None, Option(help="YAML with keys of training/config.py; default is all.")
     ] = None
-    start: Annotated[
-        str | None, typer.Option(help="Go on from these weights: champion, v1, v1@2.")
-    ] = None
+    start: Annotated[str | None, Option(help="Go on from these weights: champion, v1, v1@2.")] = (
+        None
+    )
     base: Annotated[
-        str | None, typer.Option(help="Another base of the project to train on, for example large.")
+        str | None, Option(help="Another base of the project to train on, for example large.")
     ] = None
     documents: Annotated[
-        str | None,
-        typer.Option(help="Pre-train on raw documents: a folder, or a dataset's train split."),
+        str | None, Option(help="Pre-train on raw documents: a folder, or a dataset's train split.")
     ] = None
     search: Annotated[
         list[str] | None,
-        typer.Option(
+        Option(
             help="Values to try, as rank=8,16 learning_rate=1e-4,2e-4 epochs=1,3; the lowest loss "
             "on the validation split is kept (dpo, kto: on rows kept out of training)."
         ),
     ] = None
     canaries: Annotated[
-        int | None,
-        typer.Option(help="Plant so many random sequences, and measure what is remembered."),
+        int | None, Option(help="Plant so many random sequences, and measure what is remembered.")
     ] = None
     canary_repeats: Annotated[
-        str | None, typer.Option(help="How often each is planted, as 1,16; goes round.")
+        str | None, Option(help="How often each is planted, as 1,16; goes round.")
     ] = None
     drop_leaks: Annotated[
-        bool, typer.Option("--drop-leaks", help="Leave out documents that hold a test prompt.")
+        bool, Option("--drop-leaks", help="Leave out documents that hold a test prompt.")
     ] = False
     accept_leaks: AcceptLeaksOption = None
     as_: AsOption = None
-    resume: Annotated[int | None, typer.Option(help="Go on with this training run.")] = None
+    resume: Annotated[int | None, Option(help="Go on with this training run.")] = None
     project: ProjectOption = None
     json: JsonOption = False
 
@@ -85,7 +84,7 @@ def command(asked: TrainOptions) -> None:
     """Train an adapter on a frozen set and register it; wait until it is done."""
     from backend.cli.terminal.waiting import run_jobs
 
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         if asked.resume is not None:
             run_id, job_id = resume_training(session, found, asked.resume)
         else:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    group,
+    in_project,
     open_installation,
     print_json,
-    print_table,
-    working_in_project,
+    print_rows,
 )
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Tell other programs what happens in queues."
-)
-HookArgument = Annotated[int, typer.Argument(help="Id from strop webhook list.")]
+app = group("Tell other programs what happens in queues.")
+HookArgument = Annotated[int, Argument(help="Id from strop webhook list.")]
 
 
 @app.command()
 def add(
-    url: Annotated[str, typer.Argument(help="http or https address of the receiver.")],
-    events: Annotated[
-        str | None, typer.Option(help="With commas; default: all that there are.")
-    ] = None,
+    url: Annotated[str, Argument(help="http or https address of the receiver.")],
+    events: Annotated[str | None, Option(help="With commas; default: all that there are.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -35,7 +33,7 @@ def add(
     from backend.services.webhooks import hooks as webhooks
 
     asked = webhooks.EVENTS if events is None else [e.strip() for e in events.split(",")]
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         seal = open_seal(installation.settings)
         hook, secret = webhooks.add_webhook(session, found.id, url, seal=seal, events=asked)
         row = {"id": hook.id, "url": hook.url, "events": hook.events, "secret": secret}
@@ -51,7 +49,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the webhooks of the project, without their secrets."""
     from backend.services.webhooks import hooks as webhooks
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = [
             {
                 "id": hook.id,
@@ -61,7 +59,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
             }
             for hook in webhooks.list_webhooks(session, found.id)
         ]
-    _print(rows, ["id", "url", "events", "state"], as_json=json)
+    print_rows(rows, columns=["id", "url", "events", "state"], json=json)
 
 
 @app.command()
@@ -109,7 +107,7 @@ def send_test(webhook_id: HookArgument, json: JsonOption = False) -> None:
 @app.command()
 def deliveries(
     webhook_id: HookArgument,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many, newest first.")] = 20,
+    limit: Annotated[int, Option(min=1, max=500, help="How many, newest first.")] = 20,
     json: JsonOption = False,
 ) -> None:
     """Show what was sent and is to be sent."""
@@ -134,13 +132,11 @@ def deliveries(
             for one in page.rows
         ]
     columns = ["id", "event", "key", "state", "attempts", "status", "error", "next"]
-    _print(rows, columns, as_json=json)
+    print_rows(rows, columns=columns, json=json)
 
 
 @app.command()
-def retry(
-    delivery_id: Annotated[int, typer.Argument(help="Id from strop webhook deliveries.")],
-) -> None:
+def retry(delivery_id: Annotated[int, Argument(help="Id from strop webhook deliveries.")]) -> None:
     """Have the worker send a failed delivery again, under the same id."""
     from backend.db import utc_now
     from backend.services.webhooks.hooks import retry_delivery
@@ -148,10 +144,3 @@ def retry(
     with open_installation().sessions.begin() as session:
         again = retry_delivery(session, delivery_id, now=utc_now())
         typer.echo(f"Delivery {again.id} will be sent again.")
-
-
-def _print(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool) -> None:
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, columns=columns)

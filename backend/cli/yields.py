@@ -5,27 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     Installation,
     JsonOption,
     ProjectOption,
+    in_project,
     print_json,
     print_table,
     shown_text,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.schemas.review.reports import Measured
-    from backend.schemas.yields import (
-        CurveForecastOut,
-        OutcomeOut,
-        RoundPointOut,
-        YieldOut,
-    )
+    from backend.schemas.yields import CurveForecastOut, OutcomeOut, RoundPointOut, YieldOut
     from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
     from backend.tables.rounds import Round
@@ -36,23 +32,23 @@ CURVE = ["round", "candidate", "trained on", "held back", "overall", "bottleneck
 
 def command(
     what: Annotated[
-        str | None, typer.Argument(help="Number of a round, or a candidate; the newest round.")
+        str | None, Argument(help="Number of a round, or a candidate; the newest round.")
     ] = None,
     replay: Annotated[
-        bool, typer.Option("--replay", help="Replay what was not replayed yet, and wait.")
+        bool, Option("--replay", help="Replay what was not replayed yet, and wait.")
     ] = False,
-    engine: Annotated[str | None, typer.Option(help="Of --replay; default: settings.")] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Of --replay, the longest answer.")] = 128,
+    engine: Annotated[str | None, Option(help="Of --replay; default: settings.")] = None,
+    max_tokens: Annotated[int, Option(min=1, help="Of --replay, the longest answer.")] = 128,
     rule: Annotated[
-        str | None, typer.Option(help="Another rule than the set's: token_f1>=0.9, equal.")
+        str | None, Option(help="Another rule than the set's: token_f1>=0.9, equal.")
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, help="Show so many prompts, worst first.")] = 0,
-    curve: Annotated[bool, typer.Option("--curve", help="All rounds, oldest first.")] = False,
+    examples: Annotated[int, Option(min=0, help="Show so many prompts, worst first.")] = 0,
+    curve: Annotated[bool, Option("--curve", help="All rounds, oldest first.")] = False,
     forecast: Annotated[
-        int | None, typer.Option(min=1, help="What so many more examples would bring.")
+        int | None, Option(min=1, help="What so many more examples would bring.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="Of --forecast; default: the first line of the bar.")
+        str | None, Option(help="Of --forecast; default: the first line of the bar.")
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -62,19 +58,19 @@ def command(
     from backend.services.curation import parse_fixed_rule
 
     if curve:
-        with working_in_project(project) as (_, session, found):
+        with in_project(project) as (_, session, found):
             points = yields.yield_curve(session, found.id)
         _show_curve(points, as_json=json)
         return
     if forecast is not None:
-        with working_in_project(project) as (_, session, found):
+        with in_project(project) as (_, session, found):
             told = yields.forecast_curve(session, found.id, metric=metric, more=forecast)
         _show_forecast(told, as_json=json)
         return
     chosen = None if rule is None else parse_fixed_rule(rule)
     if replay:
         _replay(what, project, engine=engine, max_tokens=max_tokens, quiet=json)
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         candidate, turn = _find(session, found, what)
         report = yields.candidate_yield(session, candidate, turn, rule=chosen, examples=examples)
     shown = [_example(one) for one in report.examples]
@@ -110,7 +106,7 @@ def _replay(
     from backend.engines.base import SamplingParams
     from backend.services import queue, yields
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         candidate, _ = _find(session, found, what)
         replays = yields.start_replays(
             session,
@@ -201,7 +197,7 @@ def _show_example(one: dict[str, Any]) -> None:
 
 def _show_curve(points: list[RoundPointOut], *, as_json: bool) -> None:
     if as_json:
-        print_json([point.model_dump() for point in points])
+        print_json(points)
         return
     if not points:
         typer.echo("No round has a candidate yet.")
@@ -228,7 +224,7 @@ def _curve_row(point: RoundPointOut) -> dict[str, Any]:
 
 def _show_forecast(told: CurveForecastOut, *, as_json: bool) -> None:
     if as_json:
-        print_json(told.model_dump())
+        print_json(told)
         return
     rows = [
         {

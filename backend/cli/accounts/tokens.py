@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import JsonOption, open_installation, print_json, print_table
+from backend.cli.common import JsonOption, group, open_installation, print_json, print_rows
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Bearer tokens of programs.")
+app = group("Bearer tokens of programs.")
 
 
 @app.command()
 def create(
-    user: Annotated[str, typer.Option(help="Name of the person to act as.")],
-    name: Annotated[str, typer.Option(help="What the token is for.")],
-    days: Annotated[int, typer.Option(min=0, help="Life in days; 0 never expires.")] = 90,
+    user: Annotated[str, Option(help="Name of the person to act as.")],
+    name: Annotated[str, Option(help="What the token is for.")],
+    days: Annotated[int, Option(min=0, help="Life in days; 0 never expires.")] = 90,
     json: JsonOption = False,
 ) -> None:
     """Make a token and print it, once."""
@@ -34,8 +35,7 @@ def create(
 
 @app.command("list")
 def list_(
-    user: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
-    json: JsonOption = False,
+    user: Annotated[str | None, Option(help="Only this person's.")] = None, json: JsonOption = False
 ) -> None:
     """List tokens, without their secrets."""
     from backend.services.accounts.credentials import list_tokens
@@ -54,15 +54,12 @@ def list_(
             }
             for token in list_tokens(session, owner_id)
         ]
-    if json:
-        print_json(rows)
-    else:
-        columns = ["id", "user", "name", "begins with", "expires", "revoked"]
-        print_table(rows, columns=columns)
+    columns = ["id", "user", "name", "begins with", "expires", "revoked"]
+    print_rows(rows, columns=columns, json=json)
 
 
 @app.command()
-def revoke(token_id: Annotated[int, typer.Argument(help="Id from strop token list.")]) -> None:
+def revoke(token_id: Annotated[int, Argument(help="Id from strop token list.")]) -> None:
     """End a token at once."""
     from backend.db import utc_now
     from backend.services.accounts.credentials import revoke_token

@@ -9,32 +9,33 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.accounts import ways_in
-from backend.cli.common import JsonOption, open_installation, print_json, print_table
+from backend.cli.common import JsonOption, group, open_installation, print_json, print_rows
 from backend.errors import InvalidInput
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="People and their roles.")
+app = group("People and their roles.")
 
-NameArgument = Annotated[str, typer.Argument(help="Name to sign in with.")]
-OfProject = Annotated[str, typer.Option("--project", help="Name of the project.")]
+NameArgument = Annotated[str, Argument(help="Name to sign in with.")]
+OfProject = Annotated[str, Option("--project", help="Name of the project.")]
 FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    bool, Option("--password-stdin", help="Read the password from standard input.")
 ]
 Generate = Annotated[
-    bool, typer.Option("--generate", help="Make a password and print it once (the default).")
+    bool, Option("--generate", help="Make a password and print it once (the default).")
 ]
 
 
 @app.command()
 def add(
     name: NameArgument,
-    role: Annotated[str, typer.Option(help="admin, lead, engineer or expert.")] = "expert",
+    role: Annotated[str, Option(help="admin, lead, engineer or expert.")] = "expert",
     project: Annotated[
-        list[str] | None, typer.Option("--project", help="Project to work in; may be repeated.")
+        list[str] | None, Option("--project", help="Project to work in; may be repeated.")
     ] = None,
     password_stdin: FromStdin = False,
     generate: Generate = False,
@@ -93,10 +94,7 @@ def list_(json: JsonOption = False) -> None:
             for user in list_users(session)
         ]
     columns = ["name", "role", "pseudonym", "projects", "active", "simulated"]
-    if json:
-        print_json(rows)
-    else:
-        print_table(rows, columns=columns)
+    print_rows(rows, columns=columns, json=json)
 
 
 @app.command()
@@ -139,8 +137,7 @@ def reactivate(name: NameArgument) -> None:
 
 @app.command("role")
 def set_role(
-    name: NameArgument,
-    role: Annotated[str, typer.Argument(help="admin, lead, engineer or expert.")],
+    name: NameArgument, role: Annotated[str, Argument(help="admin, lead, engineer or expert.")]
 ) -> None:
     """Give a person another role."""
     from backend.services.accounts import users

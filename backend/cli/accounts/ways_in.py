@@ -7,18 +7,17 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import JsonOption, open_installation, print_json
 from backend.errors import InvalidInput
 
-NameArgument = Annotated[str, typer.Argument(help="Name to sign in with.")]
+NameArgument = Annotated[str, Argument(help="Name to sign in with.")]
 
 
 def reset_link(
     name: NameArgument,
-    hours: Annotated[
-        int, typer.Option(min=1, max=168, help="Hours for which the link is good.")
-    ] = 24,
+    hours: Annotated[int, Option(min=1, max=168, help="Hours for which the link is good.")] = 24,
     json: JsonOption = False,
 ) -> None:
     """Print a link by which a person sets a new password, once."""
@@ -70,9 +69,9 @@ def unlock(name: NameArgument) -> None:
 
 def link(
     name: NameArgument,
-    subject: Annotated[str, typer.Option(help="Who they are at the provider (`sub`).")],
+    subject: Annotated[str, Option(help="Who they are at the provider (`sub`).")],
     issuer: Annotated[
-        str | None, typer.Option(help="The provider; default is STROP_OIDC_ISSUER.")
+        str | None, Option(help="The provider; default is STROP_OIDC_ISSUER.")
     ] = None,
 ) -> None:
     """Say which account at the OpenID provider is this person's."""
@@ -103,7 +102,7 @@ def unlink(name: NameArgument) -> None:
 
 def require_second_factor(
     name: NameArgument,
-    off: Annotated[bool, typer.Option("--off", help="They need none any more.")] = False,
+    off: Annotated[bool, Option("--off", help="They need none any more.")] = False,
 ) -> None:
     """Ask of a person to set up an authenticator at their next sign-in by password."""
     from backend.services.accounts.second_factor import require

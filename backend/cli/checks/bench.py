@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
@@ -20,13 +21,14 @@ from backend.cli.common import (
     ProjectOption,
     column_names,
     count_of,
+    distinct_names,
+    in_project,
     open_installation,
     print_json,
     print_notes,
     print_table,
     shown_text,
     takes,
-    working_in_project,
 )
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
 
@@ -44,35 +46,31 @@ class BenchOptions:
 
     predictions: Annotated[
         str | None,
-        typer.Argument(help="Right predictions with their source as context; else a project's."),
+        Argument(help="Right predictions with their source as context; else a project's."),
     ] = None
-    metrics: Annotated[str, typer.Option(help="Checks, separated by commas.")] = "invented,overlap"
+    metrics: Annotated[str, Option(help="Checks, separated by commas.")] = "invented,overlap"
     kinds: Annotated[
-        str | None, typer.Option(help="Kinds of planted errors, separated by commas; all.")
+        str | None, Option(help="Kinds of planted errors, separated by commas; all.")
     ] = None
     dataset: Annotated[
-        str | None, typer.Option(help="NAME or NAME@VERSION in the project, without a file.")
+        str | None, Option(help="NAME or NAME@VERSION in the project, without a file.")
     ] = None
-    split: Annotated[str, typer.Option(help="Splits of the dataset; test is only measured.")] = (
+    split: Annotated[str, Option(help="Splits of the dataset; test is only measured.")] = (
         "train,validation"
     )
     approved: Annotated[
-        str | None, typer.Option(help="Outputs are right, too, by this rule: quality>=4.")
+        str | None, Option(help="Outputs are right, too, by this rule: quality>=4.")
     ] = None
-    most: Annotated[int, typer.Option(min=1, help="So many outputs of a project at most.")] = 500
+    most: Annotated[int, Option(min=1, help="So many outputs of a project at most.")] = 500
     out: Annotated[
-        Path | None, typer.Option(help="Write the planted outputs here, as JSONL; of a file only.")
+        Path | None, Option(help="Write the planted outputs here, as JSONL; of a file only.")
     ] = None
     force: ForceOption = False
     map_: MapOption = None
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
-    seed: Annotated[int, typer.Option(help="Seed of what is planted, and of the halves.")] = 0
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
+    seed: Annotated[int, Option(help="Seed of what is planted, and of the halves.")] = 0
     as_json: JsonOption = False
     project: ProjectOption = None
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
 @takes(BenchOptions)
@@ -100,7 +98,7 @@ def _on_file(options: BenchOptions) -> BenchReport:
     from evaluators.files.predictions import read_samples
     from evaluators.registry import resolve_metrics
 
-    metrics = resolve_metrics(_names(options.metrics))
+    metrics = resolve_metrics(distinct_names(options.metrics))
     refuse_model_checks([metric.name for metric in metrics])
     path, notes = str(options.predictions), Notes()
     if options.out is not None:
@@ -109,7 +107,10 @@ def _on_file(options: BenchOptions) -> BenchReport:
     print_notes(notes)
     with spreading(load_settings()) as spread:
         bench = build_bench(
-            samples, kinds=_names(options.kinds) or tuple(KINDS), seed=options.seed, spread=spread
+            samples,
+            kinds=distinct_names(options.kinds) or tuple(KINDS),
+            seed=options.seed,
+            spread=spread,
         )
     if options.out is not None:
         _write(bench, options.out, force=options.force)
@@ -145,9 +146,9 @@ def _on_project(options: BenchOptions) -> None:
 
     plan = BenchPlan(
         dataset=str(options.dataset),
-        splits=_names(options.split),
-        metrics=_names(options.metrics),
-        kinds=_names(options.kinds),
+        splits=distinct_names(options.split),
+        metrics=distinct_names(options.metrics),
+        kinds=distinct_names(options.kinds),
         approved=options.approved,
         seed=options.seed,
         most=options.most,
@@ -159,7 +160,7 @@ def _on_project(options: BenchOptions) -> None:
         right = gather_right_outputs(session, found.id, plan)
     with spreading(installation.settings) as spread:
         report = measure_checks(right, plan, allowed=allowed, spread=spread)
-    with working_in_project(options.project) as (_, session, found):
+    with in_project(options.project) as (_, session, found):
         record_bench(session, found.id, plan, right, report)
     if not options.as_json:
         typer.echo(_whence(right))

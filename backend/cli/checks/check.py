@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
 from backend.cli.checks import bench, checkers
+from backend.cli.common import group
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Checks: measure them, train checkers."
-)
+app = group("Checks: measure them, train checkers.")
 app.command("bench")(bench.command)
 app.command("train")(checkers.train)
 app.command("list")(checkers.list_)

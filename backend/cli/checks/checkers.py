@@ -12,15 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    print_json,
-    print_table,
-    takes,
-    working_in_project,
-)
+from backend.cli.common import JsonOption, ProjectOption, in_project, print_json, print_table, takes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,31 +31,29 @@ if TYPE_CHECKING:
 class CheckerTrainOptions:
     """What `strop check train` is asked for."""
 
-    name: Annotated[str, typer.Argument(help="Name of the checker, for example facts.")]
+    name: Annotated[str, Argument(help="Name of the checker, for example facts.")]
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset whose references are right; default: the only one.")
+        str | None, Option(help="Dataset whose references are right; default: the only one.")
     ] = None
     queue: Annotated[
         list[str] | None,
-        typer.Option(help="Queue whose corrections and marks teach; default: all of outputs."),
+        Option(help="Queue whose corrections and marks teach; default: all of outputs."),
     ] = None
     approved: Annotated[
-        str | None, typer.Option(help="Which outputs are right: faithful=yes, quality>=4.")
+        str | None, Option(help="Which outputs are right: faithful=yes, quality>=4.")
     ] = None
     marks: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Kinds of marks that mean unsupported; default: not of tone and the like."
-        ),
+        Option(help="Kinds of marks that mean unsupported; default: not of tone and the like."),
     ] = None
     references: Annotated[
-        bool, typer.Option("--references/--no-references", help="Take references as right.")
+        bool, Option("--references/--no-references", help="Take references as right.")
     ] = True
-    most: Annotated[int | None, typer.Option(min=20, help="Most sentences to learn from.")] = None
+    most: Annotated[int | None, Option(min=20, help="Most sentences to learn from.")] = None
     config: Annotated[
-        Path | None, typer.Option(help="YAML with keys of training/config.py; default is all.")
+        Path | None, Option(help="YAML with keys of training/config.py; default is all.")
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of errors and of what is kept out.")] = 7
+    seed: Annotated[int, Option(help="Seed of errors and of what is kept out.")] = 7
     project: ProjectOption = None
     json: JsonOption = False
 
@@ -71,7 +63,7 @@ def train(asked: CheckerTrainOptions) -> None:
     """Train a checker on planted errors and on what experts marked; then measure it."""
     from backend.cli.terminal.waiting import run_jobs
 
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         run_id, job_id, rows = _lay_down(session, found, asked, installation.settings)
     stop = f"strop job cancel training {run_id}"
     typer.echo(f"Training run {run_id} learns {rows} sentences; to stop it: {stop}", err=True)
@@ -147,7 +139,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the checkers with what was measured of each."""
     from backend.services.checks.checkers.checkers import list_checkers
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = [_line(one) for one in list_checkers(session, found.id)]
     if json:
         print_json(rows)
@@ -171,7 +163,7 @@ def _line(trained: Trained) -> dict[str, Any]:
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="Checker, for example facts or facts@1.")],
+    name: Annotated[str, Argument(help="Checker, for example facts or facts@1.")],
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -179,7 +171,7 @@ def show(
     from backend.services.checks.checkers.checkers import find_checker, training_run_of
     from backend.services.curation import get_training_set
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         trained = find_checker(session, found.id, name)
         frozen = get_training_set(session, training_run_of(session, trained).training_set_id)
         record = {

@@ -7,26 +7,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
     AsOption,
     JsonOption,
     ProjectOption,
+    engine_for,
+    group,
+    in_project,
+    names_in,
     print_json,
+    print_rows,
     print_table,
     read_base_first,
     read_text,
     shown_text,
-    working_in_project,
 )
+from backend.cli.review.figures import tell
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
     from backend.engines.base import Engine
     from backend.schemas.checks.judges import JudgedPairs, JudgedRate, LicenceOut
-    from backend.schemas.review.reports import Measured
     from backend.services.checks.judges.pairs import Pair
     from backend.settings import Settings
     from backend.tables.checks.judges import Judge
@@ -34,25 +39,23 @@ if TYPE_CHECKING:
     from evaluators.checks.models.interface import Asker
     from evaluators.types import Sample
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Judges: models that rate.")
-JudgeArgument = Annotated[str, typer.Argument(help="Judge, for example strict or strict@2.")]
+app = group("Judges: models that rate.")
+JudgeArgument = Annotated[str, Argument(help="Judge, for example strict or strict@2.")]
 PAIRS = 16  # before the judge at once, each in both orders
 REFUSED = 2
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name, for example strict.")],
-    model: Annotated[str, typer.Option(help="Model that judges: base, v1@2, gpt@1, ...")],
-    prompt: Annotated[
-        str, typer.Option(help="File with what to judge by, or built-in.")
-    ] = "built-in",
+    name: Annotated[str, Argument(help="Name, for example strict.")],
+    model: Annotated[str, Option(help="Model that judges: base, v1@2, gpt@1, ...")],
+    prompt: Annotated[str, Option(help="File with what to judge by, or built-in.")] = "built-in",
     criterion: Annotated[
-        str | None, typer.Option(help="Question of the project's rubrics that it answers.")
+        str | None, Option(help="Question of the project's rubrics that it answers.")
     ] = None,
-    rubric: Annotated[str | None, typer.Option(help="Whose criterion, if several have it.")] = None,
-    kind: Annotated[str, typer.Option(help="rater or comparer.")] = "rater",
-    max_tokens: Annotated[int, typer.Option(help="Most tokens of an answer.")] = 256,
+    rubric: Annotated[str | None, Option(help="Whose criterion, if several have it.")] = None,
+    kind: Annotated[str, Option(help="rater or comparer.")] = "rater",
+    max_tokens: Annotated[int, Option(help="Most tokens of an answer.")] = 256,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -61,7 +64,7 @@ def add(
 
     text = prompt if prompt == BUILT_IN else read_text(Path(prompt))
     read_base_first(project)
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         judge = add_judge(
             session,
             found.id,
@@ -104,15 +107,12 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     from backend.services.checks.judges.judges import list_judges
     from backend.services.checks.judges.licences import licences_of
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = [
             {**_record(judge), "licence": _standing(licences_of(session, judge))}
             for judge in list_judges(session, found.id)
         ]
-    if json:
-        print_json(rows)
-        return
-    print_table(rows, columns=["judge", "kind", "model", "criterion", "licence", "added"])
+    print_rows(rows, columns=["judge", "kind", "model", "criterion", "licence", "added"], json=json)
 
 
 def _standing(licences: Sequence[LicenceOut]) -> str:
@@ -125,7 +125,7 @@ def show(name: JudgeArgument, project: ProjectOption = None, json: JsonOption = 
     from backend.services.checks.judges.judges import find_judge
     from backend.services.checks.judges.licences import licences_of
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         judge = find_judge(session, found.id, name)
         licences = licences_of(session, judge)
         record = {
@@ -144,9 +144,9 @@ def show(name: JudgeArgument, project: ProjectOption = None, json: JsonOption = 
 
 @app.command()
 def notes(
-    file: Annotated[str, typer.Argument(help=f"Rows of id and note. {FILE_HELP}")],
+    file: Annotated[str, Argument(help=f"Rows of id and note. {FILE_HELP}")],
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset of the ids; default: the only one.")
+        str | None, Option(help="Dataset of the ids; default: the only one.")
     ] = None,
     by: AsOption = None,
     project: ProjectOption = None,
@@ -158,7 +158,7 @@ def notes(
     from evaluators.files.readers import read_table
 
     given = read_notes([one.values for one in read_table(file).records])
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         named = find_dataset(session, found.id, dataset)
         author = None if by is None else find_user(session, by).id
         noted = add_notes(session, named, given, created_by_id=author)
@@ -171,10 +171,10 @@ def notes(
 @app.command()
 def compare(
     name: JudgeArgument,
-    run: Annotated[int, typer.Option(min=1, help="Run whose outputs are compared.")],
-    models: Annotated[str, typer.Option(help="Models, for example base,v1.")],
+    run: Annotated[int, Option(min=1, help="Run whose outputs are compared.")],
+    models: Annotated[str, Option(help="Models, for example base,v1.")],
     engine: Annotated[
-        str | None, typer.Option(help="local or vllm; a model served elsewhere has its own.")
+        str | None, Option(help="local or vllm; a model served elsewhere has its own.")
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -188,8 +188,8 @@ def compare(
     from backend.tables.checks.judges import Judge, JudgeKind
     from backend.tables.models import ModelVersion
 
-    named = [word.strip() for word in models.split(",") if word.strip()]
-    with working_in_project(project) as (installation, session, found):
+    named = names_in(models)
+    with in_project(project) as (installation, session, found):
         judge = find_judge(session, found.id, name, kind=JudgeKind.COMPARER)
         source = get_run(session, run, project_id=found.id)
         chosen = [find_model(session, found.id, word) for word in named]
@@ -202,7 +202,7 @@ def compare(
         again = [session.get_one(ModelVersion, model.id) for model in chosen]
         report = judged_pairs(session, judge, source, again)
     if json:
-        print_json(report.model_dump())
+        print_json(report)
     else:
         _print_pairs(report)
 
@@ -234,7 +234,7 @@ def _ask(
         group = next(g for g in serving_groups(base, [model]) if model in g)
         note_of = note_reader(session, judge.project_id)
     chunks = [pairs[i : i + PAIRS] for i in range(0, len(pairs), PAIRS)]
-    with open_engine(_engine_of(model, engine, settings.engine), settings) as opened:
+    with open_engine(engine_for(model, engine, settings.engine), settings) as opened:
         opened.load(list(dict.fromkeys(map(served_model, group))))
         _preflight(sessions, settings, opened, judge, group[0], model, pairs, note_of)
         asker = EngineAsker(opened, served_model(model))
@@ -280,21 +280,6 @@ def _preflight(
     )
 
 
-def _engine_of(model: ModelVersion, asked: str | None, default: str) -> str:
-    from backend.engines import ELSEWHERE
-    from backend.errors import InvalidInput
-    from backend.tables.models import ModelKind
-
-    if model.kind != ModelKind.SERVED:
-        return asked or default
-    if asked not in (None, ELSEWHERE):
-        raise InvalidInput(
-            f"{model.label} is served elsewhere: the engine {asked} cannot ask it.",
-            hint="Leave --engine out.",
-        )
-    return ELSEWHERE
-
-
 def _print_pairs(report: JudgedPairs) -> None:
     typer.echo(
         f"{report.n} pairs of run {report.run_id} by a judge, {report.judge}, in both orders; "
@@ -309,33 +294,27 @@ def _print_pairs(report: JudgedPairs) -> None:
         typer.echo(f"No strengths: {report.no_strengths}")
     else:
         _print_rates("Strengths by a judge (Bradley-Terry, log-odds)", report.strengths)
-    rows = [{"bias": name, "share": _tell(found)} for name, found in report.biases.items()]
+    rows = [{"bias": name, "share": tell(found)} for name, found in report.biases.items()]
     print_table(rows, columns=["bias", "share"], title="Biases of the judge, 95% intervals")
 
 
 def _print_rates(title: str, rates: Sequence[JudgedRate]) -> None:
     rows = [
-        {"model": rate.model, "against": rate.against or "all", "figure": _tell(rate.figure)}
+        {"model": rate.model, "against": rate.against or "all", "figure": tell(rate.figure)}
         for rate in rates
     ]
     print_table(rows, columns=["model", "against", "figure"], title=title)
 
 
-def _tell(found: Measured) -> str:
-    from backend.cli.review.figures import tell
-
-    return tell(found)
-
-
 @app.command()
 def licence(
     name: JudgeArgument,
-    queue: Annotated[str, typer.Option(help="Queue of single outputs that several people rated.")],
+    queue: Annotated[str, Option(help="Queue of single outputs that several people rated.")],
     annotators: Annotated[
-        str, typer.Option(help="Who rated: experts (epsilon .2), skilled (.15), crowd (.1).")
+        str, Option(help="Who rated: experts (epsilon .2), skilled (.15), crowd (.1).")
     ] = "experts",
     epsilon: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="Another price of a person's time.")
+        float | None, Option(min=0, max=0.99, help="Another price of a person's time.")
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -346,7 +325,7 @@ def licence(
     from backend.services.review.queues import find_queue
     from backend.tables.checks.judges import JudgeKind
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         judge = find_judge(session, found.id, name, kind=JudgeKind.RATER)
         opened = find_queue(session, found.id, queue)
         rows = license_judge(session, judge, opened, annotators=annotators, epsilon=epsilon)
@@ -361,7 +340,7 @@ def audit(name: JudgeArgument, project: ProjectOption = None, json: JsonOption =
     from backend.services.checks.judges.judges import find_judge
     from backend.services.checks.judges.licences import audit_judge
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         judge = find_judge(session, found.id, name)
         shown = audit_judge(session, judge)
         label = judge.label
@@ -375,7 +354,7 @@ def audit(name: JudgeArgument, project: ProjectOption = None, json: JsonOption =
 
 def _print_or_dump(shown: Sequence[LicenceOut], *, json: bool) -> None:
     if json:
-        print_json([one.model_dump() for one in shown])
+        print_json(shown)
     else:
         _print_licences(shown)
     if any(one.state != "licensed" for one in shown):
@@ -392,7 +371,7 @@ def _print_licences(licences: Sequence[LicenceOut]) -> None:
             "epsilon": one.evidence.get("epsilon"),
             "items": one.evidence.get("n_items"),
             "attempts": one.attempts,
-            "agreement since": "" if one.audit is None else _tell(one.audit),
+            "agreement since": "" if one.audit is None else tell(one.audit),
             "must reach": one.bar,
         }
         for one in licences

@@ -10,22 +10,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    distinct_names,
+    group,
+    in_project,
+    names_in,
     open_installation,
     print_json,
     print_table,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
     from backend.tables.checks.risk import RiskVersion
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Risks learned from the project's reviews."
-)
+app = group("Risks learned from the project's reviews.")
 FIGURES = ["predictor", "metric", "value", "low", "high", "n", "note"]
 BINS = ["risk", "rate", "low", "high", "n"]
 
@@ -33,19 +35,19 @@ BINS = ["risk", "rate", "low", "high", "n"]
 @app.command()
 def fit(
     runs: Annotated[
-        str | None, typer.Option(help="Score runs, by commas; by default the newest of every run.")
+        str | None, Option(help="Score runs, by commas; by default the newest of every run.")
     ] = None,
     wrong_when: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="Which answers count as wrong: marked, faithful=no, quality<3; default: marked, "
             "corrected, or a verdict that is no pass."
         ),
     ] = None,
     splits: Annotated[
-        str, typer.Option(help="Splits whose reviews count; after test no test run is scored.")
+        str, Option(help="Splits whose reviews count; after test no test run is scored.")
     ] = "train,validation",
-    seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
+    seed: Annotated[int, Option(help="Seed of folds and bootstrap.")] = 0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -81,7 +83,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the versions, the newest first."""
     from backend.services.checks.risk import list_risks
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = [_shown(row) for row in list_risks(session, found.id)]
     if json:
         print_json(rows)
@@ -97,14 +99,14 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
 @app.command()
 def show(
-    version: Annotated[int | None, typer.Argument(help="The newest by default.")] = None,
+    version: Annotated[int | None, Argument(help="The newest by default.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what a version learned from, and how good it is out of fold."""
     from backend.services.checks.risk import find_risk
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         shown = _shown(find_risk(session, found.id, version))
     if json:
         print_json(shown)
@@ -113,7 +115,7 @@ def show(
 
 
 def _ids(text: str | None) -> list[int]:
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    parts = names_in(text)
     if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
         raise typer.BadParameter("--runs takes numbers of score runs, separated by commas.")
     return [int(part) for part in parts]
@@ -122,7 +124,7 @@ def _ids(text: str | None) -> list[int]:
 def _splits(text: str) -> list[str]:
     from backend.errors import UnknownName
 
-    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    names = list(distinct_names(text))
     known = ["train", "validation", "test"]
     for name in names:
         if name not in known:

@@ -11,89 +11,86 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AcceptLeaksOption,
     AsOption,
     JsonOption,
     ProjectOption,
+    group,
+    in_project,
     leak_acceptance,
     print_json,
+    print_rows,
     print_table,
     read_text,
     takes,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
     from backend.services.curation import Recipe
     from backend.tables.curation import TrainingSet
 
-HoldBack = Annotated[
-    float | None, typer.Option(help="Share of corrections kept from training: 0.2.")
-]
+HoldBack = Annotated[float | None, Option(help="Share of corrections kept from training: 0.2.")]
 
 
 @dataclass(frozen=True, slots=True)
 class FreezeOptions:
     """What `strop set freeze` is asked for; most of it goes into the recipe."""
 
-    name: Annotated[str, typer.Argument(help="Name of the new set.")]
-    queue: Annotated[list[str] | None, typer.Option(help="Queue; may be repeated.")] = None
-    review: Annotated[list[int] | None, typer.Option(help="Review by id; repeatable.")] = None
-    example: Annotated[list[int] | None, typer.Option(help="Example by id; repeatable.")] = None
-    recipe: Annotated[Path | None, typer.Option(help="Recipe as YAML; options add to it.")] = None
+    name: Annotated[str, Argument(help="Name of the new set.")]
+    queue: Annotated[list[str] | None, Option(help="Queue; may be repeated.")] = None
+    review: Annotated[list[int] | None, Option(help="Review by id; repeatable.")] = None
+    example: Annotated[list[int] | None, Option(help="Example by id; repeatable.")] = None
+    recipe: Annotated[Path | None, Option(help="Recipe as YAML; options add to it.")] = None
     approved: Annotated[
-        str | None, typer.Option(help="Outputs that meet a rule: faithful=yes, quality>=4.")
+        str | None, Option(help="Outputs that meet a rule: faithful=yes, quality>=4.")
     ] = None
     references: Annotated[
-        str | None, typer.Option(help="Replay references: all, 200 or 30% of the SFT rows.")
+        str | None, Option(help="Replay references: all, 200 or 30% of the SFT rows.")
     ] = None
-    dataset: Annotated[str | None, typer.Option(help="Dataset of the references.")] = None
-    dpo: Annotated[bool, typer.Option(help="Pairs from corrections and votes.")] = False
-    kto: Annotated[str | None, typer.Option(help="Labels by a rule: faithful=yes.")] = None
+    dataset: Annotated[str | None, Option(help="Dataset of the references.")] = None
+    dpo: Annotated[bool, Option(help="Pairs from corrections and votes.")] = False
+    kto: Annotated[str | None, Option(help="Labels by a rule: faithful=yes.")] = None
     adjudicated_only: Annotated[
-        bool, typer.Option("--adjudicated-only", help="Of reviews, only adjudicators' verdicts.")
+        bool, Option("--adjudicated-only", help="Of reviews, only adjudicators' verdicts.")
     ] = False
     minimum: Annotated[
-        str | None, typer.Option(help="Least mean rating of outputs as written: quality>=3.")
+        str | None, Option(help="Least mean rating of outputs as written: quality>=3.")
     ] = None
     negatives: Annotated[
-        str | None, typer.Option(help="Outputs failing this rule: rejected in DPO, false in KTO.")
+        str | None, Option(help="Outputs failing this rule: rejected in DPO, false in KTO.")
     ] = None
     weight: Annotated[
-        str | None, typer.Option("--weight", help="equal, or agreement (share of reviewers).")
+        str | None, Option("--weight", help="equal, or agreement (share of reviewers).")
     ] = None
-    per_group: Annotated[int | None, typer.Option(help="Most rows of a kind from one group.")] = (
-        None
-    )
+    per_group: Annotated[int | None, Option(help="Most rows of a kind from one group.")] = None
     mix: Annotated[
-        str | None, typer.Option("--mix", help="Shares of tasks: task:intent=0.5,reply=0.5.")
+        str | None, Option("--mix", help="Shares of tasks: task:intent=0.5,reply=0.5.")
     ] = None
     order: Annotated[
-        str | None,
-        typer.Option("--order", help="shuffled, short-to-long, or easy-to-hard (by loss)."),
+        str | None, Option("--order", help="shuffled, short-to-long, or easy-to-hard (by loss).")
     ] = None
     counterfactuals: Annotated[
-        str | None, typer.Option(help="Rows again with these exchanged: name,gender:0.5.")
+        str | None, Option(help="Rows again with these exchanged: name,gender:0.5.")
     ] = None
     hold_back: HoldBack = None
     fixed_when: Annotated[
-        str | None, typer.Option(help="When a replayed answer is right: equal, token_f1>=0.9.")
+        str | None, Option(help="When a replayed answer is right: equal, token_f1>=0.9.")
     ] = None
-    seed: Annotated[int | None, typer.Option(help="Seed of every choice among rows.")] = None
+    seed: Annotated[int | None, Option(help="Seed of every choice among rows.")] = None
     prompt: Annotated[
-        str | None, typer.Option(help="Prompt that the rows are rendered with: brief@2.")
+        str | None, Option(help="Prompt that the rows are rendered with: brief@2.")
     ] = None
     synthetic_share_max: Annotated[
-        float | None,
-        typer.Option(help="Most that rows drafted by a model may be of all: 0.3."),
+        float | None, Option(help="Most that rows drafted by a model may be of all: 0.3.")
     ] = None
     without_synthetic: Annotated[
-        bool, typer.Option("--without-synthetic", help="Leave out rows that a model drafted.")
+        bool, Option("--without-synthetic", help="Leave out rows that a model drafted.")
     ] = False
     drop_leaks: Annotated[
-        bool, typer.Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
+        bool, Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
     ] = False
     accept_leaks: AcceptLeaksOption = None
     as_: AsOption = None
@@ -159,7 +156,7 @@ def _recipe_in(path: Path | None) -> dict[str, Any]:
     return parse_recipe(read_text(path)).model_dump(mode="json", exclude_defaults=True)
 
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Frozen training sets.")
+app = group("Frozen training sets.")
 
 
 @app.command()
@@ -171,7 +168,7 @@ def freeze(asked: FreezeOptions) -> None:
     from backend.services.models.adapter_files import project_artifacts
 
     recipe = recipe_from_options(asked)
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         frozen = curation.freeze_training_set(
             session,
             project_id=found.id,
@@ -194,19 +191,18 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the training sets of the project."""
     from backend.services import curation
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         records = [_record(one) for one in curation.list_training_sets(session, found.id)]
-    if json:
-        print_json(records)
-        return
     rows = [{**record, "digest": record["digest"][:12]} for record in records]
-    print_table(rows, columns=["set", "rows", "simulated", "digest", "made"])
+    print_rows(
+        rows, columns=["set", "rows", "simulated", "digest", "made"], json=json, whole=records
+    )
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Training set.")],
-    rows: Annotated[int, typer.Option(min=0, help="Print so many rows.")] = 0,
+    name: Annotated[str, Argument(help="Training set.")],
+    rows: Annotated[int, Option(min=0, help="Print so many rows.")] = 0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -215,7 +211,7 @@ def show(
 
     from backend.services import curation
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         frozen = curation.find_training_set(session, found.id, name)
         record = _record(frozen)
         first = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
@@ -16,13 +17,16 @@ from backend.cli.common import (
     JsonOption,
     MapOption,
     ProjectOption,
+    group,
+    in_project,
     leak_acceptance,
     print_json,
     print_notes,
+    print_rows,
     print_table,
+    read_rows,
     shown_text,
     takes,
-    working_in_project,
 )
 from backend.cli.datasets import health
 
@@ -35,16 +39,14 @@ if TYPE_CHECKING:
     from backend.tables.datasets import DatasetVersion
     from evaluators.files.mapping import Notes
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Examples and their splits.")
+app = group("Examples and their splits.")
 app.command("health")(health.command)
 SHOWN, SHOWN_CHARACTERS, LAST_TURNS = 5, 240, 4
 
-Seed = Annotated[int, typer.Option(help="Seed of the split.")]
+Seed = Annotated[int, Option(help="Seed of the split.")]
 Shares = Annotated[
     str | None,
-    typer.Option(
-        "--shares", help="Train/validation/test, for rows without a split; default 80/10/10."
-    ),
+    Option("--shares", help="Train/validation/test, for rows without a split; default 80/10/10."),
 ]
 
 
@@ -53,27 +55,25 @@ class ReadOptions:
     """What is to be read, and how."""
 
     files: Annotated[
-        list[str],
-        typer.Argument(help=f"FILE or FOLDER, or several as train=FILE test=FILE. {FILE_HELP}"),
+        list[str], Argument(help=f"FILE or FOLDER, or several as train=FILE test=FILE. {FILE_HELP}")
     ]
     map_: MapOption = None
     instruction: Annotated[
-        str | None, typer.Option("--instruction", help="Sentence put before every input.")
+        str | None, Option("--instruction", help="Sentence put before every input.")
     ] = None
-    slice_: Annotated[
-        list[str] | None, typer.Option("--slice", help="Column that becomes a slice.")
-    ] = None
+    slice_: Annotated[list[str] | None, Option("--slice", help="Column that becomes a slice.")] = (
+        None
+    )
     no_references: Annotated[
-        bool, typer.Option("--no-references", help="Accept examples without a reference.")
+        bool, Option("--no-references", help="Accept examples without a reference.")
     ] = False
     seed: Seed = 7
     shares: Shares = None
     drop_leaks: Annotated[
-        bool,
-        typer.Option("--drop-leaks", help="Leave out training rows that repeat a held-out prompt."),
+        bool, Option("--drop-leaks", help="Leave out training rows that repeat a held-out prompt.")
     ] = False
     drop_refused: Annotated[
-        bool, typer.Option("--drop-refused", help="Leave out rows that are no examples.")
+        bool, Option("--drop-refused", help="Leave out rows that are no examples.")
     ] = False
     json: JsonOption = False
 
@@ -83,9 +83,9 @@ class DatasetImportOptions(ReadOptions):
     """What `strop dataset import` is asked for."""
 
     preview: Annotated[
-        bool, typer.Option("--preview", help="Show what would be stored, and store nothing.")
+        bool, Option("--preview", help="Show what would be stored, and store nothing.")
     ] = False
-    name: Annotated[str | None, typer.Option("--name", help="Default: the file's name.")] = None
+    name: Annotated[str | None, Option("--name", help="Default: the file's name.")] = None
     accept_leaks: AcceptLeaksOption = None
     as_: AsOption = None
     project: ProjectOption = None
@@ -111,7 +111,7 @@ def import_(asked: DatasetImportOptions) -> None:
     from backend.services.datasets.masking.stored import masker_of
     from backend.services.datasets.versions import store_import
 
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         # before all the reading: is there a project, and can it mask?
         masker = masker_of(session, found.id, keys_of(installation.settings.masking_keys))
     notes = _notes()
@@ -129,7 +129,7 @@ def import_(asked: DatasetImportOptions) -> None:
         )
     if refused := count_refused(readings):
         prepared = replace(prepared, recipe={**prepared.recipe, "dropped_as_refused": refused})
-    with working_in_project(asked.project) as (_, session, found):
+    with in_project(asked.project) as (_, session, found):
         version = store_import(
             session,
             found.id,
@@ -152,7 +152,7 @@ def check(asked: ReadOptions) -> None:
 
 @app.command()
 def split(
-    name: Annotated[str, typer.Argument(help="Dataset.")],
+    name: Annotated[str, Argument(help="Dataset.")],
     seed: Seed = 7,
     shares: Shares = None,
     project: ProjectOption = None,
@@ -165,7 +165,7 @@ def split(
     from backend.services.datasets.versions import get_dataset_version, import_dataset, unsplit_rows
 
     fractions = _fractions(shares)
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         version = get_dataset_version(session, found.id, name)
         rows = unsplit_rows(session, version.id)
         source = f"{name} version {version.number}"
@@ -177,21 +177,18 @@ def split(
 
 @app.command()
 def show(
-    name: Annotated[str | None, typer.Argument(help="Dataset; default: all.")] = None,
+    name: Annotated[str | None, Argument(help="Dataset; default: all.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show versions with digest, splits and groups."""
     from backend.services.datasets.versions import list_dataset_versions
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         versions = list_dataset_versions(session, found.id)
         rows = [_version_row(session, v) for v in versions if name in (None, v.dataset.name)]
-    if json:
-        print_json(rows)
-    else:
-        columns = ["dataset", "version", "digest", "train", "validation", "test", "source"]
-        print_table(rows, columns=columns)
+    columns = ["dataset", "version", "digest", "train", "validation", "test", "source"]
+    print_rows(rows, columns=columns, json=json)
 
 
 def _fractions(shares: str | None) -> SplitShares | None:
@@ -207,22 +204,13 @@ def _notes() -> Notes:
 
 
 def _read(asked: ReadOptions, notes: Notes) -> list[TableReading]:
-    from backend.services.datasets.importing.incoming import read_sources
-    from backend.services.datasets.importing.rows import ColumnMap
-    from backend.settings import load_settings
-    from evaluators.files.mapping import column_pairs
-
-    column_map = ColumnMap(
-        columns=column_pairs(asked.map_ or ()),
-        instruction=asked.instruction,
-        slice_columns=asked.slice_ or (),
-    )
-    return read_sources(
+    return read_rows(
         asked.files,
-        column_map,
-        notes=notes,
+        notes,
+        asked.map_,
+        asked.slice_,
+        instruction=asked.instruction,
         need_reference=not asked.no_references,
-        max_row_bytes=load_settings().max_row_bytes,
     )
 
 

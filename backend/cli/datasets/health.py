@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
@@ -26,13 +27,15 @@ from backend.cli.common import (
     MapOption,
     ProjectOption,
     acting_person,
+    distinct_names,
+    in_project,
     open_installation,
     print_json,
     print_notes,
     print_table,
+    read_rows,
     shown_text,
     takes,
-    working_in_project,
 )
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
 
@@ -53,48 +56,42 @@ class HealthOptions:
 
     what: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help="DATASET of the project (by default the only one), or FILE, or train=FILE "
             f"test=FILE. {FILE_HELP}"
         ),
     ] = None
-    only: Annotated[
-        str | None, typer.Option(help="Kinds of findings, separated by commas; all.")
-    ] = None
+    only: Annotated[str | None, Option(help="Kinds of findings, separated by commas; all.")] = None
     encoder: Annotated[
-        str | None, typer.Option(help="Folder of an encoder, for meaning and for labels.")
+        str | None, Option(help="Folder of an encoder, for meaning and for labels.")
     ] = None
     alike: Annotated[
-        float, typer.Option(min=0.01, max=1, help="Least cosine of what means the same.")
+        float, Option(min=0.01, max=1, help="Least cosine of what means the same.")
     ] = 0.95
     task: Annotated[
-        str | None, typer.Option(help="What references are, classes or texts; else it is told.")
+        str | None, Option(help="What references are, classes or texts; else it is told.")
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of folds, draws and permutations.")] = 0
-    bar: Annotated[
-        Path | None, typer.Option(help="Manifest to hold sizes against; of files only.")
-    ] = None
-    show: Annotated[int, typer.Option(min=0, help="Examples shown of each kind.")] = FIRST
-    out: Annotated[Path | None, typer.Option(help="Write every flagged row here, as JSONL.")] = None
+    seed: Annotated[int, Option(help="Seed of folds, draws and permutations.")] = 0
+    bar: Annotated[Path | None, Option(help="Manifest to hold sizes against; of files only.")] = (
+        None
+    )
+    show: Annotated[int, Option(min=0, help="Examples shown of each kind.")] = FIRST
+    out: Annotated[Path | None, Option(help="Write every flagged row here, as JSONL.")] = None
     force: ForceOption = False
     fail_on: Annotated[
-        str, typer.Option(help="Exit code 2 from this severity on: severe, warning, note, never.")
+        str, Option(help="Exit code 2 from this severity on: severe, warning, note, never.")
     ] = "severe"
-    review: Annotated[
-        str | None, typer.Option(help="Open a queue of this name on what was found.")
-    ] = None
-    split: Annotated[str, typer.Option(help="Of --review: the split; test stays quarantined.")] = (
-        "train"
+    review: Annotated[str | None, Option(help="Open a queue of this name on what was found.")] = (
+        None
     )
-    items: Annotated[
-        int | None, typer.Option(min=1, help="Of --review: so many, at random; all.")
-    ] = None
+    split: Annotated[str, Option(help="Of --review: the split; test stays quarantined.")] = "train"
+    items: Annotated[int | None, Option(min=1, help="Of --review: so many, at random; all.")] = None
     reviewers: Annotated[
-        str | None, typer.Option(help="Of --review: user names; the project's experts.")
+        str | None, Option(help="Of --review: user names; the project's experts.")
     ] = None
     map_: MapOption = None
     slice_: Annotated[
-        list[str] | None, typer.Option("--slice", help="Column of the file that is a slice.")
+        list[str] | None, Option("--slice", help="Column of the file that is a slice.")
     ] = None
     as_: AsOption = None
     project: ProjectOption = None
@@ -115,7 +112,7 @@ def command(asked: HealthOptions) -> None:
     from backend.services.datasets.health.kinds import check_kinds
 
     _check(asked)
-    kinds = check_kinds(_names(asked.only))
+    kinds = check_kinds(distinct_names(asked.only))
     if _is_file(asked.named):
         found, material, extra = _of_files(asked, kinds)
     else:
@@ -165,10 +162,6 @@ def _is_file(what: Sequence[str]) -> bool:
     return bool(named) and all(there)
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
-
-
 Looked = tuple["Examination", "HealthMaterial", dict[str, Any]]
 
 
@@ -183,7 +176,7 @@ def _of_files(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
 
     bar = [] if asked.bar is None else parse_manifest(_text_of(asked.bar)).lines
     notes = Notes()
-    readings = _read(asked, notes)
+    readings = read_rows(asked.named, notes, asked.map_, asked.slice_, need_reference=False)
     print_notes(notes)
     rows = [row for reading in readings for row in reading.rows]
     refused = [
@@ -223,22 +216,6 @@ def _text_of(path: Path) -> str:
         raise InvalidInput(f"{path} cannot be read as text.", hint="Mend --bar.") from error
 
 
-def _read(asked: HealthOptions, notes: Any) -> list[Any]:
-    from backend.services.datasets.importing.incoming import read_sources
-    from backend.services.datasets.importing.rows import ColumnMap
-    from backend.settings import load_settings
-    from evaluators.files.mapping import column_pairs
-
-    column_map = ColumnMap(columns=column_pairs(asked.map_ or ()), slice_columns=asked.slice_ or ())
-    return read_sources(
-        asked.named,
-        column_map,
-        notes=notes,
-        need_reference=False,
-        max_row_bytes=load_settings().max_row_bytes,
-    )
-
-
 def _look(material: HealthMaterial, kinds: Sequence[str], *, quiet: bool) -> Examination:
     """Every kind, with a bar that says which one it is at."""
     from rich.console import Console
@@ -269,7 +246,7 @@ def _of_dataset(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
     from backend.services.datasets.versions import only_dataset
     from backend.services.metric_specs import allowed_metrics
 
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         name = asked.named[0] if asked.named else only_dataset(session, found.id)
         wanted = HealthRequest(
             name, tuple(kinds), asked.seed, asked.task, asked.encoder, asked.alike
@@ -280,7 +257,7 @@ def _of_dataset(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
     with reading(sessions) as session:
         material = read_material(session, report_id, allowed=allowed)
     examined = _look(material, kinds, quiet=asked.json)
-    with working_in_project(asked.project) as (_, session, found):
+    with in_project(asked.project) as (_, session, found):
         keep_report(session, report_id, examined, now=utc_now())
         extra = {"report": report_id, **_told(session, found.id)}
     if asked.review is not None:
@@ -310,15 +287,17 @@ def _send(asked: HealthOptions, report_id: int) -> dict[str, Any]:
     from backend.services.checks.flagged import FindingsRequest, send_to_review
     from backend.services.metric_specs import allowed_metrics
 
-    with working_in_project(asked.project) as (installation, session, found):
-        people = [find_member(session, found.id, name).id for name in _names(asked.reviewers)]
+    with in_project(asked.project) as (installation, session, found):
+        people = [
+            find_member(session, found.id, name).id for name in distinct_names(asked.reviewers)
+        ]
         user_id = None if asked.as_ is None else acting_person(session, asked.as_).id
         sent = send_to_review(
             session,
             FindingsRequest(
                 report_id=report_id,
                 name=str(asked.review),
-                kinds=_names(asked.only),
+                kinds=distinct_names(asked.only),
                 split=asked.split,
                 n_items=asked.items,
                 reviewer_ids=tuple(people),

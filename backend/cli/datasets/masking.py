@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
@@ -24,15 +25,16 @@ from backend.cli.common import (
     JsonOption,
     MapOption,
     ProjectOption,
-    VerbMayBeMissing,
     acting_person,
+    group,
+    in_project,
     print_json,
     print_notes,
     print_table,
+    read_rows,
     read_text,
     shown_text,
     takes,
-    working_in_project,
 )
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
 
@@ -43,21 +45,10 @@ if TYPE_CHECKING:
 SHOWN, SHOWN_CHARACTERS = 3, 600
 
 
-class FileFirst(VerbMayBeMissing):
-    """`strop mask letters.jsonl` is `strop mask file letters.jsonl`."""
-
-    default_verb = "file"
-
-
-app = typer.Typer(
-    cls=FileFirst,
-    no_args_is_help=True,
-    add_completion=False,
-    help="Mask what identifies people: strop mask FILE, or a project's policy.",
+app = group(
+    "Mask what identifies people: strop mask FILE, or a project's policy.", default_verb="file"
 )
-policy_app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="What a project masks: set, show."
-)
+policy_app = group("What a project masks: set, show.")
 app.add_typer(policy_app, name="policy")
 
 
@@ -65,14 +56,14 @@ app.add_typer(policy_app, name="policy")
 class MaskOptions:
     """What `strop mask FILE` is asked for."""
 
-    file: Annotated[str, typer.Argument(help=f"FILE or FOLDER. {FILE_HELP}")]
+    file: Annotated[str, Argument(help=f"FILE or FOLDER. {FILE_HELP}")]
     policy: Annotated[
-        Path | None, typer.Option(help="YAML policy; default: every kind, both languages.")
+        Path | None, Option(help="YAML policy; default: every kind, both languages.")
     ] = None
     map_: MapOption = None
-    out: Annotated[Path | None, typer.Option(help="Write the masked rows here, as JSONL.")] = None
+    out: Annotated[Path | None, Option(help="Write the masked rows here, as JSONL.")] = None
     force: ForceOption = False
-    show: Annotated[int, typer.Option(min=0, help="Masked rows shown.")] = SHOWN
+    show: Annotated[int, Option(min=0, help="Masked rows shown.")] = SHOWN
     json: JsonOption = False
 
 
@@ -84,21 +75,14 @@ def file_(asked: MaskOptions) -> None:
     Surrogates are drawn from STROP_MASKING_KEY; without it from a key for this once, so that they
     differ from run to run. A project draws others than this command.
     """
-    from backend.services.datasets.importing.incoming import read_sources, rows_of
-    from backend.services.datasets.importing.rows import ColumnMap
+    from backend.services.datasets.importing.incoming import rows_of
     from backend.settings import load_settings
-    from evaluators.files.mapping import Notes, column_pairs
+    from evaluators.files.mapping import Notes
 
     if asked.out is not None:
         check_target(asked.out, force=asked.force)
     notes, settings = Notes(), load_settings()
-    readings = read_sources(
-        [asked.file],
-        ColumnMap(columns=column_pairs(asked.map_ or ())),
-        notes=notes,
-        need_reference=False,
-        max_row_bytes=settings.max_row_bytes,
-    )
+    readings = read_rows([asked.file], notes, asked.map_, need_reference=False)
     masker, passing = _masker(asked.policy, settings.masking_keys)
     if passing:
         notes.add("STROP_MASKING_KEY is not set: these surrogates are of this run alone.")
@@ -175,7 +159,7 @@ def _texts(row: ExampleRow) -> Iterator[tuple[str, str]]:
 
 @policy_app.command("set")
 def set_policy(
-    file: Annotated[Path, typer.Argument(help="YAML file.", exists=True, dir_okay=False)],
+    file: Annotated[Path, Argument(help="YAML file.", exists=True, dir_okay=False)],
     project: ProjectOption = None,
 ) -> None:
     """Set what the project masks; other content, or another key, is a new version.
@@ -187,7 +171,7 @@ def set_policy(
     from backend.services.datasets.masking.stored import masking_facts, set_masking_policy
 
     source = read_text(file)
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         keys = keys_of(installation.settings.masking_keys)
         row = set_masking_policy(session, found.id, source, keys=keys)
         bare = masking_facts(session, found.id).n_unmasked
@@ -206,7 +190,7 @@ def show_policy(project: ProjectOption = None, json: JsonOption = False) -> None
     from backend.services.datasets.masking.identifiers.kinds import title_of
     from backend.services.datasets.masking.stored import current_policy, masking_facts
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         row = current_policy(session, found.id)
         facts = masking_facts(session, found.id)
     if json:
@@ -241,7 +225,7 @@ def _line(value: object) -> str:
 
 @app.command()
 def original(
-    example: Annotated[int, typer.Argument(help="Id of an example.")],
+    example: Annotated[int, Argument(help="Id of an example.")],
     as_: AsOption = None,
     project: ProjectOption = None,
 ) -> None:
@@ -249,7 +233,7 @@ def original(
     from backend.services.datasets.masking.keys import keys_of
     from backend.services.datasets.masking.stored import look_at_original
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         person = acting_person(session, as_)
         keys = keys_of(installation.settings.masking_keys)
         print_json(look_at_original(session, found.id, example, person.id, keys))

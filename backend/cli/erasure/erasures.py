@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument
 
-from backend.cli.common import JsonOption, open_installation, print_json, print_table
+from backend.cli.common import JsonOption, group, open_installation, print_json, print_rows
 from backend.cli.erasure.examples import as_row, show_erasure
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="What was erased.")
+app = group("What was erased.")
 
 
 @app.command("list")
@@ -21,16 +22,13 @@ def list_(json: JsonOption = False) -> None:
 
     with reading(open_installation().sessions) as session:
         rows = [as_row(erasure) for erasure in list_erasures(session)]
-    if json:
-        print_json(rows)
-        return
     columns = ["erasure", "kind", "subject", "reason", "state", "asked_at"]
-    print_table(rows, columns=columns)
+    print_rows(rows, columns=columns, json=json)
 
 
 @app.command()
 def show(
-    erasure_id: Annotated[int, typer.Argument(help="Its number.")], json: JsonOption = False
+    erasure_id: Annotated[int, Argument(help="Its number.")], json: JsonOption = False
 ) -> None:
     """Show what an erasure came to, and what it could not reach."""
     from backend.db import reading
@@ -43,7 +41,7 @@ def show(
 @app.command()
 def replay(
     file: Annotated[
-        Path, typer.Argument(help="erasures.jsonl of the installation that went on.", exists=True)
+        Path, Argument(help="erasures.jsonl of the installation that went on.", exists=True)
     ],
     json: JsonOption = False,
 ) -> None:

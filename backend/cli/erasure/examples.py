@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AsOption,
     JsonOption,
     ProjectOption,
     count_of,
+    group,
+    in_project,
     print_json,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -24,29 +26,22 @@ if TYPE_CHECKING:
 
     from backend.tables.erasure import Erasure
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Examples: erase them.")
+app = group("Examples: erase them.", alone=True)
 ReasonOption = Annotated[
-    str, typer.Option("--reason", help="Why; it is shown in place of the text. No names.")
+    str, Option("--reason", help="Why; it is shown in place of the text. No names.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
-
-
-@app.callback()
-def _root() -> None:
-    """Without a callback typer would turn a one-command group into a command."""
+YesOption = Annotated[bool, Option("--yes", help="Do not ask whether it is meant.")]
 
 
 @app.command()
 def erase(
-    what: Annotated[
-        str, typer.Argument(help="DATASET:ROW, an id of the database, or DATASET:GROUP.")
-    ],
+    what: Annotated[str, Argument(help="DATASET:ROW, an id of the database, or DATASET:GROUP.")],
     reason: ReasonOption,
-    group: Annotated[bool, typer.Option("--group", help="It names a group: all its rows.")] = False,
+    group: Annotated[bool, Option("--group", help="It names a group: all its rows.")] = False,
     keep_copies: Annotated[
-        bool, typer.Option("--keep-copies", help="Leave the same prompt under other ids.")
+        bool, Option("--keep-copies", help="Leave the same prompt under other ids.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what hangs on it.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what hangs on it.")] = False,
     yes: YesOption = False,
     as_: AsOption = None,
     project: ProjectOption = None,
@@ -63,7 +58,7 @@ def erase(
     from backend.services.erasure.acts import ask_erasure, carry_out
     from backend.services.erasure.requests import find_examples_to_erase, preview
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         wanted = find_examples_to_erase(
             session, found.id, what, group=group, copies=not keep_copies
         )
@@ -74,7 +69,7 @@ def erase(
         return
     if not yes:
         typer.confirm("Erase it for good?", abort=True, err=True)
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         by_id = None if as_ is None else acting_person(session, as_).id
         act_as(session, actor_of(session))
         now = utc_now()

@@ -5,21 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Argument
 
-from backend.cli.common import AsOption, JsonOption, acting_person, open_installation
+from backend.cli.common import AsOption, JsonOption, acting_person, group, open_installation
 from backend.cli.erasure.examples import ReasonOption, YesOption, leftovers, show_erasure
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="People: erase them.")
-
-
-@app.callback()
-def _root() -> None:
-    """Without a callback typer would turn a one-command group into a command."""
+app = group("People: erase them.", alone=True)
 
 
 @app.command()
 def erase(
-    name: Annotated[str, typer.Argument(help="User name.")],
+    name: Annotated[str, Argument(help="User name.")],
     reason: ReasonOption,
     yes: YesOption = False,
     as_: AsOption = None,

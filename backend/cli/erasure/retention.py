@@ -10,19 +10,21 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AsOption,
     JsonOption,
     ProjectOption,
     acting_person,
+    group,
+    in_project,
     open_installation,
     print_json,
     print_table,
-    working_in_project,
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="How long things are kept.")
+app = group("How long things are kept.")
 
 
 @app.command()
@@ -30,7 +32,7 @@ def show(project: ProjectOption = None, json: JsonOption = False) -> None:
     """Show for how many days each kind is kept in a project."""
     from backend.services.erasure.retention import retention_periods
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         rows = [asdict(one) for one in retention_periods(session, found.id)]
     if json:
         print_json(rows)
@@ -43,8 +45,8 @@ def show(project: ProjectOption = None, json: JsonOption = False) -> None:
 
 @app.command("set")
 def set_(
-    kind: Annotated[str, typer.Argument(help="drafts, deliveries, job-errors, answers, sessions.")],
-    days: Annotated[int, typer.Argument(help="Days that it is kept.")],
+    kind: Annotated[str, Argument(help="drafts, deliveries, job-errors, answers, sessions.")],
+    days: Annotated[int, Argument(help="Days that it is kept.")],
     as_: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -53,18 +55,18 @@ def set_(
     from backend.db import utc_now
     from backend.services.erasure.retention import set_rule
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         by_id = None if as_ is None else acting_person(session, as_).id
         rule = set_rule(session, found.id, kind, days, by_id=by_id, now=utc_now())
     if json:
-        print_json(asdict(rule))
+        print_json(rule)
     else:
         typer.echo(f"{rule.kind} ({rule.words}) are kept for {rule.days} days from now on.")
 
 
 @app.command()
 def sweep(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only count.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Clear what has outlived its days in every project, as a worker does each hour."""

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
@@ -59,37 +60,35 @@ class ExportOptions:
 
     format: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="Training rows: sft, dpo, kto, openai, alpaca or sharegpt. A queue: ratings, "
             "votes, label-studio, argilla, label-studio-config or argilla-settings."
         ),
     ]
-    out: Annotated[Path, typer.Option(help="File to write, whole or not at all.")]
+    out: Annotated[Path, Option(help="File to write, whole or not at all.")]
     source: Annotated[
-        str | None, typer.Option("--in", help=f"Plain rows; needs no database. {FILE_HELP}")
+        str | None, Option("--in", help=f"Plain rows; needs no database. {FILE_HELP}")
     ] = None
     map_: MapOption = None
     force: ForceOption = False
-    set_name: Annotated[
-        str | None, typer.Option("--set", help="Frozen training set of the project.")
-    ] = None
+    set_name: Annotated[str | None, Option("--set", help="Frozen training set of the project.")] = (
+        None
+    )
     queue: Annotated[
-        str | None, typer.Option(help="Review queue; the ending of --out is jsonl, csv or json.")
+        str | None, Option(help="Review queue; the ending of --out is jsonl, csv or json.")
     ] = None
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a queue's file that was cut.")
-    ] = False
+    resume: Annotated[bool, Option("--resume", help="Go on with a queue's file that was cut.")] = (
+        False
+    )
     everything: Annotated[
-        bool, typer.Option("--all", help="Also a queue's gold items, verdicts and extra answers.")
+        bool, Option("--all", help="Also a queue's gold items, verdicts and extra answers.")
     ] = False
     offsets: Annotated[
-        str, typer.Option(help="What the offsets of marks count: code_points or utf16.")
+        str, Option(help="What the offsets of marks count: code_points or utf16.")
     ] = "code_points"
     people: Annotated[
         list[str] | None,
-        typer.Option(
-            "--person", help="PSEUDONYM=ADDRESS of a reviewer in Label Studio, or: nobody."
-        ),
+        Option("--person", help="PSEUDONYM=ADDRESS of a reviewer in Label Studio, or: nobody."),
     ] = None
     project: ProjectOption = None
     as_json: JsonOption = False
@@ -154,12 +153,12 @@ def _export_rows(asked: ExportOptions) -> None:
 
 
 def _write_set(asked: ExportOptions, left_out: LeftOut) -> int:
-    from backend.cli.common import working_in_project
+    from backend.cli.common import in_project
     from backend.db import utc_now
     from backend.services.curation import find_training_set, training_rows
     from backend.services.exports import note_export
 
-    with working_in_project(asked.project) as (_, session, found):
+    with in_project(asked.project) as (_, session, found):
         frozen = find_training_set(session, found.id, str(asked.set_name))
         subject = f"training_set:{frozen.id}"
         target, now = str(asked.out.absolute()), utc_now()
@@ -195,12 +194,7 @@ def _write(asked: ExportOptions, rows: Iterable[TrainingRow], left_out: LeftOut)
 def _report(name: str, out: Path, written: int, left_out: LeftOut, *, as_json: bool) -> None:
     if as_json:
         print_json(
-            {
-                "format": name,
-                "out": str(out),
-                "rows": written,
-                "left_out": dict(left_out.reasons),
-            }
+            {"format": name, "out": str(out), "rows": written, "left_out": dict(left_out.reasons)}
         )
         return
     from evaluators.files.mapping import count_rows

@@ -6,14 +6,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    in_project,
     print_json,
     print_table,
     shown_text,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -25,11 +26,9 @@ MOST_SKEWS = 20
 
 
 def command(
-    set_: Annotated[str, typer.Argument(metavar="SET", help="Name of a training set.")],
-    language: Annotated[
-        str | None, typer.Option(help="en or de; by default told row by row.")
-    ] = None,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    set_: Annotated[str, Argument(metavar="SET", help="Name of a training set.")],
+    language: Annotated[str | None, Option(help="en or de; by default told row by row.")] = None,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,11 +39,11 @@ def command(
     from backend.services.curation import find_training_set
     from backend.services.fairness.training import set_mentions
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         frozen = find_training_set(session, found.id, set_)
         report = set_mentions(session, frozen.id, language=language, level=level)
     if as_json:
-        print_json(asdict(report))
+        print_json(report)
     else:
         _print(report)
     raise typer.Exit(2 if any(skew.found for skew in report.skews) else 0)
@@ -85,7 +84,7 @@ def _print(report: SetMentions) -> None:
 
 
 def lists(
-    kind: Annotated[str | None, typer.Argument(help="name, place, gender or words.")] = None,
+    kind: Annotated[str | None, Argument(help="name, place, gender or words.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the lists that ship; further ones are given with `strop fairness pairs --lists`."""

@@ -6,19 +6,10 @@ strop fairness 12 --by language,site         those of a run of the project
 
 from __future__ import annotations
 
-import typer
-
-from backend.cli.common import VerbMayBeMissing
+from backend.cli.common import group
 from backend.cli.fairness import data, pairs, parity
 
-
-class ParityFirst(VerbMayBeMissing):
-    """`strop fairness preds.jsonl` is `strop fairness parity preds.jsonl`."""
-
-    default_verb = "parity"
-
-
-app = typer.Typer(cls=ParityFirst, add_completion=False, no_args_is_help=True)
+app = group(default_verb="parity")
 app.command("parity", help="Gaps between groups of a file, a run or a queue.")(parity.command)
 app.command("pairs", help="Make counterfactual pairs of a dataset.")(pairs.make)
 app.command("test", help="Do answers to pairs move with a person's group?")(pairs.show_test)

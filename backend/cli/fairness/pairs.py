@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    distinct_names,
+    in_project,
     print_json,
     print_table,
     shown_text,
     takes,
-    working_in_project,
 )
-from backend.cli.fairness.parity import names
 
 if TYPE_CHECKING:
     from backend.schemas.fairness import Contrast, CounterfactualReportOut
@@ -50,26 +51,20 @@ MOST_REASONS = 6
 class PairsOptions:
     """Options of `strop fairness pairs`."""
 
-    dataset: Annotated[str, typer.Option(help="Dataset, NAME or NAME@VERSION.")]
-    kinds: Annotated[str, typer.Option(help="Of name, gender, age, place.")] = (
-        "name,gender,age,place"
-    )
-    split: Annotated[str, typer.Option(help="The split that they are made of, and stay in.")] = (
-        "test"
-    )
-    language: Annotated[str | None, typer.Option(help="en or de; by default told row by row.")] = (
-        None
-    )
+    dataset: Annotated[str, Option(help="Dataset, NAME or NAME@VERSION.")]
+    kinds: Annotated[str, Option(help="Of name, gender, age, place.")] = "name,gender,age,place"
+    split: Annotated[str, Option(help="The split that they are made of, and stay in.")] = "test"
+    language: Annotated[str | None, Option(help="en or de; by default told row by row.")] = None
     name: Annotated[
-        str | None, typer.Option(help="Of the new dataset; NAME-counterfactual by default.")
+        str | None, Option(help="Of the new dataset; NAME-counterfactual by default.")
     ] = None
     most: Annotated[
-        int | None, typer.Option(min=1, help="So many rows of a kind at most, drawn by --seed.")
+        int | None, Option(min=1, help="So many rows of a kind at most, drawn by --seed.")
     ] = None
-    lists: Annotated[
-        list[Path] | None, typer.Option(help="Further YAML files of words; repeatable.")
-    ] = None
-    seed: Annotated[int, typer.Option(help="Seed of the words that are chosen.")] = 7
+    lists: Annotated[list[Path] | None, Option(help="Further YAML files of words; repeatable.")] = (
+        None
+    )
+    seed: Annotated[int, Option(help="Seed of the words that are chosen.")] = 7
     project: ProjectOption = None
     as_json: JsonOption = False
 
@@ -81,7 +76,7 @@ def make(options: PairsOptions) -> None:
 
     plan = PairsPlan(
         dataset=options.dataset,
-        kinds=tuple(PLURALS.get(kind, kind) for kind in names(options.kinds)),
+        kinds=tuple(PLURALS.get(kind, kind) for kind in distinct_names(options.kinds)),
         split=options.split,
         language=options.language,
         name=options.name,
@@ -89,7 +84,7 @@ def make(options: PairsOptions) -> None:
         seed=options.seed,
         lists=tuple(options.lists or ()),
     )
-    with working_in_project(options.project) as (_, session, project):
+    with in_project(options.project) as (_, session, project):
         made = make_pairs(session, project.id, plan)
         version = made.version
         label = f"{version.dataset.name}@{version.number}"
@@ -120,9 +115,9 @@ def make(options: PairsOptions) -> None:
 
 
 def show_test(
-    run: Annotated[int, typer.Argument(help="Id of a run over pairs.")],
-    models: Annotated[str | None, typer.Option(help="Only these models.")] = None,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    run: Annotated[int, Argument(help="Id of a run over pairs.")],
+    models: Annotated[str | None, Option(help="Only these models.")] = None,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     project: ProjectOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -132,9 +127,9 @@ def show_test(
     from backend.services.runs.generation import get_run
     from evaluators.fairness.contrast import MORE
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         get_run(session, run, project_id=found.id)
-        chosen = [find_model(session, found.id, label).id for label in names(models)]
+        chosen = [find_model(session, found.id, label).id for label in distinct_names(models)]
         ids: list[int | None] = [*chosen] or [None]
         reports = [
             r for i in ids for r in counterfactual_report(session, run, model_id=i, level=level)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
@@ -19,12 +20,13 @@ from backend.cli.common import (
     MapOption,
     ProjectOption,
     column_names,
+    distinct_names,
+    in_project,
     print_json,
     print_notes,
     print_table,
     shown_text,
     takes,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -41,33 +43,27 @@ GAPS = ["group", "against", "gap", "low", "high", "n", "says"]
 class ParityOptions:
     """Options of `strop fairness parity`."""
 
-    subject: Annotated[str, typer.Argument(help=f"Id of a run, queue:NAME, or a file: {FILE_HELP}")]
-    by: Annotated[str, typer.Option(help="Keys of the slices, or columns: language,sex.")]
-    metrics: Annotated[
-        str | None,
-        typer.Option(help="Of a run all that were scored, of a file f1."),
-    ] = None
-    models: Annotated[str | None, typer.Option(help="Only these models of a run.")] = None
+    subject: Annotated[str, Argument(help=f"Id of a run, queue:NAME, or a file: {FILE_HELP}")]
+    by: Annotated[str, Option(help="Keys of the slices, or columns: language,sex.")]
+    metrics: Annotated[str | None, Option(help="Of a run all that were scored, of a file f1.")] = (
+        None
+    )
+    models: Annotated[str | None, Option(help="Only these models of a run.")] = None
     rates: Annotated[
-        bool, typer.Option("--rates", help="Also demographic parity, equal opportunity, odds.")
+        bool, Option("--rates", help="Also demographic parity, equal opportunity, odds.")
     ] = False
     labels: Annotated[
-        str | None, typer.Option(help="Labels whose rates are compared; implies --rates.")
+        str | None, Option(help="Labels whose rates are compared; implies --rates.")
     ] = None
-    margin: Annotated[float | None, typer.Option(min=0, help="A gap of no account.")] = None
+    margin: Annotated[float | None, Option(min=0, help="A gap of no account.")] = None
     across_metrics: Annotated[
-        bool, typer.Option("--across-metrics", help="One level for all metrics at once.")
+        bool, Option("--across-metrics", help="One level for all metrics at once.")
     ] = False
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap; of a file.")] = 0
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
+    seed: Annotated[int, Option(help="Seed of the bootstrap; of a file.")] = 0
     map_: MapOption = None
     project: ProjectOption = None
     as_json: JsonOption = False
-
-
-def names(text: str | None) -> tuple[str, ...]:
-    """`a,b` as two names."""
-    return tuple(dict.fromkeys(part.strip() for part in (text or "").split(",") if part.strip()))
 
 
 @takes(ParityOptions)
@@ -75,10 +71,10 @@ def command(options: ParityOptions) -> None:
     """Gaps of every metric between groups, with intervals that hold all at once."""
     from backend.services.fairness.parity import ParityPlan
 
-    labels = names(options.labels)
+    labels = distinct_names(options.labels)
     plan = ParityPlan(
-        keys=names(options.by),
-        metrics=names(options.metrics),
+        keys=distinct_names(options.by),
+        metrics=distinct_names(options.metrics),
         labels=labels,
         rates=options.rates or bool(labels),
         margin=options.margin,
@@ -105,7 +101,7 @@ def _of_project(options: ParityOptions, plan: ParityPlan) -> list[ParityReportOu
     from backend.services.fairness.parity import queue_parity
     from backend.services.review import find_queue
 
-    with working_in_project(options.project) as (_, session, project):
+    with in_project(options.project) as (_, session, project):
         if options.subject.startswith("queue:"):
             name = options.subject.partition(":")[2]
             return queue_parity(session, find_queue(session, project.id, name).id, plan)
@@ -129,7 +125,7 @@ def _of_run(
         )
     if options.models is None:
         return run_parity(session, scored[-1].id, plan)
-    chosen = [find_model(session, project_id, label).id for label in names(options.models)]
+    chosen = [find_model(session, project_id, label).id for label in distinct_names(options.models)]
     return [r for i in chosen for r in run_parity(session, scored[-1].id, plan, model_id=i)]
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
     JsonOption,
     MapOption,
     column_names,
+    names_in,
     print_json,
     print_notes,
     print_table,
@@ -48,35 +50,34 @@ COLUMNS = ["criterion", "metric", "value", "low", "high", "n", "failed", "note"]
 
 
 def command(
-    ratings: Annotated[str, typer.Argument(help=FILE_HELP)],
+    ratings: Annotated[str, Argument(help=FILE_HELP)],
     scale: Annotated[
-        str, typer.Option(help="nominal, ordinal, interval or ratio: what the values allow.")
+        str, Option(help="nominal, ordinal, interval or ratio: what the values allow.")
     ] = "nominal",
     values: Annotated[
-        str | None, typer.Option(help="All values of the scale, in order: 1,2,3,4,5.")
+        str | None, Option(help="All values of the scale, in order: 1,2,3,4,5.")
     ] = None,
     weights: Annotated[
         str | None,
-        typer.Option(
+        Option(
             help="How far different values agree: identity, linear, quadratic (by value), "
             "linear-ranks, quadratic-ranks or ordinal (by rank). Default: identity for nominal, "
             "quadratic-ranks for ordinal, quadratic for interval and ratio."
         ),
     ] = None,
     dawid_skene: Annotated[
-        bool, typer.Option("--dawid-skene", help="Infer the true label of each item.")
+        bool, Option("--dawid-skene", help="Infer the true label of each item.")
     ] = False,
     criteria: Annotated[
-        list[str] | None,
-        typer.Option("--criterion", help="Criterion, if not all; several are allowed."),
+        list[str] | None, Option("--criterion", help="Criterion, if not all; several are allowed.")
     ] = None,
     map_: MapOption = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    html: Annotated[Path | None, Option(help="Write a report that opens offline.")] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""
     from evaluators.files.mapping import Notes
@@ -92,7 +93,7 @@ def command(
         _allowed(values),
         Drawing(seed, resamples, level),
     )
-    notes, words = Notes(), _words(values)
+    notes, words = Notes(), names_in(values)
     rows = read_ratings(ratings, names=column_names(map_), notes=notes, named=words)
     rows = _measurable(_of_criteria(rows, criteria), recipe.scale, words, notes)
     print_notes(notes)
@@ -134,10 +135,6 @@ def _one_of(known: type[Choice], name: str, kind: str) -> Choice:
         raise EvaluatorError(f"There is no {kind} {name!r}.", hint=hint) from None
 
 
-def _words(values: str | None) -> list[str]:
-    return [part.strip() for part in (values or "").split(",") if part.strip()]
-
-
 def _of_criteria(
     rows: list[CriterionRating], wanted: Sequence[str] | None
 ) -> list[CriterionRating]:
@@ -168,7 +165,7 @@ def _measurable(
 def _allowed(values: str | None) -> list[float | str] | None:
     if values is None:
         return None
-    parts = _words(values)
+    parts = names_in(values)
     try:
         return [float(part) for part in parts]
     except ValueError:

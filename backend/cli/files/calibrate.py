@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from backend.cli.common import (
     JsonOption,
@@ -38,27 +39,21 @@ FIGURE_COLUMNS = ["predictor", "metric", "value", "low", "high", "n", "note"]
 
 
 def command(
-    labels: Annotated[str, typer.Option(help="Rows with item and value (1: hallucination).")],
-    scores: Annotated[
-        str, typer.Option(help="What strop score --out wrote; metrics are features.")
-    ],
-    out: Annotated[Path | None, typer.Option(help="Write the model here, as JSON.")] = None,
-    epsilon: Annotated[float, typer.Option(help="Rate allowed among what skips review.")] = 0.05,
-    delta: Annotated[float, typer.Option(help="Chance of being wrong about it.")] = 0.1,
-    criterion: Annotated[
-        str | None, typer.Option(help="Criterion of the labels, if several.")
-    ] = None,
+    labels: Annotated[str, Option(help="Rows with item and value (1: hallucination).")],
+    scores: Annotated[str, Option(help="What strop score --out wrote; metrics are features.")],
+    out: Annotated[Path | None, Option(help="Write the model here, as JSON.")] = None,
+    epsilon: Annotated[float, Option(help="Rate allowed among what skips review.")] = 0.05,
+    delta: Annotated[float, Option(help="Chance of being wrong about it.")] = 0.1,
+    criterion: Annotated[str | None, Option(help="Criterion of the labels, if several.")] = None,
     relative: Annotated[
-        bool, typer.Option(help="Also take features less their mean over the other answers.")
+        bool, Option(help="Also take features less their mean over the other answers.")
     ] = True,
-    model: Annotated[str, typer.Option(help="logistic, trees, or best: the better one.")] = (
-        "logistic"
-    ),
+    model: Annotated[str, Option(help="logistic, trees, or best: the better one.")] = ("logistic"),
     map_: MapOption = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    html: Annotated[Path | None, Option(help="Write a report that opens offline.")] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
-    seed: Annotated[int, typer.Option(help="Seed of folds and bootstrap.")] = 0,
+    seed: Annotated[int, Option(help="Seed of folds and bootstrap.")] = 0,
 ) -> None:
     """Fit and check a risk; say what may skip review."""
     from evaluators.checks.risk.risk import fit_risk
@@ -143,10 +138,7 @@ def _write_html(path: Path, report: dict[str, Any], *, force: bool) -> None:
     sections = [
         ("Held out", table(report["figures"], FIGURE_COLUMNS)),
         ("Reliability", reliability_plot(report["reliability"])),
-        (
-            "Triage",
-            table([report["triage"]], TRIAGE_COLUMNS),
-        ),
+        ("Triage", table([report["triage"]], TRIAGE_COLUMNS)),
         ("Recipes", signatures([report["triage"]["signature"]])),
     ]
     write_report(path, "Risk of hallucination", sections, force=force)

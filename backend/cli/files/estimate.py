@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from backend.cli.common import (
     JsonOption,
@@ -25,17 +26,15 @@ if TYPE_CHECKING:
 
 
 def command(
-    ratings: Annotated[str, typer.Option(help="Rows with item and value, some items only.")],
-    scores: Annotated[str, typer.Option(help="Rows with item (or id) and value, all items.")],
+    ratings: Annotated[str, Option(help="Rows with item and value, some items only.")],
+    scores: Annotated[str, Option(help="Rows with item (or id) and value, all items.")],
     metric: Annotated[
-        str | None, typer.Option(help="Go by this metric alone; else by what helps.")
+        str | None, Option(help="Go by this metric alone; else by what helps.")
     ] = None,
-    criterion: Annotated[
-        str | None, typer.Option(help="Criterion of the ratings, if several.")
-    ] = None,
+    criterion: Annotated[str | None, Option(help="Criterion of the ratings, if several.")] = None,
     map_: MapOption = None,
     as_json: JsonOption = False,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
 ) -> None:
     """Mean rating of all items, the scores making the interval narrower where they can."""
     from evaluators.files.estimation import join_files

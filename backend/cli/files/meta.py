@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
@@ -57,31 +58,31 @@ PAIRED = [
 class MetaOptions:
     """Options of `strop meta`."""
 
-    scores: Annotated[str, typer.Argument(help="What strop score --out wrote.")]
-    ratings: Annotated[str, typer.Argument(help="Rows with item and value; group, model.")]
-    metric: Annotated[str | None, typer.Option(help="Of the scores this one alone.")] = None
-    criterion: Annotated[str | None, typer.Option(help="Of the ratings this one.")] = None
+    scores: Annotated[str, Argument(help="What strop score --out wrote.")]
+    ratings: Annotated[str, Argument(help="Rows with item and value; group, model.")]
+    metric: Annotated[str | None, Option(help="Of the scores this one alone.")] = None
+    criterion: Annotated[str | None, Option(help="Of the ratings this one.")] = None
     threshold: Annotated[
-        float | None, typer.Option(help="Score from which on an item counts as labelled 1.")
+        float | None, Option(help="Score from which on an item counts as labelled 1.")
     ] = None
-    below: Annotated[bool, typer.Option("--below", help="Up to the threshold instead.")] = False
-    train: Annotated[
-        str | None, typer.Option(help="Other labels, on which the threshold is chosen.")
-    ] = None
+    below: Annotated[bool, Option("--below", help="Up to the threshold instead.")] = False
+    train: Annotated[str | None, Option(help="Other labels, on which the threshold is chosen.")] = (
+        None
+    )
     train_scores: Annotated[
-        str | None, typer.Option(help="Their scores, where they are in a file of their own.")
+        str | None, Option(help="Their scores, where they are in a file of their own.")
     ] = None
     wrong: Annotated[
-        bool, typer.Option("--wrong", help="Ratings tell what is wrong: 1 is a hallucination.")
+        bool, Option("--wrong", help="Ratings tell what is wrong: 1 is a hallucination.")
     ] = False
     against: Annotated[
-        str | None, typer.Option(help="Compare each score with this one alone: fewer tests.")
+        str | None, Option(help="Compare each score with this one alone: fewer tests.")
     ] = None
     map_: MapOption = None
     as_json: JsonOption = False
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
+    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = 1000
+    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0
 
 
 @takes(MetaOptions)
@@ -145,10 +146,7 @@ def _read(options: MetaOptions, scores: str, ratings: str) -> tuple[JoinedItems,
     }
     systems = tuple(joined.models[i] for i in kept)
     return joined, Rated(
-        values,
-        columns,
-        tuple(joined.groups[i] for i in kept),
-        systems if any(systems) else (),
+        values, columns, tuple(joined.groups[i] for i in kept), systems if any(systems) else ()
     )
 
 

@@ -6,39 +6,31 @@ strop plan ratings.jsonl --threshold 0.8 [--assurance 0.8]
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    MapOption,
-    column_names,
-    print_json,
-    print_notes,
-)
+from backend.cli.common import JsonOption, MapOption, column_names, print_json, print_notes
 
 if TYPE_CHECKING:
     from evaluators.statistics.planning import RatingPlan
 
 
 def command(
-    ratings: Annotated[str, typer.Argument(help="Rows with item and value; several are averaged.")],
-    width: Annotated[float | None, typer.Option(help="Wished width of the interval.")] = None,
+    ratings: Annotated[str, Argument(help="Rows with item and value; several are averaged.")],
+    width: Annotated[float | None, Option(help="Wished width of the interval.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Value that a verdict must clear, either way.")
+        float | None, Option(help="Value that a verdict must clear, either way.")
     ] = None,
     assurance: Annotated[
-        float, typer.Option(min=0.5, max=0.99, help="Wished chance of reaching it.")
+        float, Option(min=0.5, max=0.99, help="Wished chance of reaching it.")
     ] = 0.8,
-    criterion: Annotated[
-        str | None, typer.Option(help="Criterion of the ratings, if several.")
-    ] = None,
+    criterion: Annotated[str | None, Option(help="Criterion of the ratings, if several.")] = None,
     map_: MapOption = None,
     as_json: JsonOption = False,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    seed: Annotated[int, Option(help="Seed of the simulation.")] = 0,
 ) -> None:
     """Ratings needed for an interval of a stated width, or for a verdict, with the uncertainty."""
     from evaluators.errors import EvaluatorError
@@ -57,7 +49,7 @@ def command(
         goal = threshold or 0.0
         found = plan_verdict(values, threshold=goal, assurance=assurance, level=level, seed=seed)
     if as_json:
-        print_json(asdict(found))
+        print_json(found)
     else:
         _print(found)
 

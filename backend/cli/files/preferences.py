@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
@@ -28,22 +29,22 @@ if TYPE_CHECKING:
 
 
 def command(
-    votes: Annotated[str, typer.Argument(help=FILE_HELP)],
+    votes: Annotated[str, Argument(help=FILE_HELP)],
     judge: Annotated[
-        str | None, typer.Option(help="A rater to set against all others, who are people.")
+        str | None, Option(help="A rater to set against all others, who are people.")
     ] = None,
     side: Annotated[
-        bool, typer.Option("--side", help="Estimate the advantage of being model_a.")
+        bool, Option("--side", help="Estimate the advantage of being model_a.")
     ] = False,
     length: Annotated[
-        bool, typer.Option("--length", help="Estimate the effect of length_a - length_b.")
+        bool, Option("--length", help="Estimate the effect of length_a - length_b.")
     ] = False,
     map_: MapOption = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    html: Annotated[Path | None, Option(help="Write a report that opens offline.")] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Win rates (a tie is half a win), Bradley-Terry strengths, and agreement with a judge."""
     from evaluators.errors import UndefinedFigure

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
     JsonOption,
     MapOption,
     column_names,
+    names_in,
     print_json,
     print_notes,
     print_table,
@@ -43,12 +45,12 @@ CLASS_COLUMNS = ["label", "support", "predicted", "precision", "recall", "f1", "
 
 
 def command(
-    predictions: Annotated[str, typer.Argument(help=FILE_HELP)],
+    predictions: Annotated[str, Argument(help=FILE_HELP)],
     metrics: Annotated[
-        str | None, typer.Option(help="Names, separated by commas; rouge by default.")
+        str | None, Option(help="Names, separated by commas; rouge by default.")
     ] = None,
     risk: Annotated[
-        Path | None, typer.Option(help="Also the risk of this model, by strop calibrate --out.")
+        Path | None, Option(help="Also the risk of this model, by strop calibrate --out.")
     ] = None,
     despite_drift: Annotated[
         bool,
@@ -57,16 +59,16 @@ def command(
     as_json: JsonOption = False,
     map_: MapOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write one row per sample and metric: .jsonl or .csv.")
+        Path | None, Option(help="Write one row per sample and metric: .jsonl or .csv.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report that opens offline.")] = None,
+    html: Annotated[Path | None, Option(help="Write a report that opens offline.")] = None,
     force: ForceOption = False,
-    by_class: Annotated[bool, typer.Option(help="Also precision and recall per class.")] = False,
-    level: Annotated[float, typer.Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    by_class: Annotated[bool, Option(help="Also precision and recall per class.")] = False,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = 1000,
+    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes that score; all cores for large files.")
+        int | None, Option(min=1, help="Processes that score; all cores for large files.")
     ] = None,
 ) -> None:
     """Score a file of predictions: every metric with its interval, n and signature."""
@@ -162,8 +164,7 @@ def _names(metrics: str | None, model: RiskModel | None) -> list[str]:
     from evaluators.checks.risk.scores import checks_of
 
     asked = "rouge" if metrics is None and model is None else metrics or ""
-    names = [name.strip() for name in asked.split(",") if name.strip()]
-    return [*names, *(checks_of(model.features) if model else [])]
+    return [*names_in(asked), *(checks_of(model.features) if model else [])]
 
 
 def _answers(samples: Sequence[Sample]) -> list[AnswerKey]:

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
-    open_installation,
+    engine_for,
+    find_project,
+    group,
+    in_project,
     print_json,
+    print_rows,
     print_table,
     shown_text,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -27,34 +31,34 @@ if TYPE_CHECKING:
     from backend.settings import Settings
     from backend.tables.models import ModelVersion
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Adapters on a base model.")
+app = group("Adapters on a base model.")
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name, for example v1.")],
-    path: Annotated[Path, typer.Argument(help="Folder that a trainer left: PEFT, safetensors.")],
+    name: Annotated[str, Argument(help="Name, for example v1.")],
+    path: Annotated[Path, Argument(help="Folder that a trainer left: PEFT, safetensors.")],
     base: Annotated[
-        str | None,
-        typer.Option(help="Another base of the project that it is on, for example large."),
+        str | None, Option(help="Another base of the project that it is on, for example large.")
     ] = None,
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="Use the folder where it lies; copy nothing.")
+        bool, Option("--in-place", help="Use the folder where it lies; copy nothing.")
     ] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Register an adapter, copied below the artifact root; changed files are a new revision."""
-    from backend.db import reading
     from backend.services.models.adopt import adopt_adapter
-    from backend.services.projects import get_project
 
-    installation = open_installation()
-    settings, sessions = installation.settings, installation.sessions
-    with reading(sessions) as session:
-        found = get_project(session, project)
+    installation, project_id = find_project(project)
     adopted = adopt_adapter(
-        sessions, found.id, name, path, settings=settings, in_place=in_place, on=base
+        installation.sessions,
+        project_id,
+        name,
+        path,
+        settings=installation.settings,
+        in_place=in_place,
+        on=base,
     )
     _show_added(adopted.model, adopted.notes, json=json)
 
@@ -75,56 +79,54 @@ def _show_added(model: Registered, notes: Sequence[str], *, json: bool) -> None:
 
 @app.command()
 def merge(
-    name: Annotated[str, typer.Argument(help="Name of the new adapter.")],
-    of: Annotated[str, typer.Option("--of", help="Adapters and weights: v1=0.7,v2=0.3.")],
+    name: Annotated[str, Argument(help="Name of the new adapter.")],
+    of: Annotated[str, Option("--of", help="Adapters and weights: v1=0.7,v2=0.3.")],
     method: Annotated[
-        str, typer.Option(help="PEFT's merge: svd, cat, linear, ties, dare_ties, ...")
+        str, Option(help="PEFT's merge: svd, cat, linear, ties, dare_ties, ...")
     ] = "svd",
     density: Annotated[
-        float, typer.Option(help="Share of values that ties, dare and magnitude_prune keep.")
+        float, Option(help="Share of values that ties, dare and magnitude_prune keep.")
     ] = 0.5,
-    seed: Annotated[int, typer.Option(help="Draws what the dare methods keep.")] = 0,
+    seed: Annotated[int, Option(help="Draws what the dare methods keep.")] = 0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Merge adapters into a new one, which has learned what each of them has."""
     from rich.console import Console
 
-    from backend.db import reading
     from backend.services.models.merging import merge_models, parse_parts
-    from backend.services.projects import get_project
     from training.weights.merging import Merge
 
     weights, how = parse_parts(of), Merge(method, density, seed)
-    installation = open_installation()
-    settings, sessions = installation.settings, installation.sessions
-    with reading(sessions) as session:
-        found = get_project(session, project)
+    installation, project_id = find_project(project)
     with Console(stderr=True).status("Merging ..."):
-        merged = merge_models(sessions, found.id, name, weights, merge=how, settings=settings)
+        merged = merge_models(
+            installation.sessions,
+            project_id,
+            name,
+            weights,
+            merge=how,
+            settings=installation.settings,
+        )
     _show_added(merged, ["What its parents were trained on counts as its own."], json=json)
 
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="Adapter, for example v1.")],
-    out: Annotated[Path, typer.Option(help="Folder to make; it must not be there yet.")],
+    name: Annotated[str, Argument(help="Adapter, for example v1.")],
+    out: Annotated[Path, Option(help="Folder to make; it must not be there yet.")],
     merged: Annotated[
-        bool, typer.Option("--merged", help="Into its base: safetensors, tokeniser, template.")
+        bool, Option("--merged", help="Into its base: safetensors, tokeniser, template.")
     ] = False,
-    gguf: Annotated[
-        bool, typer.Option("--gguf", help="A GGUF, too, by llama.cpp's script.")
-    ] = False,
+    gguf: Annotated[bool, Option("--gguf", help="A GGUF, too, by llama.cpp's script.")] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write an adapter and its base as one model, for servers that load no adapters."""
     from rich.console import Console
 
-    from backend.db import reading
     from backend.errors import InvalidInput
     from backend.services.models.exporting import export_merged, find_converter
-    from backend.services.projects import get_project
 
     if not merged:
         raise InvalidInput(
@@ -132,13 +134,11 @@ def export(
             hint="Say --merged; strop adapter list --json names the adapter's own folder.",
         )
     converter = find_converter() if gguf else None
-    sessions = open_installation().sessions
-    with reading(sessions) as session:
-        found = get_project(session, project)
+    installation, project_id = find_project(project)
     with Console(stderr=True).status("Writing the model ..."):
-        written = export_merged(sessions, found.id, name, out, converter=converter)
+        written = export_merged(installation.sessions, project_id, name, out, converter=converter)
     if json:
-        print_json(asdict(written))
+        print_json(written)
         return
     typer.echo(
         shown_text(f"{written.label} and its base lie in {written.folder}, in {written.dtype}.")
@@ -150,7 +150,7 @@ def export(
 @app.command("list")
 def list_(
     tried: Annotated[
-        bool, typer.Option("--all", help="With the prompts, too, that a search only tried.")
+        bool, Option("--all", help="With the prompts, too, that a search only tried.")
     ] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -158,7 +158,7 @@ def list_(
     """List the bases and their adapters with their digests."""
     from backend.services.models.versions import alias_target, list_models
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         champion = alias_target(session, found.id, "champion")
         rows = [
             {
@@ -183,18 +183,18 @@ def list_(
 
 @app.command()
 def preflight(
-    name: Annotated[str, typer.Argument(help="Model or candidate, for example v1 or v1+brief@2.")],
-    dataset: Annotated[str, typer.Option(help="Dataset whose prompts are the probes.")],
+    name: Annotated[str, Argument(help="Model or candidate, for example v1 or v1+brief@2.")],
+    dataset: Annotated[str, Option(help="Dataset whose prompts are the probes.")],
     engine: Annotated[
-        str | None, typer.Option(help="local or vllm; a model served elsewhere has its own.")
+        str | None, Option(help="local or vllm; a model served elsewhere has its own.")
     ] = None,
     max_tokens: Annotated[
-        int, typer.Option(min=1, help="Of a model served elsewhere: longest answer, as of the run.")
+        int, Option(min=1, help="Of a model served elsewhere: longest answer, as of the run.")
     ] = 128,
     temperature: Annotated[
-        float, typer.Option(min=0, help="Of one served elsewhere, which may take no other.")
+        float, Option(min=0, help="Of one served elsewhere, which may take no other.")
     ] = 0.0,
-    top_p: Annotated[float, typer.Option(help="Of one served elsewhere: nucleus.")] = 1.0,
+    top_p: Annotated[float, Option(help="Of one served elsewhere: nucleus.")] = 1.0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -206,14 +206,18 @@ def preflight(
     from backend.services.models.versions import (
         find_model,
         register_base,
+        require_weights,
         served_model,
     )
+    from backend.tables.models import ModelKind
 
     params = SamplingParams(max_tokens=max_tokens, temperature=temperature, top_p=top_p)
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         model = find_model(session, found.id, name, checkers=True)
         bare = model.without_prompt
-        chosen = _engine_of(bare, engine, installation.settings.engine)
+        if bare.kind != ModelKind.SERVED:
+            require_weights(bare, "check")
+        chosen = engine_for(bare, engine, installation.settings.engine)
         models = [bare.engine_base or register_base(session, found.id), bare]
         probes = _probes(session, found.id, dataset, model, installation.settings)
     settings, sessions = installation.settings, installation.sessions
@@ -233,31 +237,16 @@ def preflight(
     raise typer.Exit(0 if report.passed else 2)
 
 
-def _engine_of(model: ModelVersion, asked: str | None, default: str) -> str:
-    from backend.engines import ELSEWHERE
-    from backend.errors import InvalidInput
-    from backend.services.models.versions import require_weights
-    from backend.tables.models import ModelKind
-
-    if model.kind != ModelKind.SERVED:
-        require_weights(model, "check")
-        return asked or default
-    if asked not in (None, ELSEWHERE):
-        raise InvalidInput(
-            f"{model.label} is served elsewhere: the engine {asked} cannot ask it.",
-            hint="Leave --engine out.",
-        )
-    return ELSEWHERE
-
-
 def _show_checks(report: PreflightReport, *, json: bool) -> None:
     rows = [asdict(check) for check in report.checks]
-    if json:
-        print_json({"passed": report.passed, "checks": rows})
-        return
     said = {True: "passed", False: "FAILED", None: "note"}
     shown = [{**row, "state": said[row["passed"]]} for row in rows]
-    print_table(shown, columns=["name", "state", "detail"])
+    print_rows(
+        shown,
+        columns=["name", "state", "detail"],
+        json=json,
+        whole={"passed": report.passed, "checks": rows},
+    )
 
 
 def _probes(

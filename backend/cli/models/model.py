@@ -8,28 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import ProjectOption, open_installation, working_in_project
+from backend.cli.common import ProjectOption, group, in_project, open_installation
 from backend.cli.models import adapter
 
 if TYPE_CHECKING:
     from backend.tables.models import ModelVersion
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Other bases, and models served elsewhere."
-)
+app = group("Other bases, and models served elsewhere.")
 app.command("list")(adapter.list_)
 app.command("preflight")(adapter.preflight)
 
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="Name here, for example gpt.")],
+    name: Annotated[str, Argument(help="Name here, for example gpt.")],
     served_as: Annotated[
-        str | None, typer.Option("--served-as", help="Name by which a server elsewhere knows it.")
+        str | None, Option("--served-as", help="Name by which a server elsewhere knows it.")
     ] = None,
     base: Annotated[
-        str | None, typer.Option("--base", help="Folder or hub name of another base model.")
+        str | None, Option("--base", help="Folder or hub name of another base model.")
     ] = None,
     project: ProjectOption = None,
 ) -> None:
@@ -45,7 +44,7 @@ def add(
         own = model.name
         typer.echo(f"It is a base of its own: strop adapter add NAME PATH --base {own}")
         return
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         model = register_served(session, found.id, name, str(served_as))
         typer.echo(f"{model.label}: served elsewhere as {model.base_model}.")
         servers = list(installation.settings.openai_servers)

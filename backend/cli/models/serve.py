@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
-from backend.cli.common import HomeOption, ProjectOption, print_json, working_in_project
+from backend.cli.common import HomeOption, ProjectOption, in_project, names_in, print_json
 from backend.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -25,23 +26,21 @@ if TYPE_CHECKING:
 
 def command(
     models: Annotated[
-        str, typer.Option(help="Comma-separated: base, v1, v1@2, champion or NAME=FOLDER.")
+        str, Option(help="Comma-separated: base, v1, v1@2, champion or NAME=FOLDER.")
     ] = "base",
-    port: Annotated[int, typer.Option(help="Port; 0 picks a free one.")] = 8000,
-    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
-    base_model: Annotated[
-        str | None, typer.Option(help="Base model, when no project is meant.")
-    ] = None,
-    max_loras: Annotated[int, typer.Option(min=1, help="Different adapters in one batch.")] = 2,
+    port: Annotated[int, Option(help="Port; 0 picks a free one.")] = 8000,
+    host: Annotated[str, Option(help="Address to bind to.")] = "127.0.0.1",
+    base_model: Annotated[str | None, Option(help="Base model, when no project is meant.")] = None,
+    max_loras: Annotated[int, Option(min=1, help="Different adapters in one batch.")] = 2,
     max_lora_rank: Annotated[
-        int | None, typer.Option(help="Largest rank that can be loaded; default: what is needed.")
+        int | None, Option(help="Largest rank that can be loaded; default: what is needed.")
     ] = None,
     max_model_len: Annotated[
-        int | None, typer.Option(help="Tokens of prompt and answer; default: the base's.")
+        int | None, Option(help="Tokens of prompt and answer; default: the base's.")
     ] = None,
     project: ProjectOption = None,
     home: HomeOption = None,
-    json: Annotated[bool, typer.Option("--json", help="Print address and pid as JSON.")] = False,
+    json: Annotated[bool, Option("--json", help="Print address and pid as JSON.")] = False,
 ) -> None:
     """Start a vLLM server for the base and its adapters; Ctrl-C stops it."""
     from backend.engines.vllm.serve import ServerPlan, vllm_server
@@ -90,19 +89,19 @@ def resolve_models(
     """
     from backend.engines.base import ServedModel
 
-    named = [name.strip() for name in names.split(",") if name.strip()]
+    named = names_in(names)
     wanted = [name for name in named if name != "base"]
-    in_project = [name for name in wanted if "=" not in name]
-    if alone or (not in_project and not _has_database(settings)):
-        if in_project:
+    of_project = [name for name in wanted if "=" not in name]
+    if alone or (not of_project and not _has_database(settings)):
+        if of_project:
             raise InvalidInput(
-                f"{', '.join(in_project)}: models of a project cannot be named with --base-model.",
+                f"{', '.join(of_project)}: models of a project cannot be named with --base-model.",
                 hint="Write NAME=FOLDER, or leave --base-model out.",
             )
         base = ServedModel("base", settings.base_model)
         adapters: list[ServedModel] = []
     else:
-        here = ["base", *in_project] if "base" in named else in_project
+        here = ["base", *of_project] if "base" in named else of_project
         base, adapters = _models_of_project(here, settings, project)
     for name in wanted:
         if "=" in name:
@@ -121,7 +120,7 @@ def _models_of_project(
         serving_groups,
     )
 
-    with working_in_project(project, home=settings.home) as (_, session, found):
+    with in_project(project, home=settings.home) as (_, session, found):
         named = [find_model(session, found.id, name, checkers=True) for name in names]
         named = [model.without_prompt for model in named]
         chosen = list(dict.fromkeys(named))

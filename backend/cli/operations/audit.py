@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     HomeOption,
     Installation,
     JsonOption,
     count_of,
+    group,
     open_installation,
     print_json,
     print_table,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from backend.services.audit.chain import Head
     from backend.services.audit.listing import AuditFilter
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Who did what.")
+app = group("Who did what.")
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 PAGE = 500
 
@@ -43,23 +45,21 @@ class ListOptions:
     """What `strop audit list` is asked for."""
 
     who: Annotated[
-        str | None, typer.Option(help="Name or pseudonym of a person, or a user of the system.")
+        str | None, Option(help="Name or pseudonym of a person, or a user of the system.")
     ] = None
-    action: Annotated[
-        str | None, typer.Option(help="An action, or a noun for all of it: promotion.")
-    ] = None
+    action: Annotated[str | None, Option(help="An action, or a noun for all of it: promotion.")] = (
+        None
+    )
     since: Annotated[
-        datetime | None, typer.Option(formats=DATES, help="Not before this moment, UTC.")
+        datetime | None, Option(formats=DATES, help="Not before this moment, UTC.")
     ] = None
-    until: Annotated[
-        datetime | None, typer.Option(formats=DATES, help="Before this moment, UTC.")
-    ] = None
+    until: Annotated[datetime | None, Option(formats=DATES, help="Before this moment, UTC.")] = None
     subject: Annotated[
-        str | None, typer.Option(help="As model:7, or a noun for all of its kind: model.")
+        str | None, Option(help="As model:7, or a noun for all of its kind: model.")
     ] = None
-    reads: Annotated[bool, typer.Option("--reads", help="Only what gave out texts.")] = False
-    project: Annotated[str | None, typer.Option("--project", help="Of this project only.")] = None
-    limit: Annotated[int, typer.Option(min=1, help="Most entries, the newest of them.")] = 100
+    reads: Annotated[bool, Option("--reads", help="Only what gave out texts.")] = False
+    project: Annotated[str | None, Option("--project", help="Of this project only.")] = None
+    limit: Annotated[int, Option(min=1, help="Most entries, the newest of them.")] = 100
     json: JsonOption = False
 
 
@@ -125,12 +125,12 @@ def _row(entry: AuditEntryOut) -> dict[str, Any]:
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="File to write, whole or not at all.")],
+    out: Annotated[Path, Option(help="File to write, whole or not at all.")],
     since: Annotated[
-        datetime | None, typer.Option(formats=DATES, help="Not before this moment, UTC.")
+        datetime | None, Option(formats=DATES, help="Not before this moment, UTC.")
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=DATES, help="Before this moment, UTC.")
+        datetime | None, Option(formats=DATES, help="Before this moment, UTC.")
     ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
@@ -185,7 +185,7 @@ def _sealed(installation: Installation) -> Head:
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="File that strop audit export wrote.")],
+    file: Annotated[Path, Argument(help="File that strop audit export wrote.")],
     json: JsonOption = False,
 ) -> None:
     """Check the chain of a file; exit code 2 when it does not hold."""

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import HomeOption, Installation, open_installation
 from backend.cli.operations.restore import CONTENTS, DATABASE, ask_passphrase, restore
@@ -40,14 +41,13 @@ IN_MEMORY = 1_000_000  # bytes; a small file may be rewritten in place while it 
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="Archive to write, for example desk.tar.gz.")],
+    file: Annotated[Path, Argument(help="Archive to write, for example desk.tar.gz.")],
     home: HomeOption = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Restore it into a scratch folder, and compare.")
+        bool, Option("--verify", help="Restore it into a scratch folder, and compare.")
     ] = False,
     encrypt: Annotated[
-        bool,
-        typer.Option("--encrypt", help="Seal it by a passphrase: STROP_BACKUP_KEY, or asked for."),
+        bool, Option("--encrypt", help="Seal it by a passphrase: STROP_BACKUP_KEY, or asked for.")
     ] = False,
 ) -> None:
     """Write database, adapters and training runs into one archive, while all goes on running."""

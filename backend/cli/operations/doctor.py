@@ -8,8 +8,9 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
-from backend.cli.common import HomeOption, JsonOption, print_json, print_table
+from backend.cli.common import HomeOption, JsonOption, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,11 +34,11 @@ class DoctorFinding:
 
 def command(
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compute the digests of all frozen records anew.")
+        bool, Option("--verify", help="Compute the digests of all frozen records anew.")
     ] = False,
     head: Annotated[
         list[str] | None,
-        typer.Option(help="With --verify: a head of the audit log that was kept elsewhere."),
+        Option(help="With --verify: a head of the audit log that was kept elsewhere."),
     ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -54,10 +55,7 @@ def command(
         *_database(settings, verify=verify or bool(head), heads=head or ()),
     ]
     rows = [asdict(finding) for finding in findings]
-    if json:
-        print_json(rows)
-    else:
-        print_table(rows, columns=["what", "state", "detail"])
+    print_rows(rows, columns=["what", "state", "detail"], json=json)
     raise typer.Exit(2 if any(finding.state == "problem" for finding in findings) else 0)
 
 

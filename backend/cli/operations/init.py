@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import HomeOption
 
@@ -15,13 +16,12 @@ if TYPE_CHECKING:
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="Name of the project.")],
+    name: Annotated[str, Argument(help="Name of the project.")],
     base_model: Annotated[
-        str | None, typer.Option("--base-model", help="Path or hub name of the base model.")
+        str | None, Option("--base-model", help="Path or hub name of the base model.")
     ] = None,
     story: Annotated[
-        str | None,
-        typer.Option(help="Begin as one of five: support, legal, clinical, bank, product."),
+        str | None, Option(help="Begin as one of five: support, legal, clinical, bank, product.")
     ] = None,
     home: HomeOption = None,
 ) -> None:

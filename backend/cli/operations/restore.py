@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.errors import Conflict, InvalidInput
 
@@ -50,8 +51,8 @@ class Restored:
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="Archive that strop backup wrote.")],
-    home: Annotated[Path, typer.Option("--home", help="New folder of the installation.")],
+    file: Annotated[Path, Argument(help="Archive that strop backup wrote.")],
+    home: Annotated[Path, Option("--home", help="New folder of the installation.")],
 ) -> None:
     """Unpack a backup into a new folder; what was at work in the old one is stopped there."""
     from backend.cli.operations.sealed_archive import is_sealed

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Option
 
 from backend.cli.operations.api_processes import check_processes, run_processes
 from backend.cli.operations.page_shell import NoErrorDialogs, PackedFiles, wants_page
@@ -28,16 +29,16 @@ BACKLOG = 2048
 
 
 def command(
-    port: Annotated[int | None, typer.Option(help="Port; 0 picks a free one.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to bind to.")] = None,
-    home: Annotated[Path | None, typer.Option(help="Folder of the database and the runs.")] = None,
-    no_worker: Annotated[bool, typer.Option("--no-worker", help="Start no worker.")] = False,
-    api_only: Annotated[bool, typer.Option("--api-only", help="Serve the API alone.")] = False,
+    port: Annotated[int | None, Option(help="Port; 0 picks a free one.")] = None,
+    host: Annotated[str | None, Option(help="Address to bind to.")] = None,
+    home: Annotated[Path | None, Option(help="Folder of the database and the runs.")] = None,
+    no_worker: Annotated[bool, Option("--no-worker", help="Start no worker.")] = False,
+    api_only: Annotated[bool, Option("--api-only", help="Serve the API alone.")] = False,
     dashboard_only: Annotated[
-        bool, typer.Option("--dashboard-only", help="Serve the dashboard alone (STROP_API_URL).")
+        bool, Option("--dashboard-only", help="Serve the dashboard alone (STROP_API_URL).")
     ] = False,
     api_processes: Annotated[
-        int, typer.Option(help="Processes that serve the API, on PostgreSQL, with --api-only.")
+        int, Option(help="Processes that serve the API, on PostgreSQL, with --api-only.")
     ] = 1,
 ) -> None:
     """Serve dashboard and API on one port, with a worker."""
@@ -87,8 +88,7 @@ def serve(
             return
         api_app = build_api(settings, sessions) if api else None
         life = lifespan(
-            beside,
-            announce=lambda: say_where(address, sessions=sessions, worker=worker),
+            beside, announce=lambda: say_where(address, sessions=sessions, worker=worker)
         )
         app = build_app(settings, api_app, life, dashboard=dashboard)
         run_server(app, listener, proxies=settings.proxies)

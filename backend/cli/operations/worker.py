@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from typer import Option
 
 
 def command(
     queues: Annotated[
-        str | None, typer.Option(help="Queues to listen to, of gen,score,gpu; default is all.")
+        str | None, Option(help="Queues to listen to, of gen,score,gpu; default is all.")
     ] = None,
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="End when nothing waits or runs any more.")
+        bool, Option("--until-idle", help="End when nothing waits or runs any more.")
     ] = False,
     pulse: Annotated[
-        int | None, typer.Option(hidden=True, help="File descriptor for signs of life.")
+        int | None, Option(hidden=True, help="File descriptor for signs of life.")
     ] = None,
 ) -> None:
     """Run queued jobs; Ctrl+C gives them back to the queue."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    on_queue,
     print_json,
+    print_rows,
     print_table,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -22,13 +24,13 @@ if TYPE_CHECKING:
     from backend.schemas.review.reports import Measured
 
 Found = TypeVar("Found")
-QueueArgument = Annotated[str, typer.Argument(help="Queue.")]
+QueueArgument = Annotated[str, Argument(help="Queue.")]
 UNDECIDED, NOT_BETTER = 3, 2
 
 
 def agreement(
     queue: QueueArgument,
-    worst: Annotated[int, typer.Option(min=0, help="How many of the worst items to list.")] = 10,
+    worst: Annotated[int, Option(min=0, help="How many of the worst items to list.")] = 10,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -37,7 +39,7 @@ def agreement(
 
     report = _of_queue(queue, project, lambda s, i: agreement_report(s, i, worst=worst))
     if json:
-        print_json(report.model_dump())
+        print_json(report)
         return
     rows = [
         {"criterion": row.criterion, "metric": row.coefficient, **row.figure.model_dump()}
@@ -48,14 +50,14 @@ def agreement(
     for note in report.notes:
         typer.echo(f"{note.criterion}: {note.sentence}")
     pairs = [{"criterion": pair.criterion, **asdict(pair)} for pair in report.raters]
-    _print("Reviewers two by two", pairs)
-    _print("Where they differ most", report.worst)
+    print_rows(pairs, title="Reviewers two by two")
+    print_rows([row.model_dump() for row in report.worst], title="Where they differ most")
 
 
 def estimate(
     queue: QueueArgument,
     metric: Annotated[
-        str | None, typer.Option(help="Scores to take help from; default: what helps most.")
+        str | None, Option(help="Scores to take help from; default: what helps most.")
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -64,9 +66,6 @@ def estimate(
     from backend.services.review.reports.estimates import queue_estimates
 
     found = _of_queue(queue, project, lambda s, i: queue_estimates(s, i, metric=metric))
-    if json:
-        print_json([row.model_dump() for row in found])
-        return
     rows = [
         {
             "criterion": row.criterion if row.option is None else f"{row.criterion}={row.option}",
@@ -80,18 +79,19 @@ def estimate(
         }
         for row in found
     ]
-    _print(f"Estimates of {queue}, 95% intervals", rows)
+    print_rows(rows, title=f"Estimates of {queue}, 95% intervals", json=json, whole=found)
     for note in dict.fromkeys(row.figure.note for row in found if "of a judge" in row.figure.note):
-        typer.echo(f"Note: {note}.")
+        if not json:
+            typer.echo(f"Note: {note}.")
 
 
 def watch(
     queue: QueueArgument,
     margin: Annotated[
-        float, typer.Option(min=0, max=0.499, help="By how much to exceed one half.")
+        float, Option(min=0, max=0.499, help="By how much to exceed one half.")
     ] = 0.0,
     alpha: Annotated[
-        float, typer.Option(min=0.0001, max=0.5, help="Chance of ever deciding wrongly.")
+        float, Option(min=0.0001, max=0.5, help="Chance of ever deciding wrongly.")
     ] = 0.05,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -101,7 +101,7 @@ def watch(
 
     found = _of_queue(queue, project, lambda s, i: watch_queue(s, i, margin=margin, alpha=alpha))
     if json:
-        print_json([row.model_dump() for row in found])
+        print_json(found)
     else:
         for row in found:
             rate = tell(row.figure)
@@ -120,14 +120,11 @@ def effects(queue: QueueArgument, project: ProjectOption = None, json: JsonOptio
     from backend.services.review.reports.effects import queue_effects
 
     found = _of_queue(queue, project, queue_effects)
-    if json:
-        print_json([row.model_dump() for row in found])
-        return
     rows = [
         {"effect": e.name, "on": e.subject, "p": e.p, "n": e.figure.n, "finding": e.sentence}
         for e in found
     ]
-    _print(f"What may sway the reviews of {queue}", rows)
+    print_rows(rows, title=f"What may sway the reviews of {queue}", json=json, whole=found)
 
 
 def reviewers(
@@ -137,9 +134,6 @@ def reviewers(
     from backend.services.review.reports.reviewers import reviewer_quality
 
     found = _of_queue(queue, project, reviewer_quality)
-    if json:
-        print_json([row.model_dump() for row in found])
-        return
     rows = [
         {
             "reviewer": row.pseudonym,
@@ -154,7 +148,7 @@ def reviewers(
         }
         for row in found
     ]
-    _print(f"Reviewers of {queue}", rows)
+    print_rows(rows, title=f"Reviewers of {queue}", json=json, whole=found)
 
 
 def tell(figure: Measured) -> str:
@@ -167,13 +161,5 @@ def tell(figure: Measured) -> str:
 
 
 def _of_queue(queue: str, project: str | None, ask: Callable[[Session, int], Found]) -> Found:
-    from backend.services import review
-
-    with working_in_project(project) as (_, session, found):
-        return ask(session, review.find_queue(session, found.id, queue).id)
-
-
-def _print(title: str, rows: Sequence[Any]) -> None:
-    shown = [row if isinstance(row, dict) else row.model_dump() for row in rows]
-    if shown:
-        print_table(shown, columns=list(shown[0]), title=title)
+    with on_queue(queue, project) as (session, opened):
+        return ask(session, opened.id)

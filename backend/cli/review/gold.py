@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AsOption,
     JsonOption,
     ProjectOption,
+    group,
+    in_project,
+    on_queue,
     print_json,
-    print_table,
-    working_in_project,
+    print_rows,
 )
 
 if TYPE_CHECKING:
@@ -21,16 +24,16 @@ if TYPE_CHECKING:
     from backend.services.review.quality.gold_contests import Withdrawal
     from backend.tables.review import GoldAnswer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Known answers in a queue.")
-QueueArgument = Annotated[str, typer.Argument(help="Queue.")]
-ReasonOption = Annotated[str, typer.Option(help="Why.")]
+app = group("Known answers in a queue.")
+QueueArgument = Annotated[str, Argument(help="Queue.")]
+ReasonOption = Annotated[str, Option(help="Why.")]
 SHOWN = 500
 
 
 @app.command()
 def add(
     queue: QueueArgument,
-    file: Annotated[str, typer.Argument(help="JSONL, or another file of rows.")],
+    file: Annotated[str, Argument(help="JSONL, or another file of rows.")],
     by: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -41,13 +44,11 @@ def add(
     {"example": "t-1", "model": "base", "answer": {"ratings": {"faithful": "no"}},
     "explanation": "The price is invented."}
     """
-    from backend.services import review
     from backend.services.review.quality.gold_items import add_gold, read_gold_rows
     from evaluators.files.readers import read_table
 
     rows = read_gold_rows(read_table(file))
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         added = add_gold(session, opened.id, rows, by=_user_id(session, by))
         has_gold = bool(opened.rules.get("gold_onboarding") or opened.rules.get("gold_every"))
     _print_added(queue, added, json=json)
@@ -58,17 +59,15 @@ def add(
 @app.command()
 def adjudicated(
     queue: QueueArgument,
-    ids: Annotated[list[int] | None, typer.Option("--id", help="This adjudication alone.")] = None,
+    ids: Annotated[list[int] | None, Option("--id", help="This adjudication alone.")] = None,
     by: AsOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make known answers of what was decided in the queue."""
-    from backend.services import review
     from backend.services.review.quality.gold_items import add_adjudicated
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         added = add_adjudicated(
             session, opened.id, by=_user_id(session, by), adjudication_ids=ids or ()
         )
@@ -78,12 +77,10 @@ def adjudicated(
 @app.command("list")
 def list_(queue: QueueArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
     """List the known answers of a queue with how people did, the newest first."""
-    from backend.services import review
     from backend.services.pages import PageAsk
     from backend.services.review.quality.gold_items import count_results, list_gold
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         page = list_gold(session, opened.id, PageAsk(limit=SHOWN))
         counted = count_results(session, [one.id for one in page.rows])
         rows = [
@@ -98,24 +95,19 @@ def list_(queue: QueueArgument, project: ProjectOption = None, json: JsonOption 
             }
             for one in page.rows
         ]
-    if json:
-        print_json(rows)
-        return
     columns = ["id", "example", "answer", "met", "contested", "withdrawn"]
-    print_table(rows, columns=columns, title=f"Known answers in {queue}")
-    if page.next:
+    print_rows(rows, columns=columns, title=f"Known answers in {queue}", json=json)
+    if page.next and not json:
         typer.echo(f"The newest {SHOWN} are shown.")
 
 
 @app.command()
 def contests(queue: QueueArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
     """List what reviewers contest and nobody has looked at, the oldest first."""
-    from backend.services import review
     from backend.services.review.quality.adjudication import answers_of
     from backend.services.review.quality.gold_contests import list_contests
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         waiting = list_contests(session, opened.id)
         said = answers_of(session, [one.review_id for one in waiting])
         rows = [
@@ -129,17 +121,14 @@ def contests(queue: QueueArgument, project: ProjectOption = None, json: JsonOpti
             }
             for one in waiting
         ]
-    if json:
-        print_json(rows)
-        return
     columns = ["result", "reviewer", "known", "said", "reason", "simulated"]
-    print_table(rows, columns=columns, title=f"Contested in {queue}")
+    print_rows(rows, columns=columns, title=f"Contested in {queue}", json=json)
 
 
 @app.command()
 def resolve(
-    result: Annotated[int, typer.Argument(help="Result, as `contests` lists it.")],
-    resolution: Annotated[str, typer.Argument(help="upheld or withdrawn.")],
+    result: Annotated[int, Argument(help="Result, as `contests` lists it.")],
+    resolution: Annotated[str, Argument(help="upheld or withdrawn.")],
     reason: ReasonOption = "",
     by: AsOption = None,
     project: ProjectOption = None,
@@ -149,7 +138,7 @@ def resolve(
     from backend.services.accounts.access import require_in_project
     from backend.services.review.quality.gold_contests import resolve_contest
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         require_in_project(session, found.id, result_id=result)
         undone = resolve_contest(
             session, result, resolution, by=_user_id(session, by), reason=reason, now=utc_now()
@@ -160,7 +149,7 @@ def resolve(
 
 @app.command()
 def withdraw(
-    gold: Annotated[int, typer.Argument(help="Known answer, as `list` numbers it.")],
+    gold: Annotated[int, Argument(help="Known answer, as `list` numbers it.")],
     reason: ReasonOption,
     by: AsOption = None,
     project: ProjectOption = None,
@@ -170,7 +159,7 @@ def withdraw(
     from backend.services.accounts.access import require_in_project
     from backend.services.review.quality.gold_contests import withdraw_gold
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         require_in_project(session, found.id, gold_id=gold)
         undone = withdraw_gold(
             session, gold, by=_user_id(session, by), reason=reason, now=utc_now()

@@ -7,15 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    print_json,
-    print_table,
-    takes,
-    working_in_project,
-)
+from backend.cli.common import JsonOption, ProjectOption, in_project, print_json, print_table, takes
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -29,28 +23,25 @@ SHOWN = 20
 class ReviewImportOptions:
     """What `strop review import` is asked for."""
 
-    queue: Annotated[str, typer.Argument(help="Queue that asks what was answered.")]
-    file: Annotated[
-        str, typer.Argument(help="JSON as the other tool exports it, JSONL, CSV or TSV.")
-    ]
-    source: Annotated[str, typer.Option("--from", help="label-studio, argilla, mqm or ratings.")]
+    queue: Annotated[str, Argument(help="Queue that asks what was answered.")]
+    file: Annotated[str, Argument(help="JSON as the other tool exports it, JSONL, CSV or TSV.")]
+    source: Annotated[str, Option("--from", help="label-studio, argilla, mqm or ratings.")]
     people: Annotated[
         list[str] | None,
-        typer.Option("--person", help="THEIRS=OURS: an id or address there, a name here."),
+        Option("--person", help="THEIRS=OURS: an id or address there, a name here."),
     ] = None
     add_people: Annotated[
-        bool,
-        typer.Option("--add-people", help="Add raters nobody knows; they cannot sign in."),
+        bool, Option("--add-people", help="Add raters nobody knows; they cannot sign in.")
     ] = False
     offsets: Annotated[
-        str, typer.Option(help="What marks count that quote no text: code_points or utf16.")
+        str, Option(help="What marks count that quote no text: code_points or utf16.")
     ] = "code_points"
     run: Annotated[
         int | None,
-        typer.Option(help="For mqm and ratings: open the queue on this run if it is not there."),
+        Option(help="For mqm and ratings: open the queue on this run if it is not there."),
     ] = None
     rubric: Annotated[
-        str | None, typer.Option(help="With --run: what it asks; default: what the file answers.")
+        str | None, Option(help="With --run: what it asks; default: what the file answers.")
     ] = None
     project: ProjectOption = None
     json: JsonOption = False
@@ -74,7 +65,7 @@ def command(asked: ReviewImportOptions) -> None:
     table = read_rated(asked.file, asked.source, max_row_bytes=limit)
     rows = [record.values for record in table.records]
     mapped = _people(asked.people or [])
-    with working_in_project(asked.project) as (_, session, found):
+    with in_project(asked.project) as (_, session, found):
         queue_id, opened = _queue(session, found, asked, rows, mapped)
         report = import_reviews(
             session,
@@ -93,7 +84,7 @@ def command(asked: ReviewImportOptions) -> None:
             )
     refused = [one.model_dump() for one in report.refused]
     if asked.json:
-        print_json(report.model_dump())
+        print_json(report)
     else:
         typer.echo(
             f"{report.taken} answers taken, {report.repeated} were there already, "

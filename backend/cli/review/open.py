@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
     count_of,
+    in_project,
+    names_in,
     print_json,
     print_table,
     takes,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -38,46 +40,43 @@ Text = str | None
 class OpenOptions:
     """What `strop review open` is asked for."""
 
-    queue: Annotated[str, typer.Option("--queue", help="Name of the new queue.")]
-    run: Annotated[int, typer.Option("--run", help="Run whose outputs are reviewed.")]
-    models: Annotated[Text, typer.Option("--models", help="Rate outputs of these: base,v1.")] = None
-    pair: Annotated[Text, typer.Option("--pair", help="Blind A/B of these: base,v1.")] = None
-    rubric: Annotated[Text, typer.Option("--rubric", help="Rubric: a name or a YAML file.")] = None
+    queue: Annotated[str, Option("--queue", help="Name of the new queue.")]
+    run: Annotated[int, Option("--run", help="Run whose outputs are reviewed.")]
+    models: Annotated[Text, Option("--models", help="Rate outputs of these: base,v1.")] = None
+    pair: Annotated[Text, Option("--pair", help="Blind A/B of these: base,v1.")] = None
+    rubric: Annotated[Text, Option("--rubric", help="Rubric: a name or a YAML file.")] = None
     reviewers: Annotated[
-        Text, typer.Option("--reviewers", help="User names; default: the project's experts.")
+        Text, Option("--reviewers", help="User names; default: the project's experts.")
     ] = None
-    items: Annotated[int | None, typer.Option(min=1, help="How many items; default: all.")] = None
-    overlap: Annotated[int, typer.Option(min=1, help="People per overlap item.")] = 1
+    items: Annotated[int | None, Option(min=1, help="How many items; default: all.")] = None
+    overlap: Annotated[int, Option(min=1, help="People per overlap item.")] = 1
     overlap_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the items that several people review.")
+        float, Option(min=0, max=1, help="Share of the items that several people review.")
     ] = 0.0
-    seed: Annotated[int, typer.Option(help="Seed of sample, order and sides.")] = 7
-    lease_seconds: Annotated[int | None, typer.Option(help="Life of a lease.")] = None
-    design: Annotated[str, typer.Option("--design", help="random, stratified or active.")] = (
-        "random"
-    )
-    by: Annotated[Text, typer.Option("--by", help="Stratified: the key of the slice.")] = None
+    seed: Annotated[int, Option(help="Seed of sample, order and sides.")] = 7
+    lease_seconds: Annotated[int | None, Option(help="Life of a lease.")] = None
+    design: Annotated[str, Option("--design", help="random, stratified or active.")] = "random"
+    by: Annotated[Text, Option("--by", help="Stratified: the key of the slice.")] = None
     allocation: Annotated[
-        str, typer.Option("--allocation", help="Stratified: proportional, or equal numbers.")
+        str, Option("--allocation", help="Stratified: proportional, or equal numbers.")
     ] = "proportional"
     strata: Annotated[
         Text,
-        typer.Option(
+        Option(
             "--strata",
             help="Active: high_risk:0.3,models_disagree:20,slice:task=reply; "
             "a share or a number each.",
         ),
     ] = None
     anchor: Annotated[
-        float | None, typer.Option(help="Active: share of the random anchor; default: the rest.")
+        float | None, Option(help="Active: share of the random anchor; default: the rest.")
     ] = None
     risk_metric: Annotated[
-        Text,
-        typer.Option("--risk-metric", help="The check for high_risk and for --skip-below."),
+        Text, Option("--risk-metric", help="The check for high_risk and for --skip-below.")
     ] = None
     skip_below: Annotated[
         Text,
-        typer.Option(
+        Option(
             "--skip-below",
             metavar="EPSILON,DELTA",
             help="Outputs of low risk skip review: at most EPSILON of them wrong, confidence "
@@ -85,50 +84,39 @@ class OpenOptions:
         ),
     ] = None
     audit: Annotated[
-        float, typer.Option(help="Share of what skips that is reviewed all the same, at random.")
+        float, Option(help="Share of what skips that is reviewed all the same, at random.")
     ] = 0.1
     wrong_when: Annotated[
         Text,
-        typer.Option(
+        Option(
             "--wrong-when",
             help="Which answers count as wrong: marked, faithful=no, quality<3; default: "
             "marked errors, corrections, verdicts that are no pass.",
         ),
     ] = None
-    minutes: Annotated[float | None, typer.Option(help="Budget in active minutes of review.")] = (
-        None
-    )
+    minutes: Annotated[float | None, Option(help="Budget in active minutes of review.")] = None
     minutes_per_review: Annotated[
-        float | None, typer.Option(help="Taken until five reviews under the rubric were timed.")
+        float | None, Option(help="Taken until five reviews under the rubric were timed.")
     ] = None
-    group: Annotated[
-        Text, typer.Option("--group", help="Reviewers: all members of these groups.")
-    ] = None
+    group: Annotated[Text, Option("--group", help="Reviewers: all members of these groups.")] = None
     person: Annotated[
-        list[str] | None,
-        typer.Option("--person", help="task=a:anna; may be repeated.", metavar=PLACE),
+        list[str] | None, Option("--person", help="task=a:anna; may be repeated.", metavar=PLACE)
     ] = None
     skill: Annotated[
-        list[str] | None, typer.Option("--skill", help="lang=de:german; repeatable.", metavar=PLACE)
+        list[str] | None, Option("--skill", help="lang=de:german; repeatable.", metavar=PLACE)
     ] = None
-    deal: Annotated[bool, typer.Option("--deal", help="Deal all items out to the reviewers.")] = (
-        False
-    )
-    gold: Annotated[int, typer.Option("--gold", min=0, help="Known answers to begin with.")] = 0
-    gold_every: Annotated[
-        int, typer.Option(min=0, help="Then one after so many items; 0: never.")
-    ] = 0
+    deal: Annotated[bool, Option("--deal", help="Deal all items out to the reviewers.")] = False
+    gold: Annotated[int, Option("--gold", min=0, help="Known answers to begin with.")] = 0
+    gold_every: Annotated[int, Option(min=0, help="Then one after so many items; 0: never.")] = 0
     mask: Annotated[
-        list[str] | None, typer.Option("--mask", help="Text to black out in outputs; repeatable.")
+        list[str] | None, Option("--mask", help="Text to black out in outputs; repeatable.")
     ] = None
     rule: Annotated[
         list[str] | None,
-        typer.Option(
-            "--rule", help="Any rule, as skip_policy=me; repeatable.", metavar="NAME=VALUE"
-        ),
+        Option("--rule", help="Any rule, as skip_policy=me; repeatable.", metavar="NAME=VALUE"),
     ] = None
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be drawn; open nothing.")
+        bool, Option("--dry-run", help="Show what would be drawn; open nothing.")
     ] = False
     project: ProjectOption = None
     json: JsonOption = False
@@ -191,7 +179,7 @@ def open_(asked: OpenOptions) -> None:
         raise InvalidInput("Give either --models or --pair.", hint="For example: --pair base,v1")
     design, gold = _design(asked), {"gold_onboarding": asked.gold, "gold_every": asked.gold_every}
     rules = read_rules(asked.rule or [], **gold, mask=asked.mask or [])
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         life = asked.lease_seconds or installation.settings.lease_seconds
         opening = _opening(session, found.id, asked, design, lease_seconds=life)
         plan = review.plan_queue(session, opening)
@@ -221,7 +209,7 @@ def _opening(
     rubric = _rubric(session, project_id, asked.rubric, kind)
     version = review.save_rubric(session, project_id, rubric)
     scored = scoring.list_score_runs(session, asked.run)
-    model_ids = [find_model(session, project_id, label).id for label in _names(labels)]
+    model_ids = [find_model(session, project_id, label).id for label in names_in(labels)]
     return review.Opening(
         project_id=project_id,
         kind=kind,
@@ -244,11 +232,7 @@ def _opening(
 
 
 def _routing(
-    session: Session,
-    project_id: int,
-    asked: OpenOptions,
-    model_ids: Sequence[int],
-    rubric: Rubric,
+    session: Session, project_id: int, asked: OpenOptions, model_ids: Sequence[int], rubric: Rubric
 ) -> Routing | None:
     """The certificate by which outputs skip review, where that is asked for."""
     from backend.errors import InvalidInput
@@ -343,7 +327,7 @@ def _design(asked: OpenOptions) -> SamplingDesign:
         by=asked.by,
         allocation=Allocation(asked.allocation),
         anchor=asked.anchor,
-        targets=tuple(parse_stratum(text, asked.risk_metric) for text in _names(asked.strata)),
+        targets=tuple(parse_stratum(text, asked.risk_metric) for text in names_in(asked.strata)),
         minutes=asked.minutes,
         minutes_per_review=asked.minutes_per_review,
     )
@@ -361,10 +345,6 @@ def _assignment(
     return Assignment(named, dict(map(parse_place, skills)), deal)
 
 
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
-
-
 def _reviewer_ids(
     session: Session, project_id: int, names: str | None, groups: str | None
 ) -> list[int]:
@@ -373,7 +353,7 @@ def _reviewer_ids(
     from backend.services.review.opening.checks import default_reviewers
 
     if names is not None or groups is not None:
-        named = [find_member(session, project_id, name).id for name in _names(names)]
-        grouped = members_of_groups(session, project_id, _names(groups))
+        named = [find_member(session, project_id, name).id for name in names_in(names)]
+        grouped = members_of_groups(session, project_id, names_in(groups))
         return list(dict.fromkeys([*named, *grouped]))
     return default_reviewers(session, project_id)

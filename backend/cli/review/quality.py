@@ -5,38 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AsOption,
     JsonOption,
     ProjectOption,
     acting_person,
+    in_project,
+    on_queue,
     print_json,
+    print_rows,
     print_table,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-QueueArgument = Annotated[str, typer.Argument(help="Queue.")]
-PersonArgument = Annotated[str, typer.Argument(help="Reviewer, by pseudonym.")]
+QueueArgument = Annotated[str, Argument(help="Queue.")]
+PersonArgument = Annotated[str, Argument(help="Reviewer, by pseudonym.")]
 SHOWN = 500
 
 
 def pause(
     queue: QueueArgument,
     reviewer: PersonArgument,
-    reason: Annotated[str, typer.Option(help="Why, for the record; the person is told kindly.")],
+    reason: Annotated[str, Option(help="Why, for the record; the person is told kindly.")],
     project: ProjectOption = None,
 ) -> None:
     """Give a reviewer nothing more of a queue for now; what they hold they may submit."""
     from backend.db import utc_now
-    from backend.services import review
     from backend.services.review.quality.pauses import find_reviewer, pause_reviewer
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         person = find_reviewer(session, opened.id, reviewer)
         pause_reviewer(session, opened.id, person.id, reason=reason, now=utc_now())
     typer.echo(f"{reviewer} is paused.")
@@ -44,11 +45,9 @@ def pause(
 
 def resume(queue: QueueArgument, reviewer: PersonArgument, project: ProjectOption = None) -> None:
     """Let a paused reviewer work on; their known answers are counted anew from here."""
-    from backend.services import review
     from backend.services.review.quality.pauses import find_reviewer, lift_pause
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         lift_pause(session, opened.id, find_reviewer(session, opened.id, reviewer).id)
     typer.echo(f"{reviewer} may work on.")
 
@@ -57,12 +56,10 @@ def adjudications(
     queue: QueueArgument, project: ProjectOption = None, json: JsonOption = False
 ) -> None:
     """List the disagreements of a queue and how they were decided, the newest first."""
-    from backend.services import review
     from backend.services.pages import PageAsk
     from backend.services.review.quality.adjudication import list_adjudications
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         page = list_adjudications(session, opened.id, PageAsk(limit=SHOWN))
         rows = [
             {
@@ -76,20 +73,15 @@ def adjudications(
             }
             for one in page.rows
         ]
-    if json:
-        print_json(rows)
-        return
     columns = ["id", "example", "disagreement", "differ", "decided by"]
-    print_table(rows, columns=columns, title=f"Disagreements in {queue}")
+    print_rows(rows, columns=columns, title=f"Disagreements in {queue}", json=json)
 
 
 def marks(queue: QueueArgument, project: ProjectOption = None, json: JsonOption = False) -> None:
     """Score marked errors by the rubric's weights: penalty per 100 words (MQM), by model."""
-    from backend.services import review
     from backend.services.review.reports.marks import queue_mark_scores
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         rows: list[dict[str, Any]] = [
             {name: getattr(score, name) for name in score.__slots__}
             for score in queue_mark_scores(session, opened.id)
@@ -131,8 +123,8 @@ def adjudication_counts(session: Session, queue_id: int) -> dict[str, int]:
 
 
 def withdraw(
-    review_id: Annotated[int, typer.Argument(help="Review.")],
-    reason: Annotated[str, typer.Option(help="Why; it stays with the review.")],
+    review_id: Annotated[int, Argument(help="Review.")],
+    reason: Annotated[str, Option(help="Why; it stays with the review.")],
     as_: AsOption = None,
     project: ProjectOption = None,
 ) -> None:
@@ -143,7 +135,7 @@ def withdraw(
     from backend.services.lineage.trace import trace
     from backend.services.review.desk.revise import withdraw_review
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         if review_in_project(session, found.id, review_id) is None:
             raise NotFound(f"There is no finished review {review_id} in this project.")
         user_id = acting_person(session, as_).id

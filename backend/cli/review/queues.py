@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    group,
+    in_project,
+    on_queue,
     print_json,
     print_table,
-    working_in_project,
 )
 from backend.cli.review import figures as review_figures
 from backend.cli.review import gold as review_gold
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from backend.tables.review import ReviewQueue
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Review queues for experts.")
+app = group("Review queues for experts.")
 app.command("open")(review_open.open_)
 app.command()(review_figures.agreement)
 app.command()(review_figures.estimate)
@@ -44,14 +47,14 @@ app.command()(review_skipped.skipped)
 
 @app.command()
 def status(
-    queue: Annotated[str | None, typer.Argument(help="Queue; default: all.")] = None,
+    queue: Annotated[str | None, Argument(help="Queue; default: all.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show how queues stand and, for pairs, how the votes fell."""
     from backend.services import review
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         queues = (
             review.list_queues(session, found.id)
             if queue is None
@@ -87,22 +90,19 @@ def status(
 
 @app.command()
 def close(
-    queue: Annotated[str, typer.Argument(help="Queue to close.")], project: ProjectOption = None
+    queue: Annotated[str, Argument(help="Queue to close.")], project: ProjectOption = None
 ) -> None:
     """Give out no more items; what people hold they may still submit."""
     from backend.db import utc_now
     from backend.services import review
 
-    with working_in_project(project) as (_, session, found):
-        opened = review.find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         review.close_queue(session, opened.id, now=utc_now())
         typer.echo(f"{queue} is closed.")
 
 
 @app.command()
-def rubrics(
-    name: Annotated[str | None, typer.Argument(help="Rubric to print as YAML.")] = None,
-) -> None:
+def rubrics(name: Annotated[str | None, Argument(help="Rubric to print as YAML.")] = None) -> None:
     """List the rubrics that come with Strop, or print one to start from."""
     from backend.rubrics import dump_rubric, find_rubric, library_names
 

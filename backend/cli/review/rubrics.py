@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    print_json,
-    print_table,
-    working_in_project,
-)
+from backend.cli.common import JsonOption, ProjectOption, group, in_project, print_json, print_rows
 from backend.cli.terminal.output import ForceOption, whole_file
 
 if TYPE_CHECKING:
     from backend.rubrics import Rubric
     from backend.services.review.rubrics import SavedRubric
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Rubrics and their versions.")
-FileArgument = Annotated[Path, typer.Argument(help="YAML file.", exists=True, dir_okay=False)]
+app = group("Rubrics and their versions.")
+FileArgument = Annotated[Path, Argument(help="YAML file.", exists=True, dir_okay=False)]
 
 
 @app.command("list")
@@ -33,22 +28,19 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
     rows = [_row(find_rubric(name), "library", None) for name in library_names()]
     try:
-        with working_in_project(project) as (_, session, found):
+        with in_project(project) as (_, session, found):
             stored = list_rubrics(session, found.id)
             rows += [_row(rubric_from_content(s.content), found.name, s.version) for s in stored]
     except NotFound:
         if project is not None:
             raise
-    if json:
-        print_json(rows)
-        return
-    print_table(rows, columns=["rubric", "where", "version", "asks", "marks"])
+    print_rows(rows, columns=["rubric", "where", "version", "asks", "marks"], json=json)
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="One of the library, a file, or of the project.")],
-    version: Annotated[int | None, typer.Option(help="Version in the project.")] = None,
+    name: Annotated[str, Argument(help="One of the library, a file, or of the project.")],
+    version: Annotated[int | None, Option(help="Version in the project.")] = None,
     project: ProjectOption = None,
 ) -> None:
     """Print a rubric as YAML: of the project where it has one, else of the library or a file."""
@@ -80,7 +72,7 @@ def add(file: FileArgument, project: ProjectOption = None, json: JsonOption = Fa
     from backend.services.review.rubrics import edit_rubric
 
     rubric = find_rubric(str(file))
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         saved = edit_rubric(session, found.id, rubric)
     if json:
         print_json(_saved(saved))
@@ -90,10 +82,10 @@ def add(file: FileArgument, project: ProjectOption = None, json: JsonOption = Fa
 
 @app.command()
 def export(
-    name: Annotated[str, typer.Argument(help="One of the library, or of the project.")],
-    out: Annotated[Path | None, typer.Option(help="File to write; default: NAME.yaml.")] = None,
+    name: Annotated[str, Argument(help="One of the library, or of the project.")],
+    out: Annotated[Path | None, Option(help="File to write; default: NAME.yaml.")] = None,
     force: ForceOption = False,
-    version: Annotated[int | None, typer.Option(help="Version in the project.")] = None,
+    version: Annotated[int | None, Option(help="Version in the project.")] = None,
     project: ProjectOption = None,
 ) -> None:
     """Write a rubric to a YAML file, to be edited and added again."""
@@ -113,7 +105,7 @@ def _find(name: str, version: int | None, project: str | None) -> Rubric:
     from backend.services.review.rubrics import find_version
 
     try:
-        with working_in_project(project) as (_, session, found):
+        with in_project(project) as (_, session, found):
             return rubric_from_content(find_version(session, found.id, name, version).content)
     except (NotFound, UnknownName):
         if version is not None or project is not None:

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    print_json,
-    print_table,
-    working_in_project,
-)
+from backend.cli.common import JsonOption, ProjectOption, on_queue, print_json, print_table
 
 if TYPE_CHECKING:
     from backend.schemas.checks.triage import RoutingOut
@@ -21,21 +16,19 @@ PATH_COLUMNS = ["audited", "wrong", "at least"]
 
 
 def skipped(
-    queue: Annotated[str, typer.Argument(help="Queue that was opened with --skip-below.")],
+    queue: Annotated[str, Argument(help="Queue that was opened with --skip-below.")],
     put_up: Annotated[
-        bool, typer.Option("--put-up", help="Put what skipped into the queue for review.")
+        bool, Option("--put-up", help="Put what skipped into the queue for review.")
     ] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what skipped review and how its guarantee stands. Exit code 2 when it is withdrawn."""
     from backend.db import utc_now
-    from backend.services.review import find_queue
     from backend.services.review.reports.skipped import show_routing
     from backend.services.review.routing import return_skipped
 
-    with working_in_project(project) as (_, session, found):
-        opened = find_queue(session, found.id, queue)
+    with on_queue(queue, project) as (session, opened):
         if put_up:
             return_skipped(session, opened.id, user_id=None, now=utc_now())
         shown = show_routing(session, opened.id)

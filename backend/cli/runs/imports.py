@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     FILE_HELP,
@@ -13,10 +14,10 @@ from backend.cli.common import (
     MapOption,
     ProjectOption,
     column_names,
+    in_project,
     print_notes,
     shown_text,
     takes,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -32,21 +33,17 @@ if TYPE_CHECKING:
 class OutputImportOptions:
     """What `strop run import` is asked for."""
 
-    file: Annotated[str, typer.Argument(help=f"Rows of id and prediction. {FILE_HELP}")]
+    file: Annotated[str, Argument(help=f"Rows of id and prediction. {FILE_HELP}")]
     model: Annotated[
-        str | None, typer.Option(help="Whose outputs they are; default: the column model.")
+        str | None, Option(help="Whose outputs they are; default: the column model.")
     ] = None
-    dataset: Annotated[
-        str | None, typer.Option(help="Dataset of the ids, NAME or NAME@VERSION.")
-    ] = None
-    split: Annotated[str | None, typer.Option(help="train, validation or test; default: test.")] = (
-        None
-    )
+    dataset: Annotated[str | None, Option(help="Dataset of the ids, NAME or NAME@VERSION.")] = None
+    split: Annotated[str | None, Option(help="train, validation or test; default: test.")] = None
     with_run: Annotated[
-        int | None, typer.Option("--with-run", help="Run that they join, on the same examples.")
+        int | None, Option("--with-run", help="Run that they join, on the same examples.")
     ] = None
     metrics: Annotated[
-        str | None, typer.Option(help="Score with these, for example rouge,f1@task=intent.")
+        str | None, Option(help="Score with these, for example rouge,f1@task=intent.")
     ] = None
     map_: MapOption = None
     project: ProjectOption = None
@@ -62,10 +59,10 @@ def command(asked: OutputImportOptions) -> None:
     from backend.cli.runs.report import show_report
     from backend.cli.terminal.waiting import run_jobs
 
-    with working_in_project(asked.project):
+    with in_project(asked.project):
         pass  # there is one: else that would be told after all the reading
     given = _masked(asked, _read(asked))
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         imported, job_ids = _import(session, found, asked, given, installation.settings)
         run_id = imported.run.id
         told = "were there already" if imported.repeated else "are imported"
@@ -96,7 +93,7 @@ def _masked(asked: OutputImportOptions, given: ImportedOutputs) -> ImportedOutpu
     from backend.services.datasets.versions import parse_version
     from backend.services.runs.importing.masked_outputs import mask_outputs
 
-    with working_in_project(asked.project) as (installation, _, found):
+    with in_project(asked.project) as (installation, _, found):
         project_id = found.id
     name, number = parse_version(asked.dataset) if asked.dataset else (None, None)
     with reading(installation.sessions) as session:

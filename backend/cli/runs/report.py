@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument
 
 from backend.cli.common import (
     Installation,
@@ -25,7 +26,7 @@ MARKS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def command(
-    run: Annotated[int | None, typer.Argument(help="Run; without one the runs are listed.")] = None,
+    run: Annotated[int | None, Argument(help="Run; without one the runs are listed.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:

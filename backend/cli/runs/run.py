@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from backend.cli.common import (
     AcceptLeaksOption,
     AsOption,
     JsonOption,
     ProjectOption,
+    in_project,
     leak_acceptance,
     read_base_first,
     takes,
-    working_in_project,
 )
 from backend.cli.runs import imports
 
@@ -39,29 +40,27 @@ class RunOptions:
     """What `strop run` is asked for."""
 
     context: typer.Context
-    dataset: Annotated[str | None, typer.Option(help="Dataset, NAME or NAME@VERSION.")] = None
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test"
-    models: Annotated[str, typer.Option(help="Models, for example base,v1,v2@3.")] = "base"
+    dataset: Annotated[str | None, Option(help="Dataset, NAME or NAME@VERSION.")] = None
+    split: Annotated[str, Option(help="train, validation or test.")] = "test"
+    models: Annotated[str, Option(help="Models, for example base,v1,v2@3.")] = "base"
     metrics: Annotated[
-        str | None, typer.Option(help="Score with these after, for example rouge,f1@task=intent.")
+        str | None, Option(help="Score with these after, for example rouge,f1@task=intent.")
     ] = None
-    engine: Annotated[
-        str | None, typer.Option(help="local, vllm or openai; default: settings.")
-    ] = None
-    resume: Annotated[int | None, typer.Option(help="Go on with this run.")] = None
+    engine: Annotated[str | None, Option(help="local, vllm or openai; default: settings.")] = None
+    resume: Annotated[int | None, Option(help="Go on with this run.")] = None
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="With --resume: ask failed prompts again.")
+        bool, Option("--retry-failed", help="With --resume: ask failed prompts again.")
     ] = False
-    max_tokens: Annotated[int, typer.Option(min=1, help="Longest answer in tokens.")] = 128
-    temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.0
-    top_p: Annotated[float, typer.Option(help="Nucleus; only above temperature 0.")] = 1.0
-    seed: Annotated[int, typer.Option(help="Seed of sampling and of --limit.")] = 0
-    samples: Annotated[int, typer.Option(min=1, help="Answers for each example.")] = 1
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only so many examples, drawn by --seed.")
-    ] = None
+    max_tokens: Annotated[int, Option(min=1, help="Longest answer in tokens.")] = 128
+    temperature: Annotated[float, Option(min=0, help="0 is greedy.")] = 0.0
+    top_p: Annotated[float, Option(help="Nucleus; only above temperature 0.")] = 1.0
+    seed: Annotated[int, Option(help="Seed of sampling and of --limit.")] = 0
+    samples: Annotated[int, Option(min=1, help="Answers for each example.")] = 1
+    limit: Annotated[int | None, Option(min=1, help="Only so many examples, drawn by --seed.")] = (
+        None
+    )
     truncate_prompt: Annotated[
-        bool, typer.Option("--truncate-prompt", help="Cut prompts that are too long.")
+        bool, Option("--truncate-prompt", help="Cut prompts that are too long.")
     ] = False
     accept_leaks: AcceptLeaksOption = None
     as_: AsOption = None
@@ -89,7 +88,7 @@ def command(asked: RunOptions) -> None:
     if asked.resume is not None:
         _check_resumable(asked.resume, asked.project)
     read_base_first(asked.project)
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         if asked.resume is None:
             default = installation.settings.engine
             run_id, job_ids = _new_run(session, found, asked, params, default_engine=default)
@@ -106,7 +105,7 @@ def _check_resumable(run_id: int, project: str | None) -> None:
     """Before the base is read: a run that was imported has none."""
     from backend.services.runs import generation
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         run = generation.get_run(session, run_id, project_id=found.id)
         generation.require_resumable(run)
 

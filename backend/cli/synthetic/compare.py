@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     AcceptLeaksOption,
     AsOption,
     JsonOption,
     ProjectOption,
+    in_project,
     leak_acceptance,
     print_json,
     print_table,
     read_base_first,
     takes,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -37,34 +38,32 @@ FIGURES = ["metric", "value", "low", "high", "n", "error"]
 class CompareOptions:
     """What `strop synthetic compare` is asked for."""
 
-    name: Annotated[
-        str, typer.Argument(help="Name of the set; its twin is NAME-without-synthetic.")
-    ]
-    queue: Annotated[list[str] | None, typer.Option(help="Queue; may be repeated.")] = None
-    recipe: Annotated[Path | None, typer.Option(help="Recipe as YAML; options add to it.")] = None
+    name: Annotated[str, Argument(help="Name of the set; its twin is NAME-without-synthetic.")]
+    queue: Annotated[list[str] | None, Option(help="Queue; may be repeated.")] = None
+    recipe: Annotated[Path | None, Option(help="Recipe as YAML; options add to it.")] = None
     approved: Annotated[
-        str | None, typer.Option(help="Of other queues, outputs that meet a rule: quality>=4.")
+        str | None, Option(help="Of other queues, outputs that meet a rule: quality>=4.")
     ] = None
     references: Annotated[
-        str | None, typer.Option(help="Replay references: all, 200 or 30% of the SFT rows.")
+        str | None, Option(help="Replay references: all, 200 or 30% of the SFT rows.")
     ] = None
     dataset: Annotated[
-        str | None, typer.Option(help="Dataset of the references, and of the comparison.")
+        str | None, Option(help="Dataset of the references, and of the comparison.")
     ] = None
     synthetic_share_max: Annotated[
-        float | None, typer.Option(help="Most that synthetic rows may be of all: 0.3.")
+        float | None, Option(help="Most that synthetic rows may be of all: 0.3.")
     ] = None
     drop_leaks: Annotated[
-        bool, typer.Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
+        bool, Option("--drop-leaks", help="Leave out near-duplicates of held-out prompts.")
     ] = False
     train: Annotated[
-        bool, typer.Option("--train", help="Train both, run both, and report the difference.")
+        bool, Option("--train", help="Train both, run both, and report the difference.")
     ] = False
-    config: Annotated[Path | None, typer.Option(help="YAML of both trainings.")] = None
-    split: Annotated[str, typer.Option(help="Split that both are run on.")] = "validation"
-    metrics: Annotated[str, typer.Option(help="Metrics of the comparison.")] = "rougeL"
-    engine: Annotated[str | None, typer.Option(help="Engine; default: of the settings.")] = None
-    max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 128
+    config: Annotated[Path | None, Option(help="YAML of both trainings.")] = None
+    split: Annotated[str, Option(help="Split that both are run on.")] = "validation"
+    metrics: Annotated[str, Option(help="Metrics of the comparison.")] = "rougeL"
+    engine: Annotated[str | None, Option(help="Engine; default: of the settings.")] = None
+    max_tokens: Annotated[int, Option(help="Longest answer.")] = 128
     accept_leaks: AcceptLeaksOption = None
     as_: AsOption = None
     project: ProjectOption = None
@@ -109,7 +108,7 @@ def _freeze(asked: CompareOptions) -> tuple[Installation, dict[str, Any]]:
     if asked.drop_leaks:
         options["drop_leaks"] = True
     recipe = recipe_of(asked.recipe, **options)
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         twins = freeze_twins(
             session,
             project_id=found.id,
@@ -141,7 +140,7 @@ def _train(asked: CompareOptions, installation: Installation, sets: Sequence[str
     from backend.services.training import runs as training
 
     config = read_config(asked.config)
-    with working_in_project(asked.project) as (_, session, found):
+    with in_project(asked.project) as (_, session, found):
         laid = [
             enqueue_training(
                 session,
@@ -173,7 +172,7 @@ def _compare(
     from backend.services.runs.scoring import list_score_runs
     from backend.services.synthetic.twins import difference
 
-    with working_in_project(asked.project) as (_, session, found):
+    with in_project(asked.project) as (_, session, found):
         project_id = found.id
         run_id, job_id = enqueue_run(
             session,

@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    group,
+    in_project,
+    names_in,
     print_json,
     print_table,
     read_base_first,
     takes,
-    working_in_project,
 )
 from backend.cli.synthetic import compare
 
@@ -33,11 +36,9 @@ if TYPE_CHECKING:
     from backend.services.synthetic.sources.sources import SourceAsk
     from backend.settings import Settings
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Rows that a model drafts and experts approve."
-)
+app = group("Rows that a model drafts and experts approve.")
 app.command("compare")(compare.command)
-DraftingArgument = Annotated[str, typer.Argument(help="Drafting, by name or number.")]
+DraftingArgument = Annotated[str, Argument(help="Drafting, by name or number.")]
 DRAFTS = ["draft", "state", "why", "input", "answer", "by"]
 SHOWN = 20
 SHOWN_CHARACTERS = 70
@@ -49,49 +50,44 @@ class DraftOptions:
 
     from_: Annotated[
         tuple[str, str],
-        typer.Option(
+        Option(
             "--from",
             metavar="KIND WHAT",
             help="documents FOLDER|FILE, failures RUN, or slice KEY=VALUE.",
         ),
     ] = ("", "")
-    n: Annotated[int, typer.Option("--n", help="Drafts that are to survive the checks.")] = 100
-    model: Annotated[str, typer.Option(help="Who drafts: base, v1, a model served elsewhere.")] = (
-        "base"
-    )
+    n: Annotated[int, Option("--n", help="Drafts that are to survive the checks.")] = 100
+    model: Annotated[str, Option(help="Who drafts: base, v1, a model served elsewhere.")] = "base"
     prompt: Annotated[
-        str | None, typer.Option(help="Prompt to draft with: drafts@2; one is made by default.")
+        str | None, Option(help="Prompt to draft with: drafts@2; one is made by default.")
     ] = None
-    name: Annotated[str | None, typer.Option(help="Name of the drafting.")] = None
+    name: Annotated[str | None, Option(help="Name of the drafting.")] = None
     input: Annotated[
-        str | None,
-        typer.Option(help='Documents: the input of every row; "" has the model write inputs.'),
+        str | None, Option(help='Documents: the input of every row; "" has the model write inputs.')
     ] = None
     dataset: Annotated[
-        str | None, typer.Option(help="NAME or NAME@VERSION of the slice and the shown examples.")
+        str | None, Option(help="NAME or NAME@VERSION of the slice and the shown examples.")
     ] = None
     worse_than: Annotated[
-        str | None, typer.Option(help="Failures: by a score, rougeL<0.3; default: by reviews.")
+        str | None, Option(help="Failures: by a score, rougeL<0.3; default: by reviews.")
     ] = None
-    wrong_when: Annotated[str, typer.Option(help="Failures by reviews: marked, faithful=no.")] = (
-        "marked"
-    )
-    engine: Annotated[str | None, typer.Option(help="Engine; default: of the settings.")] = None
-    shots: Annotated[int, typer.Option(help="Train examples shown in each brief.")] = 3
-    attempts: Annotated[int, typer.Option(help="Most briefs for each draft wanted.")] = 3
-    seed: Annotated[int, typer.Option(help="Seed of briefs and sampling.")] = 7
-    max_tokens: Annotated[int, typer.Option(help="Longest draft.")] = 400
-    temperature: Annotated[float, typer.Option(help="Above 0, so that drafts differ.")] = 0.9
-    top_p: Annotated[float, typer.Option(help="Nucleus of sampling.")] = 0.95
+    wrong_when: Annotated[str, Option(help="Failures by reviews: marked, faithful=no.")] = "marked"
+    engine: Annotated[str | None, Option(help="Engine; default: of the settings.")] = None
+    shots: Annotated[int, Option(help="Train examples shown in each brief.")] = 3
+    attempts: Annotated[int, Option(help="Most briefs for each draft wanted.")] = 3
+    seed: Annotated[int, Option(help="Seed of briefs and sampling.")] = 7
+    max_tokens: Annotated[int, Option(help="Longest draft.")] = 400
+    temperature: Annotated[float, Option(help="Above 0, so that drafts differ.")] = 0.9
+    top_p: Annotated[float, Option(help="Nucleus of sampling.")] = 0.95
     least_overlap: Annotated[
-        float, typer.Option(help="Least share of its words that stand in the source.")
+        float, Option(help="Least share of its words that stand in the source.")
     ] = 0.2
     encoder: Annotated[
         str | None,
-        typer.Option(help="Encoder among the project's files: drops what means the same, too."),
+        Option(help="Encoder among the project's files: drops what means the same, too."),
     ] = None
-    semantic: Annotated[float, typer.Option(help="Least cosine that counts as the same.")] = 0.9
-    resume: Annotated[int | None, typer.Option(help="Go on with this drafting.")] = None
+    semantic: Annotated[float, Option(help="Least cosine that counts as the same.")] = 0.9
+    resume: Annotated[int | None, Option(help="Go on with this drafting.")] = None
     project: ProjectOption = None
     json: JsonOption = False
 
@@ -103,7 +99,7 @@ def draft(asked: DraftOptions) -> None:
     from backend.cli.terminal.waiting import run_jobs
 
     read_base_first(asked.project)
-    with working_in_project(asked.project) as (installation, session, found):
+    with in_project(asked.project) as (installation, session, found):
         drafting_id, job_id = _job(session, found.id, asked, installation.settings)
     stop = f"strop job cancel drafting {drafting_id}"
     typer.echo(f"Drafting {drafting_id} is queued; to stop it: {stop}", err=True)
@@ -196,7 +192,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     from backend.services.synthetic.draftings import list_draftings
     from backend.services.synthetic.records import drafting_record
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         records = [drafting_record(session, one) for one in list_draftings(session, found.id)]
     if json:
         print_json(records)
@@ -226,10 +222,8 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
 @app.command()
 def show(
     drafting: DraftingArgument,
-    rows: Annotated[int, typer.Option(min=0, help="Print so many drafts.")] = 0,
-    state: Annotated[
-        str | None, typer.Option(help="Only these: dropped, waiting, approved, ...")
-    ] = None,
+    rows: Annotated[int, Option(min=0, help="Print so many drafts.")] = 0,
+    state: Annotated[str | None, Option(help="Only these: dropped, waiting, approved, ...")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -237,7 +231,7 @@ def show(
     from backend.services.synthetic import records
     from backend.services.synthetic.draftings import find_drafting
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         one = find_drafting(session, found.id, drafting)
         record = records.drafting_record(session, one)
         listed = records.draft_records(session, one, state=state)[:rows] if rows else []
@@ -266,21 +260,19 @@ def _short(record: dict[str, Any]) -> dict[str, Any]:
 @app.command("open")
 def open_(
     drafting: DraftingArgument,
-    queue: Annotated[str | None, typer.Option(help="Name of the queue.")] = None,
+    queue: Annotated[str | None, Option(help="Name of the queue.")] = None,
     reviewers: Annotated[
-        str | None, typer.Option(help="User names, by commas; default: the project's experts.")
+        str | None, Option(help="User names, by commas; default: the project's experts.")
     ] = None,
-    items: Annotated[int | None, typer.Option(min=1, help="Only so many, at random.")] = None,
-    overlap: Annotated[int, typer.Option(min=1, help="People who see a shared draft.")] = 1,
-    overlap_share: Annotated[float, typer.Option(help="Share of drafts that several see.")] = 0.0,
-    rubric: Annotated[
-        str | None, typer.Option(help="Rubric by name; default: synthetic_row.")
-    ] = None,
-    approves: Annotated[str, typer.Option(help="The answer that lets a draft in.")] = "usable=yes",
+    items: Annotated[int | None, Option(min=1, help="Only so many, at random.")] = None,
+    overlap: Annotated[int, Option(min=1, help="People who see a shared draft.")] = 1,
+    overlap_share: Annotated[float, Option(help="Share of drafts that several see.")] = 0.0,
+    rubric: Annotated[str | None, Option(help="Rubric by name; default: synthetic_row.")] = None,
+    approves: Annotated[str, Option(help="The answer that lets a draft in.")] = "usable=yes",
     risk_max: Annotated[
-        float | None, typer.Option(help="Drop drafts above this risk before anybody sees them.")
+        float | None, Option(help="Drop drafts above this risk before anybody sees them.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the order.")] = 7,
+    seed: Annotated[int, Option(help="Seed of the order.")] = 7,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -289,12 +281,11 @@ def open_(
     from backend.services.synthetic.desk import QueueAsk, open_queue
     from backend.services.synthetic.draftings import find_drafting
 
-    names = [part.strip() for part in (reviewers or "").split(",") if part.strip()]
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         one = find_drafting(session, found.id, drafting)
         ask = QueueAsk(
             name=queue or f"drafts of {one.name}",
-            reviewer_ids=[find_member(session, found.id, name).id for name in names],
+            reviewer_ids=[find_member(session, found.id, name).id for name in names_in(reviewers)],
             n_items=items,
             overlap=overlap,
             overlap_share=overlap_share,

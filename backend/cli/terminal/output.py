@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated
 
-import typer
+from typer import Option
 
 from backend.errors import Conflict, InvalidInput
 
-ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite a file that is there.")]
+ForceOption = Annotated[bool, Option("--force", help="Overwrite a file that is there.")]
 
 
 def check_target(path: Path, *, force: bool = False, inputs: Sequence[str | Path] = ()) -> None:

@@ -36,26 +36,20 @@ PATIENCE_SECONDS = 5.0
 LOG_LINES = 5
 
 
-class JobEnded(StropError):
+class JobEnded(StropError, slug="job-ended"):
     """A job stopped, failed or was cancelled; carries the job's own error and exit code."""
-
-    slug = "job-ended"
 
     def __init__(self, job: Job) -> None:
         super().__init__(job.error or f"The job {job.kind} {job.subject_id} is {job.state}.")
         self.exit_code = job.exit_code or 1
 
 
-class WorkerDied(StropError):
+class WorkerDied(StropError, slug="worker-died"):
     """The worker that this command had started ended before the work was done."""
 
-    slug = "worker-died"
 
-
-class Interrupted(StropError):
+class Interrupted(StropError, slug="interrupted"):
     """The person stopped waiting."""
-
-    slug = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     MapOption,
     ProjectOption,
+    in_project,
     print_json,
     print_table,
     shown_text,
-    working_in_project,
 )
 from backend.cli.terminal.output import ForceOption
 
@@ -32,24 +33,24 @@ if TYPE_CHECKING:
 
 
 def command(
-    baseline: Annotated[str, typer.Argument(help="File, or model such as base.")],
-    candidate: Annotated[str, typer.Argument(help="File, or model such as v1.")],
+    baseline: Annotated[str, Argument(help="File, or model such as base.")],
+    candidate: Annotated[str, Argument(help="File, or model such as v1.")],
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", help="Metric; several are allowed.")
+        list[str] | None, Option("--metric", help="Metric; several are allowed.")
     ] = None,
-    level: Annotated[float, typer.Option(help="Level of the intervals.")] = 0.95,
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples, for files.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap, for files.")] = 0,
+    level: Annotated[float, Option(help="Level of the intervals.")] = 0.95,
+    resamples: Annotated[int, Option(help="Bootstrap resamples, for files.")] = 1000,
+    seed: Annotated[int, Option(help="Seed of the bootstrap, for files.")] = 0,
     html: Annotated[
-        Path | None, typer.Option(help="Write a report that opens offline, for files.")
+        Path | None, Option(help="Write a report that opens offline, for files.")
     ] = None,
     force: ForceOption = False,
     map_: MapOption = None,
     slices: Annotated[
-        bool, typer.Option("--slices", help="By slice too, for models of a project.")
+        bool, Option("--slices", help="By slice too, for models of a project.")
     ] = False,
     flips: Annotated[
-        int, typer.Option(help="Examples to read on which they differ, for models; of each kind.")
+        int, Option(help="Examples to read on which they differ, for models; of each kind.")
     ] = 0,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -74,13 +75,7 @@ def command(
         return
 
     compare_models(
-        baseline,
-        candidate,
-        project,
-        metrics=metric or [],
-        slices=slices,
-        flips=flips,
-        as_json=json,
+        baseline, candidate, project, metrics=metric or [], slices=slices, flips=flips, as_json=json
     )
 
 
@@ -115,7 +110,7 @@ def compare_models(
     from backend.services.verdicts.savings import token_savings
     from backend.tables.datasets import Split
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         old = find_model(session, found.id, baseline)
         new = find_model(session, found.id, candidate)
         held_out = (Split.VALIDATION, Split.TEST)
@@ -149,11 +144,7 @@ def compare_models(
 
 
 def _rows(
-    session: Session,
-    run: ScoreRun,
-    old: ModelVersion,
-    new: ModelVersion,
-    metrics: Sequence[str],
+    session: Session, run: ScoreRun, old: ModelVersion, new: ModelVersion, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Metrics as scored, and what an answer takes where nothing else is asked for."""
     from backend.services.projects import find_manifest, manifest_of

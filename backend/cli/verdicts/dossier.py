@@ -6,41 +6,30 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
-    VerbMayBeMissing,
+    group,
+    in_project,
     open_installation,
     print_json,
     read_text,
     shown_text,
-    working_in_project,
 )
 
-
-class CandidateFirst(VerbMayBeMissing):
-    """`strop dossier v2` is `strop dossier make v2`."""
-
-    default_verb = "make"
-
-
-app = typer.Typer(
-    cls=CandidateFirst,
-    no_args_is_help=True,
-    add_completion=False,
-    help="One signed archive on a candidate: strop dossier CANDIDATE.",
-)
+app = group("One signed archive on a candidate: strop dossier CANDIDATE.", default_verb="make")
 
 
 @app.command()
 def make(
-    candidate: Annotated[str, typer.Argument(help="Model, for example v2.")],
+    candidate: Annotated[str, Argument(help="Model, for example v2.")],
     out: Annotated[
-        Path | None, typer.Option(help="File to write; default: dossier-CANDIDATE.tar.")
+        Path | None, Option(help="File to write; default: dossier-CANDIDATE.tar.")
     ] = None,
     with_texts: Annotated[
-        bool, typer.Option("--with-texts", help="Put texts of examples and reviewers in.")
+        bool, Option("--with-texts", help="Put texts of examples and reviewers in.")
     ] = False,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -122,8 +111,8 @@ def checker() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A dossier.", exists=True, dir_okay=False)],
-    public_key: Annotated[str, typer.Argument(help="64 hex digits, from whoever signed.")],
+    file: Annotated[Path, Argument(help="A dossier.", exists=True, dir_okay=False)],
+    public_key: Annotated[str, Argument(help="64 hex digits, from whoever signed.")],
 ) -> None:
     """Check a dossier as its own checker does; exit code 2 where something does not hold."""
     from backend.services.dossier import check_dossier
@@ -135,7 +124,7 @@ def check(
 def answers(
     file: Annotated[
         Path | None,
-        typer.Argument(help="YAML; without it the form is printed.", exists=True, dir_okay=False),
+        Argument(help="YAML; without it the form is printed.", exists=True, dir_okay=False),
     ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -149,7 +138,7 @@ def answers(
         save_answers,
     )
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         if file is None:
             form, fresh = answers_form(session, found.id), []
         else:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from backend.cli.common import (
     JsonOption,
     ProjectOption,
+    in_project,
     print_json,
     print_table,
     shown_text,
-    working_in_project,
 )
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ COLOURS = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
 
 
 def command(
-    candidate: Annotated[str, typer.Argument(help="Model, for example v2.")],
-    baseline: Annotated[
-        str | None, typer.Option(help="Model to beat; default: the manifest's.")
-    ] = None,
+    candidate: Annotated[str, Argument(help="Model, for example v2.")],
+    baseline: Annotated[str | None, Option(help="Model to beat; default: the manifest's.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -36,7 +35,7 @@ def command(
     from backend.services.verdicts.savings import payoff_of
     from backend.services.verdicts.verdict import EXIT_CODES, Verdict, change_since_training
 
-    with working_in_project(project) as (_, session, found):
+    with in_project(project) as (_, session, found):
         manifest = current_manifest(session, found.id)
         new = find_model(session, found.id, candidate)
         old = find_model(session, found.id, baseline or manifest_of(manifest).baseline)

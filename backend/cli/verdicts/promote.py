@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-from backend.cli.common import ProjectOption, working_in_project
+from backend.cli.common import ProjectOption, in_project
 from backend.cli.verdicts.signing import ExpectedOption, SignerOption, UnservedOption, serve
 
 
 def command(
-    candidate: Annotated[str, typer.Argument(help="Model, for example v2.")],
+    candidate: Annotated[str, Argument(help="Model, for example v2.")],
     as_: SignerOption,
     override: Annotated[
-        str | None, typer.Option(help="Reason to promote without PASS; it stays visible.")
+        str | None, Option(help="Reason to promote without PASS; it stays visible.")
     ] = None,
     allow_unserved: UnservedOption = None,
     expect: ExpectedOption = None,
-    alias: Annotated[str, typer.Option(help="Alias to move.")] = "champion",
+    alias: Annotated[str, Option(help="Alias to move.")] = "champion",
     project: ProjectOption = None,
 ) -> None:
     """Promote a candidate on the strength of its newest comparison, in the name of a lead.
@@ -30,7 +31,7 @@ def command(
     from backend.services.verdicts import promotion
     from backend.services.verdicts.comparison import newest_comparison
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         model = find_model(session, found.id, candidate)
         comparison = newest_comparison(session, found.id, model.id)
         signer = require_lead(session, find_user(session, as_).id, found.id)

@@ -5,24 +5,25 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import Option
 
-from backend.cli.common import ProjectOption, working_in_project
+from backend.cli.common import ProjectOption, in_project
 from backend.cli.verdicts.signing import ExpectedOption, SignerOption, UnservedOption, serve
 
 
 def command(
     as_: SignerOption,
-    reason: Annotated[str, typer.Option(help="Why; it stays in the log.")],
+    reason: Annotated[str, Option(help="Why; it stays in the log.")],
     allow_unserved: UnservedOption = None,
     expect: ExpectedOption = None,
-    alias: Annotated[str, typer.Option(help="Alias to move.")] = "champion",
+    alias: Annotated[str, Option(help="Alias to move.")] = "champion",
     project: ProjectOption = None,
 ) -> None:
     """Undo the newest promotion of an alias, in the name of a lead."""
     from backend.services.accounts.users import find_user, require_lead
     from backend.services.verdicts import promotion
 
-    with working_in_project(project) as (installation, session, found):
+    with in_project(project) as (installation, session, found):
         project_id = found.id
         signer = require_lead(session, find_user(session, as_).id, project_id)
         move = promotion.plan_roll_back(session, project_id, alias=alias, expected=expect)

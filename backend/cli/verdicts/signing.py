@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
 if TYPE_CHECKING:
     from backend.services.models.serving import Move, ServingReport
     from backend.settings import Settings
 
-SignerOption = Annotated[str, typer.Option("--as", help="User name of the lead who signs.")]
+SignerOption = Annotated[str, Option("--as", help="User name of the lead who signs.")]
 ExpectedOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--expect",
         help="The model that the alias points at as you saw it (v2@1, none): refused when it has "
         "moved since.",
@@ -21,7 +22,7 @@ ExpectedOption = Annotated[
 ]
 UnservedOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--allow-unserved",
         help="Reason to move it though a server does not serve it; servers stay as they are.",
     ),

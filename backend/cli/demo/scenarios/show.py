@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backend.cli.common import print_json, print_table
+from backend.cli.common import print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -88,7 +88,4 @@ def list_scenarios(*, as_json: bool) -> None:
     from backend.cli.demo.scenarios import SCENARIOS
 
     rows = [{"scenario": s.name, "sets out to show": s.promise} for s in SCENARIOS.values()]
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(rows, columns=list(rows[0]))
+    print_rows(rows, columns=list(rows[0]), json=as_json)
