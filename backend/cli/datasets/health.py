@@ -192,8 +192,8 @@ def _of_files(asked: HealthOptions, kinds: Sequence[str]) -> Looked:
     if refused and not rows:
         first = next(row for reading in readings for row in reading.refused)
         raise InvalidInput(
-            f"None of {sum(one['rows'] for one in refused)} rows can be read; row {first.row}: "
-            f"{first.reason}",
+            f"None of {sum(len(one.refused) for one in readings)} rows can be read; "
+            f"row {first.row}: {first.reason}",
             hint=first.hint,
         )
     material = HealthMaterial(

@@ -54,7 +54,7 @@ def command(
     ] = None,
     despite_drift: Annotated[
         bool,
-        typer.Option(help="With --risk: rank outputs that look unlike those labelled, too."),
+        Option(help="With --risk: rank outputs that look unlike those labelled, too."),
     ] = False,
     as_json: JsonOption = False,
     map_: MapOption = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -145,7 +145,10 @@ def _votes(session: Session, queue_id: int) -> list[ItemRating]:
     ]
 
 
-def _counted(query: Select[Any], queue_id: int) -> Select[Any]:
+Columns = TypeVarTuple("Columns")
+
+
+def _counted(query: Select[*Columns], queue_id: int) -> Select[*Columns]:
     """Of what counts in a queue, with who said it and of which example, in the queue's order."""
     return (
         query.join(ReviewItem, ReviewItem.id == Review.item_id)
