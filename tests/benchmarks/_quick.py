@@ -11,7 +11,7 @@ QUICK: Mapping[str, str | None] = {
     "active_errors": "--repeats 30",
     "alias_throughput": "--turns 2",
     "audit_cost": "--pairs 3 --claims 2",
-    "banking77_curves": "--seeds 1 --rounds 2 --rows 1000",
+    "banking77_curves": "--seeds 2 --rounds 2 --rows 1000",
     "check_proof": "--most 20 --only recall",
     "comparison_views": "--examples 200 --views 3",
     "counterfactual": "--reps 20",

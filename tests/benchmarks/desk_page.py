@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks._ratios import Ratio, keep, skip
+from tests.browser.at_desk import open_queue_named, pairs_of, slot_on_screen
 from tests.browser.conftest import ARGUMENTS, seeded_desk, sign_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+SINGLE = "summaries"  # the seeded queue of single outputs; the other holds blind pairs
 NEXT = """(slot) => new Promise((done) => {
   const began = performance.now();
   const look = () => {
@@ -58,7 +60,7 @@ def main() -> None:
     ):
         sign_in(page, desk, "anna")
         found = [
-            summary(name, [*_times(page, name, args.items)]) for name in ("summaries", "base-or-v1")
+            summary(name, [*_times(page, name, args.items)]) for name in (SINGLE, pairs_of(desk))
         ]
     if args.out:
         args.out.write_text(json.dumps(found, indent=2), encoding="utf-8")
@@ -80,12 +82,10 @@ def _page() -> Iterator[Page]:
 
 def _times(page: Page, queue: str, n: int) -> Iterator[float]:
     """Milliseconds from the key to the next item, one after another."""
-    from tests.browser.at_desk import open_queue_named, slot_on_screen
-
     open_queue_named(page, queue)
     for _ in range(n):
         slot = slot_on_screen(page)
-        if queue == "summaries":
+        if queue == SINGLE:
             page.keyboard.type("151")
             wanted = 3
         else:
