@@ -78,15 +78,11 @@ def command(
 
     model = None if risk is None else _read_risk(risk)
     chosen = resolve_metrics(_names(metrics, model))
-    for path in (out, html):
-        if path is not None:
-            check_target(path, force=force, inputs=[predictions, *([str(risk)] if risk else [])])
-    ending = ".jsonl" if out is None else said_ending(out, [".jsonl", ".csv"], "scores")
+    ending = _check_targets(out, html, force=force, inputs=[predictions, *filter(None, [risk])])
     samples = read_samples(predictions, names=column_names(map_), notes=(notes := Notes()))
     print_notes(notes)
     ids, groups = [sample.id for sample in samples], [sample.group for sample in samples]
-    if any(metric.reads_others for metric in chosen):
-        samples = _with_others(samples)
+    samples = _with_others(samples) if any(one.reads_others for one in chosen) else samples
     named = [_named(sample) for sample in samples] if out else []
     answers = _answers(samples) if model else []
     scores = _score(chosen, samples, processes)
@@ -108,6 +104,16 @@ def command(
         _print_failures(ids, scores)
     if not figures:
         raise typer.Exit(1)
+
+
+def _check_targets(
+    out: Path | None, html: Path | None, *, force: bool, inputs: list[str | Path]
+) -> str:
+    """The ending of the file of scores; raises where a file may not be written."""
+    for path in (out, html):
+        if path is not None:
+            check_target(path, force=force, inputs=[str(one) for one in inputs])
+    return ".jsonl" if out is None else said_ending(out, [".jsonl", ".csv"], "scores")
 
 
 def _print_json(

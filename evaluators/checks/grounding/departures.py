@@ -21,7 +21,7 @@ GAP = 1  # tokens in common between two stretches that are read as one
 Pair = tuple[str, str]
 
 
-class Tokens(NamedTuple):
+class AnswerTokens(NamedTuple):
     """Words, numbers and signs of a text: as written, in small letters, where, side by side."""
 
     raw: tuple[str, ...]
@@ -45,12 +45,14 @@ class Departure(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
-def read_tokens(text: str) -> Tokens:
+def read_tokens(text: str) -> AnswerTokens:
     """The tokens of a text; remembered, since each answer is held against all others."""
     found = list(_TOKEN.finditer(text))
     words = tuple([m[0].lower().replace("’", "'") for m in found])
     pairs = frozenset(pairwise((_EDGE, *words, _EDGE)))
-    return Tokens(tuple([m[0] for m in found]), words, tuple([m.span() for m in found]), pairs)
+    return AnswerTokens(
+        tuple([m[0] for m in found]), words, tuple([m.span() for m in found]), pairs
+    )
 
 
 @lru_cache(maxsize=256)
@@ -69,7 +71,7 @@ def _agreement(texts: frozenset[str]) -> tuple[Counter[Pair], tuple[str, ...]]:
     return counts, tuple(sorted(texts, key=lambda text: (-worth[text], text)))
 
 
-def find_departures(text: str, others: Sequence[str]) -> tuple[Tokens, list[Departure]]:
+def find_departures(text: str, others: Sequence[str]) -> tuple[AnswerTokens, list[Departure]]:
     """The most central other answer, and where this one departs from most.
 
     A stretch counts where a pair of neighbours in it stands in fewer than half of the others: what

@@ -26,7 +26,12 @@ from functools import lru_cache, partial
 from typing import NamedTuple
 
 from evaluators.checks.contradictions.opposites import OPPOSITES
-from evaluators.checks.grounding.departures import Departure, Tokens, find_departures, read_tokens
+from evaluators.checks.grounding.departures import (
+    AnswerTokens,
+    Departure,
+    find_departures,
+    read_tokens,
+)
 from evaluators.checks.grounding.grounding import source_of
 from evaluators.checks.grounding.others import MOST_OTHERS, NO_OTHER
 from evaluators.checks.grounding.overlap import FUNCTION
@@ -47,7 +52,7 @@ _DENYING = word_set(
 _TURNING = ("un", "non", "in", "im", "ir", "il", "dis", "mis")
 
 
-class Weight(NamedTuple):
+class DepartureWeight(NamedTuple):
     """What is said of one departure."""
 
     words: float
@@ -81,14 +86,16 @@ def _matters(source: str) -> _Matters:
 @lru_cache(maxsize=1024)
 def _weigh_all(
     text: str, others: tuple[str, ...], source: str
-) -> tuple[tuple[Departure, ...], tuple[Weight, ...]]:
+) -> tuple[tuple[Departure, ...], tuple[DepartureWeight, ...]]:
     """Remembered for the other metrics, which score the same chunk next."""
     other, found = find_departures(text, others)
     own, matters = read_tokens(text), _matters(source)
     return tuple(found), tuple(_weigh(one, own, other, matters) for one in found)
 
 
-def _weigh(at: Departure, own: Tokens, other: Tokens, matters: _Matters) -> Weight:
+def _weigh(
+    at: Departure, own: AnswerTokens, other: AnswerTokens, matters: _Matters
+) -> DepartureWeight:
     here, there = own.words[at.start : at.end], other.words[at.other_start : at.other_end]
     said, instead = _content(here), _content(there)
     new = [stem for stem in said if stem not in instead]
@@ -99,7 +106,7 @@ def _weigh(at: Departure, own: Tokens, other: Tokens, matters: _Matters) -> Weig
     fits = _fits(around, matters)
     turned = (_denials(here) - _denials(there)) % 2 or _any_pair(_are_opposite, new, gone)
     few = 0 < len(new) <= FEW and 0 < len(gone) <= FEW
-    return Weight(
+    return DepartureWeight(
         words=len(here),
         added=len(new) - len(gone),
         novel=sum(not _is_known(stem, matters) for stem in new),
