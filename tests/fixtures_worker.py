@@ -53,7 +53,7 @@ def main() -> None:
             ),
             dies_after=options.dies_after,
         ),
-        preflight=lambda sessions, engine, run_id: None,
+        preflight=lambda *_, **__: None,
         kinds={kind: partial(_slowly, parts, options.part_delay) for kind, parts in KINDS.items()},
     )
 

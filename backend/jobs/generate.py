@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -255,14 +255,18 @@ def _write_part(
     if not requests and not (requests := line.next_chunk()):
         return
     base = writing.groups[part][0]
-    if base.engine_base is None:
-        shop.preflight(shop.sessions, engine, writing.run.id)
-    else:
-        shop.preflight(shop.sessions, engine, writing.run.id, base_id=base.id)
-    yield
+    of_base = {} if base.engine_base is None else {"base_id": base.id}
     answers = engine.generate(chain(requests, line), writing.params)
+    first: list[GenerationResult] = []
+
+    def begin() -> None:
+        # A server goes on behind it with what is read ahead; nothing is saved before the verdict.
+        first.extend(islice(answers, 1))
+
     try:
-        for some in chunks_of(answers, size=CHUNK, seconds=SAVE_AFTER_SECONDS):
+        shop.preflight(shop.sessions, engine, writing.run.id, begin=begin, **of_base)
+        yield
+        for some in chunks_of(chain(first, answers), size=CHUNK, seconds=SAVE_AFTER_SECONDS):
             with shop.sessions.begin() as session:
                 generation.save_generations(session, writing.run.id, some)
                 line.settle(session, some)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -42,12 +42,14 @@ def check_models(
     *,
     settings: Settings,
     base_id: int | None = None,
+    begin: Callable[[], None] | None = None,
 ) -> None:
     """Check the models of a run, which the engine has loaded, and keep the checks as a row.
 
     Args:
         base_id: what the engine holds now with its adapters where that is not the project's base:
             another base, a fully trained model or one served elsewhere.
+        begin: as in `run_preflight`.
 
     Raises:
         PreflightFailed: a model that is served is not shown to be the model that was meant.
@@ -59,7 +61,15 @@ def check_models(
         models = [m for m in run.models if not m.only_outputs and m.engine_base is other]
         probes, params = _probes(session, run, models, settings), generation.run_params(run)
     report = check_and_record(
-        sessions, engine, base, models, probes, settings=settings, run_id=run_id, params=params
+        sessions,
+        engine,
+        base,
+        models,
+        probes,
+        settings=settings,
+        run_id=run_id,
+        params=params,
+        begin=begin,
     )
     preflight.require_passed(report)
 
@@ -74,11 +84,13 @@ def check_and_record(
     settings: Settings,
     run_id: int | None = None,
     params: SamplingParams = SamplingParams(),
+    begin: Callable[[], None] | None = None,
 ) -> preflight.PreflightReport:
     """Check candidates whose models the engine has loaded, and keep the checks as a row.
 
     Args:
         params: how a model served elsewhere is asked, which may take no others.
+        begin: as in `run_preflight`.
     """
     base = base.without_prompt
     if base.kind == ModelKind.SERVED:
@@ -95,6 +107,7 @@ def check_and_record(
             probes,
             reference=reference,
             prompts=prompt_checks(models),
+            begin=begin,
         )
     _record(sessions, engine.name, models, report, run_id=run_id)
     return report

@@ -155,11 +155,13 @@ class WorkerProcess:
         if moved:
             self._waiting, self._waiting_since = waiting, time.monotonic()
         if not waiting:
+            self._keep_pace()
             self._rest(utc_now())
             return 0
         if not moved and time.monotonic() < self._reconcile_after:
             return len(waiting)
-        self._reconcile_after = time.monotonic() + RECONCILE_SECONDS
+        # what has just begun is laid down by the next look, and help with it can be offered
+        self._reconcile_after = 0.0 if moved else time.monotonic() + RECONCILE_SECONDS
         self._engage(utc_now())
         name = self.shop.executor_id
         unfinished = reconcile(self.shop.sessions, self.queues, executor_id=name, now=utc_now())
@@ -177,17 +179,24 @@ class WorkerProcess:
             )
             transact.delete_finished(now=now)
             self._pace = self.shop.settings.worker_poll_seconds
-        elif not 0.5 < self._pause() / self._pace < 2.0:  # it is written to the engine's tables
+        self._engaged_at = now
+        self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Have the job engine look about as often as this loop; it is written to its tables."""
+        if self._engaged_at is not None and not 0.5 < self._pause() / self._pace < 2.0:
             self._pace = self._pause()
             transact.set_pace(self.queues, self._pace)
-        self._engaged_at = now
 
     def _pause(self) -> float:
         """Seconds until the next look: 2% of the time in which nothing changed, within bounds.
 
         A job of an hour need not be asked for ten times a second, and a chain of short ones is.
+        Where nothing waits the next job is seen soon: to look costs one small read.
         """
         least = self.shop.settings.worker_poll_seconds
+        if not self._waiting:
+            return least
         unchanged = time.monotonic() - self._waiting_since
         return min(max(least, unchanged / 50), max(least, LONGEST_POLL_SECONDS))
 
@@ -209,11 +218,8 @@ class WorkerProcess:
         if self._tend_after is not None and now < self._tend_after:
             return
         self._end_trainers()
-
-        def advance() -> int:
-            return advance_rounds(self.shop.sessions, self.shop.settings, now=now)
-
-        self._guarded("the rounds", advance)
+        sessions, settings = self.shop.sessions, self.shop.settings
+        self._guarded("the rounds", lambda: advance_rounds(sessions, settings, now=now))
         self._end_erasures(now)
         self._guarded("the audit log", self._seal_log)
         self._clear(now)
@@ -228,11 +234,8 @@ class WorkerProcess:
         """Bring erasures to their end that are not; where one has to wait, a minute passes."""
         if self._erase_after is not None and now < self._erase_after:
             return
-
-        def end() -> int:
-            return resume_erasures(self.shop.sessions, self.shop.settings, now=now)
-
-        taken_up = self._guarded("erasures", end)
+        sessions, settings = self.shop.sessions, self.shop.settings
+        taken_up = self._guarded("erasures", lambda: resume_erasures(sessions, settings, now=now))
         self._erase_after = now + ERASE_EVERY if taken_up else None
 
     def _clear(self, now: datetime) -> None:

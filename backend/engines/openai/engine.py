@@ -71,12 +71,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         patience: Patience = PAID,
     ) -> None:
         addresses = [address_of(url) for url in urls]
-        super().__init__(
-            self.name,
-            in_flight=in_flight,
-            connections=in_flight * len(urls) + 2,
-            patience=patience,
-        )
+        super().__init__(len(urls), in_flight=in_flight, patience=patience)
         self._servers = [
             OpenaiServer(url, self._session, key=key, retries=retries, timeout_s=timeout_s)
             for url, key in zip(addresses, keys or [None] * len(urls), strict=True)

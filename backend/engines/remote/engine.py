@@ -6,7 +6,6 @@ import asyncio
 import itertools
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 import aiohttp
@@ -15,7 +14,7 @@ from backend.engines.remote.line import PromptRequest, in_cache_order
 from backend.engines.remote.server import RemoteServer
 from backend.engines.remote.server_state import Patience, ServerPlace, Service
 from backend.engines.remote.stream import AnswerStream, LoopThread
-from backend.errors import EngineUnavailable
+from backend.errors import EngineUnavailable, UnknownAdapter
 
 _READ_AHEAD = 512
 
@@ -28,17 +27,16 @@ class RemoteEngine(Generic[Server]):
     """The part of an engine that does not depend on what its servers are.
 
     Args:
-        name: of the engine, which its thread bears too.
-        in_flight: requests with one server at a time.
-        connections: open at most, over all servers.
+        servers: how many there are.
+        in_flight: requests with one of them at a time.
         patience: when a server is slow, and how soon one that is out is looked at again.
     """
 
-    def __init__(
-        self, name: str, *, in_flight: int, connections: int, patience: Patience = Patience()
-    ) -> None:
-        self._thread = LoopThread(f"{name}-engine")
-        self._session = self._thread.run(_open_session(connections))
+    name: str
+
+    def __init__(self, servers: int, *, in_flight: int, patience: Patience = Patience()) -> None:
+        self._thread = LoopThread(f"{self.name}-engine")
+        self._session = self._thread.run(_open_session(in_flight * servers + 2))
         self._in_flight = in_flight
         self._patience = patience
         self._places: list[
@@ -57,12 +55,7 @@ class RemoteEngine(Generic[Server]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @abstractmethod
@@ -105,7 +98,14 @@ class RemoteEngine(Generic[Server]):
 
         A list is asked in the order that serves the servers' caches, a stream so far as it is read
         ahead.
+
+        Raises:
+            UnknownAdapter: nothing was loaded, so that no server is known to hold it.
         """
+        if not self._places:
+            raise UnknownAdapter(
+                f"The engine {self.name} has loaded no model.", hint="Call load(models) first."
+            )
         stream: AnswerStream[Server, Asked, Answered] = AnswerStream(
             self._places,
             ask,

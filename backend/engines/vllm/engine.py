@@ -95,12 +95,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
         timeout_s: float = 600.0,
         patience: Patience = Patience(),
     ) -> None:
-        super().__init__(
-            self.name,
-            in_flight=in_flight,
-            connections=in_flight * len(urls) + 2,
-            patience=patience,
-        )
+        super().__init__(len(urls), in_flight=in_flight, patience=patience)
         again = retries or Retries()
         self._servers = [
             VllmServer(url, self._session, key=api_key, retries=again, timeout_s=timeout_s)

@@ -35,7 +35,7 @@ JobKey = tuple[int, int]  # id and attempt
 NO_JOB: JobKey = (0, 0)
 OpenEngine = Callable[[str, Settings], Engine]
 Kind = Callable[["Workshop", Job], Parts]
-Preflight = Callable[..., None]  # sessions, engine, run id; `base_id` of another base
+Preflight = Callable[..., None]  # sessions, engine, run id; as `preflight.check_models`
 
 
 @dataclass(slots=True)

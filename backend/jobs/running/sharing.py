@@ -14,7 +14,6 @@ behind every job that waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Self
 
 from sqlalchemy.orm import Session
@@ -26,6 +25,7 @@ from backend.services.chunks import LeasedChunk
 from backend.tables.queue import Job
 
 SHARE_OF_REST = 8
+LAST_CHUNK = 16
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0  # seconds between looks at what others have not done yet
 
 
@@ -43,12 +43,7 @@ class Leases:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if held := list(self._held.values()):
             self._drop(held)  # first: where the database is away, the heartbeat keeps none of them
             with self._shop.sessions.begin() as session:
@@ -135,11 +130,10 @@ def chunk_sizes(total: int, *, least: int, most: int) -> Iterator[int]:
     """How much work each chunk is to hold, without an end.
 
     They double from the least, since small ones tell soon how long the others take, and shrink
-    towards the end to a quarter of the most, since workers that are not equally quick would wait
-    for each other.
+    towards the end to LAST_CHUNK, since whoever is done first waits for the last of the others.
     """
     grown, left = min(least, most), total
-    floor = max(grown, most // 4)
+    floor = min(grown, LAST_CHUNK)
     while True:
         size = min(grown, max(floor, min(most, left // SHARE_OF_REST)))
         yield size

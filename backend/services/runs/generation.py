@@ -7,12 +7,14 @@ Knows nothing of engines but their values; a transaction is never open while a m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from backend.engines import ELSEWHERE, check_engine
@@ -234,13 +236,16 @@ def run_params(run: GenerationRun) -> SamplingParams:
     return SamplingParams(**run.params)
 
 
+def _of_split(run: GenerationRun, *columns: Any) -> Select[Any]:
+    of_version = Example.dataset_version_id == run.dataset_version_id
+    return select(*columns).where(of_version, Example.split == run.split)
+
+
 def examples_of_run(
     session: Session, run: GenerationRun, *, between: tuple[int, int] | None = None
 ) -> list[Example]:
     """The examples that a run covers, in order of id; all, or from one id to another."""
-    query = select(Example).where(
-        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-    )
+    query = _of_split(run, Example)
     if between is not None:
         query = query.where(Example.id.between(*between))
     found = session.scalars(query.order_by(Example.id))
@@ -252,9 +257,7 @@ def examples_of_run(
 
 def slices_of_run(session: Session, run: GenerationRun) -> list[dict[str, Any]]:
     """The slices of each example that a run covers, in order of id; no other column is read."""
-    query = select(Example.id, Example.slices).where(
-        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-    )
+    query = _of_split(run, Example.id, Example.slices)
     chosen = None if run.example_ids is None else set(run.example_ids)
     rows = session.execute(query.order_by(Example.id))
     return [slices for id_, slices in rows if chosen is None or id_ in chosen]
@@ -262,9 +265,7 @@ def slices_of_run(session: Session, run: GenerationRun) -> list[dict[str, Any]]:
 
 def covered_ids(session: Session, run: GenerationRun) -> dict[str, int]:
     """The ids of the examples that a run covers by those of their file, in order; no texts."""
-    query = select(Example.id, Example.external_id).where(
-        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-    )
+    query = _of_split(run, Example.id, Example.external_id)
     chosen = None if run.example_ids is None else set(run.example_ids)
     rows = session.execute(query.order_by(Example.id))
     return {said: id_ for id_, said in rows if chosen is None or id_ in chosen}
@@ -276,19 +277,19 @@ def count_examples(session: Session, run: GenerationRun) -> int:
         return run.n_examples
     if run.example_ids is not None:
         return len(set(run.example_ids))
-    query = select(func.count(Example.id)).where(
-        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-    )
+    query = _of_split(run, func.count(Example.id))
     return session.scalar(query) or 0
 
 
 def example_ids_of_run(session: Session, run: GenerationRun) -> list[int]:
     """The ids of the examples that a run covers, in order."""
-    query = select(Example.id).where(
-        Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-    )
-    found = session.scalars(query.order_by(Example.id))
+    return _ids_of_run(session, run, Example.id)
+
+
+def _ids_of_run(session: Session, run: GenerationRun, *order: Any) -> list[int]:
+    query = _of_split(run, Example.id)
     chosen = None if run.example_ids is None else set(run.example_ids)
+    found = session.scalars(query.order_by(*order))
     return [id_ for id_ in found if chosen is None or id_ in chosen]
 
 
@@ -341,6 +342,12 @@ def pending_requests(
         if not model.only_outputs and (models is None or model.id in models)
     ]
     there = written_units(session, run_id, [model.id for model in asking], between)
+    if most is None:
+        examples = examples_of_run(session, run, between=between)
+    else:
+        written = Counter(example_id for _, example_id, _ in there)
+        each = len(asking) * run.samples
+        examples = _shortest(session, run, most, lacking=lambda id_: written[id_] < each)
     units = {
         example: [
             (model, unit)
@@ -348,11 +355,9 @@ def pending_requests(
             for sample in range(run.samples)
             if (unit := (model.id, example.id, sample)) not in there
         ]
-        for example in examples_of_run(session, run, between=between)
+        for example in examples
     }
     asked = [example for example, lacking in units.items() if lacking]
-    if most is not None:
-        asked = sorted(asked, key=lambda e: len(e.input) + len(e.context or ""))[:most]
     prompts = {model.prompt_id: model.prompt for model in asking}
     rendered = {
         prompt_id: render_all(session, run.project_id, asked, prompt, encoders=encoders)
@@ -365,6 +370,17 @@ def pending_requests(
     ]
 
 
+def _shortest(
+    session: Session, run: GenerationRun, most: int, *, lacking: Callable[[int], bool]
+) -> list[Example]:
+    """The shortest examples of a run that lack something; of the others only ids are read."""
+    length = func.length(Example.input) + func.length(func.coalesce(Example.context, ""))
+    ids = filter(lacking, _ids_of_run(session, run, length, Example.id))
+    chosen = list(islice(ids, most))
+    found = {e.id: e for e in session.scalars(select(Example).where(Example.id.in_(chosen)))}
+    return [found[id_] for id_ in chosen]
+
+
 def missing_units(
     session: Session, run: GenerationRun, example_ids: Sequence[int], said: str
 ) -> list[dict[str, Any]]:
@@ -372,11 +388,7 @@ def missing_units(
     covered: list[int] = []
     chosen = None if run.example_ids is None else set(run.example_ids)
     for some in _slices_of(example_ids, 500):
-        query = select(Example.id).where(
-            Example.id.in_(some),
-            Example.dataset_version_id == run.dataset_version_id,
-            Example.split == run.split,
-        )
+        query = _of_split(run, Example.id).where(Example.id.in_(some))
         covered += [id_ for id_ in session.scalars(query) if chosen is None or id_ in chosen]
     return [
         {

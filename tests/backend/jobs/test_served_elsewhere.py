@@ -94,9 +94,9 @@ def work(
             return FakeEngine()
         return OpenaiEngine([server.url], in_flight=1, retries=QUICK)
 
-    def check(sessions: Any, engine: Engine, run_id: int, *, base_id: int | None = None) -> None:
+    def check(*asked: Any, base_id: int | None = None, **how: Any) -> None:
         if base_id is not None:
-            check_models(sessions, engine, run_id, settings=settings, base_id=base_id)
+            check_models(*asked, settings=settings, base_id=base_id, **how)
 
     shop = Workshop(settings, sessions, "w", open_named, check, {})
     try:

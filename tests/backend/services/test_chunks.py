@@ -156,8 +156,8 @@ def test_ids_are_cut_into_ranges(
 @pytest.mark.parametrize(
     ("total", "first"),
     [
-        (0, [32, 62]),
-        (200, [32, 62, 62, 62]),
+        (0, [16, 16]),
+        (200, [25, 21, 19, 16]),
         (1000, [32, 64, 113, 98]),
         (1_000_000, [32, 64, 128, 250, 250]),
     ],
@@ -167,7 +167,7 @@ def test_chunks_grow_and_shrink(total: int, first: list[int]) -> None:
     assert [next(sizes) for _ in first] == first
     ranges = list(chunks.ranges_of(range(total), chunk_sizes(total, least=32, most=250)))
     assert sum(one.size for one in ranges) == total
-    assert all(one.size <= 62 for one in ranges[-3:]), "nobody waits long for the last"
+    assert all(one.size <= 16 for one in ranges[-3:]), "nobody waits long for the last"
 
 
 def test_chunks_of_a_size_are_all_of_that_size() -> None:

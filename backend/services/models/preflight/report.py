@@ -8,7 +8,7 @@ failed into one PreflightFailed. It knows no database: the job hands it the fact
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
@@ -112,6 +112,7 @@ def run_preflight(
     *,
     reference: Reference | None = None,
     prompts: Sequence[Check] = (),
+    begin: Callable[[], None] | None = None,
 ) -> PreflightReport:
     """Check the files, then what the engine, which has loaded the models, makes of the probes.
 
@@ -121,6 +122,8 @@ def run_preflight(
         probes: prompts of the run, at least one; the eight shortest are used.
         reference: what PEFT says of the same models; None: not compared, which is said.
         prompts: whether the models are asked with the prompts that they were trained with.
+        begin: called where the engine has nothing more to show and nothing has failed, while PEFT
+            still computes: what is begun there may be kept once the report has passed.
 
     Raises:
         EngineUnavailable: the engine does not answer.
@@ -133,7 +136,7 @@ def run_preflight(
     chosen = choose_probes(probes, PROBES)
     asked = reference or Reference(reason="nobody asked for it")
     try:
-        found, first_tokens = check_engine(engine, base, adapters, chosen, asked)
+        found, first_tokens = check_engine(engine, base, adapters, chosen, asked, begin)
     except UnknownAdapter as error:
         checks.append(Check("models at the server", False, str(error)))
         return PreflightReport(tuple(checks))
@@ -157,7 +160,7 @@ def require_passed(report: PreflightReport) -> None:
     raise PreflightFailed(
         f"Preflight failed ({len(failures)} of {len(report.checks)} checks): "
         + " ".join(check.detail for check in failures),
-        hint="Nothing was generated.",
+        hint="No answer was kept.",
     )
 
 
@@ -187,6 +190,7 @@ def check_engine(
     adapters: Sequence[ModelFacts],
     probes: Sequence[Sequence[Message]],
     reference: Reference,
+    begin: Callable[[], None] | None = None,
 ) -> tuple[list[Check], dict[str, FirstTokens]]:
     """What the engine shows of the prompts, of each model's next token, of its own constancy, and
     beside PEFT; and the first tokens by which the models are known again."""
@@ -203,7 +207,10 @@ def check_engine(
         first = {name: _first_tokens(engine, name, probes) for name in names}
         rounds = ask_rounds(engine, names[0], names[1:], probes)
         checks += _check_differences(engine, models, first, probes, rounds)
-    checks += check_repeatability(rounds, names[0], names[1:])
+        checks += check_repeatability(rounds, names[0], names[1:])
+        waits_for_peft = unready is None and all(check.passed is not False for check in checks)
+        if begin is not None and waits_for_peft:
+            begin()
     checks += check_agreement(models, Served(first, rounds.together), meant.result())
     return checks, dict(first)
 

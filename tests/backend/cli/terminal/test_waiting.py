@@ -28,7 +28,7 @@ from tests.fixtures_review import build_desk
 
 @pytest.mark.parametrize(
     ("waited", "pause"),
-    [(0.0, POLL_SECONDS), (10.0, POLL_SECONDS), (100.0, 2.0), (3600.0, LONGEST_POLL_SECONDS)],
+    [(0.0, POLL_SECONDS), (5.0, POLL_SECONDS), (100.0, 1.0), (3600.0, LONGEST_POLL_SECONDS)],
 )
 def test_the_longer_one_waits_the_less_often_one_looks(waited: float, pause: float) -> None:
     assert pause_after(waited) == pause

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -494,3 +495,52 @@ def test_distance(one: dict[str, float], other: dict[str, float], expected: floa
 )
 def test_trained_digests(record: dict[str, str], expected: Digests | None) -> None:
     assert trained_digests(record) == expected
+
+
+class Waiting(FakeEngine):
+    """PEFT that has not computed before others were begun."""
+
+    begun = threading.Event()
+
+    def generate(self, *asked: Any) -> Iterator[GenerationResult]:
+        assert self.begun.wait(60)
+        return super().generate(*asked)
+
+
+@pytest.mark.parametrize("compared", [True, False], ids=["PEFT is asked", "PEFT is not asked"])
+def test_the_run_begins_while_peft_computes_and_only_then(
+    engine: FakeEngine, models: Models, compared: bool
+) -> None:
+    asked_at: list[int] = []
+    peft = Waiting(template=engine.template, tokenise=engine.tokenise)
+    peft.begun.clear()
+
+    def begin() -> None:
+        asked_at.append(len(engine.asked))
+        peft.begun.set()
+
+    reference = Reference(peft) if compared else Reference(reason="the setting spot_check is off")
+    adapters = [models["v1"], models["v2"]]
+    report = run_preflight(
+        engine, models["base"], adapters, PROBES, reference=reference, begin=begin
+    )
+    assert report.passed
+    assert asked_at == ([len(engine.asked)] if compared else []), "the engine is asked no more"
+
+
+def test_the_run_does_not_begin_where_the_engine_has_shown_enough(
+    engine: FakeEngine, models: Models
+) -> None:
+    begun: list[bool] = []
+    engine.ignores_adapters = True
+    peft = FakeEngine(template=engine.template, tokenise=engine.tokenise)
+    adapters = [models["v1"], models["v2"]]
+    report = run_preflight(
+        engine,
+        models["base"],
+        adapters,
+        PROBES,
+        reference=Reference(peft),
+        begin=lambda: begun.append(True),
+    )
+    assert (report.passed, begun) == (False, [])
