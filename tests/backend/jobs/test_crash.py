@@ -21,7 +21,7 @@ from backend.settings import Settings
 from backend.tables.queue import Job, JobState
 from backend.tables.runs import Generation, Score
 from tests.fixtures_runs import lay_down_project, lay_down_run
-from tests.fixtures_worker import end, kill, running_worker, wait_for
+from tests.fixtures_worker import GO_ON, end, kill, running_worker, wait_for
 
 both = pytest.mark.parametrize(
     "database_url", ["postgresql", pytest.param("sqlite", marks=pytest.mark.deep)], indirect=True
@@ -29,7 +29,7 @@ both = pytest.mark.parametrize(
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 EXAMPLES = 120
 UNITS = 3 * EXAMPLES
-STUCK = ("--quick", "40", "--delay", "1.1")  # minutes away from its end when it is killed
+STUCK = ("--quick", "40", "--delay", "1.1")  # minutes from its end when it is killed, till GO_ON
 
 
 @pytest.fixture
@@ -145,15 +145,21 @@ def _asked_by(installation: Settings, name: str) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
+def _wait_until_both_answer(installation: Settings) -> None:
+    wait_for(lambda: all(_asked_by(installation, name) for name in ("one", "two")))
+
+
 @both
 def test_two_workers_share_a_run_and_do_none_of_it_twice(
     installation: Settings, rows: sessionmaker[Session]
 ) -> None:
     _, score_run_id = _lay_down(rows)
     with (
-        running_worker(installation, "--delay", "0.05", name="one"),
-        running_worker(installation, "--delay", "0.05", name="two"),
+        running_worker(installation, *STUCK, name="one"),
+        running_worker(installation, *STUCK, name="two"),
     ):
+        _wait_until_both_answer(installation)
+        (installation.home / GO_ON).touch()
         wait_for(lambda: _states(rows).get("score") == JobState.DONE)
     _require_all_once(rows, score_run_id)
     assert len(_asked(installation)) == UNITS
@@ -174,17 +180,17 @@ def test_one_of_two_workers_is_killed_and_the_other_completes_the_run(
     installation: Settings, rows: sessionmaker[Session], leads: bool
 ) -> None:
     _, score_run_id = _lay_down(rows)
-    slow = ("--quick", "60", "--delay", "0.1")
     with (
-        running_worker(installation, *slow, name="one") as one,
-        running_worker(installation, *slow, name="two") as two,
+        running_worker(installation, *STUCK, name="one") as one,
+        running_worker(installation, *STUCK, name="two") as two,
     ):
-        wait_for(lambda: _asked_by(installation, "one") and _asked_by(installation, "two"))
+        _wait_until_both_answer(installation)
         with reading(rows) as session:
             leader = queue.get_job(session, 1).executor_id
         dies, stays = (one, "two") if (leader == "one") == leads else (two, "one")
         kill(dies)
         assert _states(rows)["generate"] == JobState.RUNNING
+        (installation.home / GO_ON).touch()
         wait_for(lambda: _states(rows).get("score") == JobState.DONE)
     _require_all_once(rows, score_run_id)
     again = Counter(_asked(installation))

@@ -50,9 +50,7 @@ def rows(installation: Settings) -> Iterator[sessionmaker[Session]]:
     engine.dispose()
 
 
-def _lay_down(
-    rows: sessionmaker[Session], installation: Settings, base: Path, **config: object
-) -> TrainingRun:
+def _lay_down(rows: sessionmaker[Session], installation: Settings, base: Path) -> TrainingRun:
     """A queued training run on rows of its own, without a dataset behind them."""
     with rows.begin() as session:
         project = Project(name="desk", base_model=str(base))
@@ -70,7 +68,7 @@ def _lay_down(
             training_set_id=frozen.id,
             manifest_id=bar.id,
             adapter_name="v1",
-            config={"epochs": 30, "batch_size": 4, "log_every": 1, **config},
+            config={"epochs": 12, "batch_size": 4, "log_every": 1},
             output_dir=str(installation.artifacts / "v1-run-1"),
         )
         session.add(run)
@@ -146,7 +144,7 @@ def test_next_worker_adopts_the_living_trainer(
 def test_killed_worker_and_trainer_go_on_from_the_checkpoint(
     installation: Settings, rows: sessionmaker[Session], tiny_base: Path
 ) -> None:
-    run = _lay_down(rows, installation, tiny_base, epochs=12)
+    run = _lay_down(rows, installation, tiny_base)
     with running_worker(installation) as worker:
         wait_for(lambda: any(_checkpoints(run)) and len(_steps(run)) > 8, seconds=300)
         trainer = _hold_trainer(run)
