@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,7 +63,7 @@ from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery
 from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
 from tests.conftest import MASKING_KEY
-from tests.fixtures_review import Desk
+from tests.fixtures_review import NOW, Desk
 from tests.fixtures_synthetic import DOCUMENTS, ask_documents, draft_here
 
 PLAN = {"adapter": "v2", "recipe": {"queues": ["q"]}, "dataset": "d", "metrics": ["f1"]}
@@ -262,14 +264,36 @@ def things_of(session: Session, desk: Desk, reviewer_id: int, now: datetime) -> 
     }
 
 
-@pytest.fixture
-def world(house: House) -> World:
-    with house.sessions.begin() as session:
-        now = house.clock.now
+@dataclass(frozen=True)
+class Filled:
+    """The file of a house with one thing of every kind in both projects, and their ids."""
+
+    file: Path
+    own: dict[str, int]
+    foreign: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def filled(furnished: tuple[Path, House], tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    path, house = furnished
+    file = Path(shutil.copy(path, tmp_path_factory.mktemp("filled")))
+    engine = open_database(f"sqlite:///{file}")
+    with session_factory(engine).begin() as session:
         expert, outsider = house.users["expert"].id, house.users["outsider"].id
-        own = things_of(session, house.desk, expert, now)
-        foreign = things_of(session, house.foreign, outsider, now)
-    return World(house, own, foreign)
+        own = things_of(session, house.desk, expert, NOW)
+        foreign = things_of(session, house.foreign, outsider, NOW)
+    engine.dispose()
+    return Filled(file, own, foreign)
+
+
+@pytest.fixture
+def house_file(filled: Filled) -> Path:
+    return filled.file
+
+
+@pytest.fixture
+def world(house: House, filled: Filled) -> World:
+    return World(house, filled.own, filled.foreign)
 
 
 NEEDS_A_BODY = {"POST /v1/users/{user_id}/erase"}  # of those that ask for no project first
