@@ -38,12 +38,17 @@ from tests.chaos.installation import PLAN, SPLITS, Installation
 from tests.chaos.kills import WORKER_MOMENTS, Fate, Schedule
 from tests.chaos.worker import MOMENTS, TRAINER_VARIABLE
 from tests.fixtures_review import BAD
-from tests.fixtures_worker import ROOT, kill
 from training.config import lock_file, partial_dir
 from training.weights.folders import read_progress
 
 PATIENCE_S = 240.0
 WRITTEN = SPLITS["test"] * 2  # base and candidate
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """kill -9, if it still lives."""
+    process.kill()
+    process.wait()
 
 
 @dataclass
@@ -132,7 +137,7 @@ class Battle:
         with (self.place.settings.home / f"{log}.log").open("ab") as stream:
             return subprocess.Popen(
                 [sys.executable, *arguments],
-                cwd=ROOT,
+                cwd=Path(__file__).parents[2],
                 env=child_environment(self.place.settings, **extra),
                 stdout=stream,
                 stderr=stream,
@@ -249,7 +254,7 @@ class Battle:
         delay = self.schedule.draw("CLI", share=0.8, most=1.5)
         process = subprocess.Popen(
             [sys.executable, "-m", "backend.cli", *arguments],
-            cwd=ROOT,
+            cwd=Path(__file__).parents[2],
             env=child_environment(self.place.settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

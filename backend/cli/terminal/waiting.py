@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from backend.settings import Settings
     from backend.tables.queue import Job
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 LOOK_SECONDS = 2.0  # between two looks at how far jobs are; how they stand is asked more often
 LONGEST_POLL_SECONDS = 5.0
 QUICK_POLL_SECONDS = 0.1  # it lives only while somebody waits
@@ -134,8 +134,8 @@ def _watch(
 
 
 def pause_after(waited: float) -> float:
-    """Seconds until the next look: 1% of the wait so far, so that the end is told soon enough."""
-    return min(max(POLL_SECONDS, waited / 100), LONGEST_POLL_SECONDS)
+    """Seconds until the next look: 2% of the wait so far, so that the end is told soon enough."""
+    return min(max(POLL_SECONDS, waited / 50), LONGEST_POLL_SECONDS)
 
 
 @dataclass(slots=True)

@@ -116,7 +116,7 @@ def test_the_job_engine_is_asked_when_a_row_has_moved_and_else_now_and_then(
             with sqlite_sessions.begin() as session:
                 queue.start_job(session, job_id, 1, executor_id="me", now=utc_now())
         assert worker._reconcile() == 1
-    assert asked == [1000.0, 1000.3, 1000.8]
+    assert asked == [1000.0, 1000.1, 1000.3, 1000.4, 1000.9]  # at once, and when it had begun
 
 
 def test_a_defect_of_one_act_stops_no_other(

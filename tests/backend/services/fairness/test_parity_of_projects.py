@@ -31,7 +31,7 @@ def test_a_run_by_its_slices_on_both_databases(sessions: sessionmaker[Session]) 
     base, v1 = run_parity(office.session, scored.id, ParityPlan(("sex", "site"), rates=True))
     found = {(p.metric, p.key): p for p in v1.parities}
     assert found["exact_match", "sex"].largest == 1.0
-    assert found["exact_match", "sex"].between == ["m", "f"]
+    assert found["exact_match", "sex"].between == ("m", "f")
     assert found["exact_match", "sex"].said == "apart"
     assert [(g.group, g.n, g.clusters) for g in found["exact_match", "sex"].groups] == [
         ("f", 20, 20),

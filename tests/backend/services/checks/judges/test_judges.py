@@ -22,7 +22,7 @@ from backend.services.checks.judges.judges import (
 )
 from backend.services.checks.model_checks import find_model_check
 from backend.services.models.others import register_served
-from backend.services.review.queues import save_rubric
+from backend.services.review.rubrics import save_rubric
 from backend.settings import Settings
 from backend.tables.checks.judges import Judge
 from backend.tables.models import ModelKind
