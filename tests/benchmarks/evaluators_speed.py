@@ -131,7 +131,8 @@ def compare_generated(pairs: int) -> Row:
     @given(texts, texts, st.booleans())
     def check(prediction: str, reference: str, stem: bool) -> None:
         expected = theirs[stem].score(reference, prediction)
-        both = rouge.prepare(prediction, stem), rouge.prepare(reference, stem)
+        words: rouge.Words = "stem" if stem else "plain"
+        both = rouge.prepare(prediction, words), rouge.prepare(reference, words)
         found = {name: variant(*both)[0] for name, variant in rouge.VARIANTS.items()}
         gaps.append(max(abs(found[name] - expected[name].fmeasure) for name in ROUGE))
 
