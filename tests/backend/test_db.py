@@ -42,24 +42,25 @@ def test_a_writer_that_may_not_begin_is_told_as_every_error_of_the_database(engi
     other.close()
 
 
+def insert_elsewhere(engine: Engine) -> None:
+    other = sqlite3.connect(str(engine.url.database), timeout=0)
+    other.execute("INSERT INTO t VALUES (1)")
+    other.commit()
+    other.close()
+
+
 def test_who_reads_takes_no_place_and_sees_one_state(engine: Engine) -> None:
     with reading(session_factory(engine)) as session:
         assert session.scalar(COUNT) == 0
         assert session.connection().get_execution_options()["read_only"]
-        other = sqlite3.connect(str(engine.url.database), timeout=0)
-        other.execute("INSERT INTO t VALUES (1)")
-        other.commit()
-        other.close()
+        insert_elsewhere(engine)
         assert session.scalar(COUNT) == 0
 
 
 def test_statements_alone_see_what_came_between_them(engine: Engine) -> None:
     with alone(engine).connect() as connection:
         assert connection.scalar(COUNT) == 0
-        other = sqlite3.connect(str(engine.url.database), timeout=0)
-        other.execute("INSERT INTO t VALUES (1)")
-        other.commit()
-        other.close()
+        insert_elsewhere(engine)
         assert connection.scalar(COUNT) == 1
 
 

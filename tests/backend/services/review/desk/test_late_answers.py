@@ -109,20 +109,8 @@ def test_a_late_answer_counts_when_the_item_came_back_to_its_person(
     assert submit(session, late, first, Answer(GOOD), now=MUCH_LATER).repeated
     with pytest.raises(Conflict, match="it stands"):
         submit(session, late, first, Answer(BAD), now=MUCH_LATER)
-    assert len(counted(session)) == 1
-
-
-def test_an_old_token_answers_under_the_lease_that_its_person_holds_now(
-    session: Session, desk: Desk
-) -> None:
-    queue_id = open_queue(session, desk, rules={}, n_items=1)
-    first, second = desk.experts[:2]
-    late = claim(session, queue_id, first)
-    claim(session, queue_id, second, now=LATER)
-    held = claim(session, queue_id, first, now=MUCH_LATER)
-    submit(session, late, first, Answer(GOOD), now=MUCH_LATER)
     (stored,) = counted(session)
-    assert (stored.slot_version, stored.extra) == (held.version, False)
+    assert (stored.slot_version, stored.extra) == (held.version, False)  # under the lease held now
 
 
 def test_a_late_answer_counts_for_the_other_slot_of_the_item(session: Session, desk: Desk) -> None:
