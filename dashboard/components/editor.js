@@ -205,9 +205,9 @@ export default function (component) {
     hand();
     area.focus();
   };
-  return () => {
+  return endOfDrawing(parentElement, () => {
     clearTimeout(timer);
     tellUnsent(data.item, false);
     tellUnsent(`${data.item} reason`, false);
-  };
+  });
 }

@@ -250,5 +250,5 @@ export default function ({ data, parentElement, setStateValue }) {
     if (!idle && performance.now() - keys.handed > HAND_MS) keys.handTime();
   }, 5000);
   signal.addEventListener("abort", () => clearInterval(beat));
-  return () => parentElement.stropAbort.abort();
+  return endOfDrawing(parentElement, () => parentElement.stropAbort.abort());
 }

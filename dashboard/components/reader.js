@@ -626,8 +626,8 @@ export default function ({ data, parentElement, setStateValue }) {
   }, { signal });
   document.addEventListener("strop-find", () => reader.field.focus(), { signal });
   document.documentElement.dataset.stropRead = data.item;  // which item can be read
-  return () => {
+  return endOfDrawing(parentElement, () => {
     parentElement.stropAbort.abort();
     tellUnsent("panel", false);
-  };
+  });
 }

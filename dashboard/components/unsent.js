@@ -17,3 +17,11 @@ function forgetUnsent() {
   document.stropUnsent?.clear();
   document.documentElement.classList.remove("strop-unsent");
 }
+
+// What ends a drawing of a part. The page draws a part anew while the drawing before it is still
+// being loaded, and ends the older one after the newer has begun: what is the newer one's by then
+// must not be taken from it.
+function endOfDrawing(part, end) {
+  const drawing = part.stropDrawing = {};
+  return () => { if (part.stropDrawing === drawing) end(); };
+}

@@ -6,8 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,6 +158,21 @@ def page(profile: BrowserContext) -> Iterator[Page]:
     assert alerts == []
     assert stopped == []
     assert {origin for origin in origins if not origin.startswith(HERE)} == set()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails tells what stood on its page."""
+    report = yield
+    page = getattr(item, "funcargs", {}).get("page")
+    if report.when == "call" and report.failed and page is not None and not page.is_closed():
+        from playwright.sync_api import Error
+
+        with suppress(Error):  # the page may hang: the failure itself is reported anyway
+            report.sections.append((f"page at {page.url}", page.inner_text("body", timeout=5_000)))
+    return report
 
 
 def _forget(profile: BrowserContext, origins: set[str]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
+COMPONENTS = Path(__file__).parents[2] / "dashboard" / "components"
 HELD = """([key, code, ctrl]) => {
   const at = document.activeElement ?? document.body;
   for (let i = 0; i < 20; i++)
@@ -172,12 +173,50 @@ CLOCK = """async (source) => {
 def test_the_clock_cuts_idle_time_at_a_minute_and_stands_still_without_the_focus(
     page: Page,
 ) -> None:
-    source = Path(__file__).parents[2] / "dashboard" / "components" / "clock.js"
-    assert page.evaluate(CLOCK, source.read_text("utf-8")) == {
+    assert page.evaluate(CLOCK, (COMPONENTS / "clock.js").read_text("utf-8")) == {
         "item": "1-1",
         "seconds": 5 + 10 + 60 + 4 + 1,
         "by": {"tone": 2 + 10 + 60},
     }
+
+
+OVERTAKEN = """async ([source, html, data]) => {
+  const url = URL.createObjectURL(new Blob([source], {type: 'text/javascript'}));
+  const draw = (await import(url)).default;
+  const part = document.body.appendChild(document.createElement('div'));
+  part.innerHTML = html + "<p class='st-key-here'><button onclick='window.pressed = true'>";
+  const once = {data, parentElement: part, setStateValue: () => null};
+  const [older, newer] = [draw(once), draw(once)];
+  older();
+  const written = part.querySelector('textarea');
+  if (written) { written.value = 'more'; written.oninput(); older(); }
+  document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 's', bubbles: true}));
+  const before = [Boolean(window.pressed), document.stropUnsent.size];
+  newer();
+  window.pressed = false;
+  document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 's', bubbles: true}));
+  return [...before, Boolean(window.pressed), document.stropUnsent.size];
+}"""
+KEYS = {"item": "1-1", "sitting": "a", "run": 1, "keys": {"s": "here"}, "help": [], "open": [],
+        "taken": 0, "seconds": 0, "by": {}, "skipping": False, "missing": None}  # fmt: skip
+BOX = {"item": "1-1", "original": "", "text": "", "label": "", "longest": None, "unseen": False,
+       "focus": False, "reasons": [], "reason": None}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("part", "before", "data", "held"),
+    [
+        ("keys", ("clock", "unsent"), KEYS, [True, 0, False, 0]),
+        ("editor", ("unsent",), BOX, [False, 1, False, 0]),
+    ],
+)
+def test_the_end_of_an_older_drawing_takes_nothing_from_a_newer(
+    page: Page, part: str, before: tuple[str, ...], data: dict[str, Any], held: list[Any]
+) -> None:
+    """Drawn twice at once, Streamlit ends the first after the second has begun."""
+    source = "\n".join((COMPONENTS / f"{name}.js").read_text("utf-8") for name in (*before, part))
+    html = (COMPONENTS / f"{part}.html").read_text("utf-8")
+    assert page.evaluate(OVERTAKEN, [source, html, data]) == held
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
