@@ -11,31 +11,40 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-PYTEST_ARGS ?= -n 2 --dist loadscope --no-loadscope-reorder --durations=25 --durations-min=3
+PYTEST_ARGS ?= --durations=10 --durations-min=3
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
 NEEDS_GGUF := $(findstring --real,$(ARGS))
 
-.PHONY: provider demo test test-all test-browser test-others check format-check lint types imports chaos bench venv vllm clean
+# Every test is in one group, and every group is one process, which loads what its tests use alone.
+# They wait for servers, browsers and workers often: more of them than there are cores leave no core
+# idle. A browser's pages have the right of way. Each group is shown when it has ended.
+MODELS := tests/loop tests/vllm
+JOBS := tests/backend/jobs tests/training tests/dashboard
+SERVICES := tests/backend/services tests/evaluators
+OTHERS := tests $(addprefix --ignore=,tests/browser $(MODELS) $(JOBS) $(SERVICES))
+TEST_GROUPS := test-browser test-models test-jobs test-services test-others
+
+.PHONY: provider demo test test-all $(TEST_GROUPS) check format-check lint types imports chaos bench venv vllm clean
 
 demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(if $(NEEDS_GGUF),$(BIN)/python -m pip install --quiet "gguf>=0.10")
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm
-	$(MAKE) --no-print-directory --jobs=2 test-browser test-others DEPTH="and not deep"
+	$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS) DEPTH="and not deep"
 
 test-all: vllm
-	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=2 test-browser test-others
+	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS)
 
-# A browser waits most of the time: its tests, one after the other in a process of their own, run
-# beside the others, which leave it the processor whenever it wants one. They speak when they ended.
-test-browser:
-	@$(BIN)/python -m pytest tests/browser -m "browser $(DEPTH)" > $(VENV)/browser.log 2>&1; \
-	ended=$$?; echo; cat $(VENV)/browser.log; exit $$ended
-
-test-others:
-	nice -n 5 $(BIN)/python -m pytest $(PYTEST_ARGS) -m "not browser and not chaos $(DEPTH)"
+test-browser: PART := tests/browser
+test-models: PART := $(MODELS)
+test-jobs: PART := $(JOBS)
+test-services: PART := $(SERVICES)
+test-others: PART := $(OTHERS)
+$(TEST_GROUPS):
+	@nice -n $(if $(findstring browser,$@),0,5) $(BIN)/python -m pytest $(PART) $(PYTEST_ARGS) \
+	-m "not chaos $(DEPTH)"
 
 check: venv
 	$(MAKE) --no-print-directory --jobs=4 --output-sync=target format-check lint types imports

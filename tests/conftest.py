@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import hypothesis
@@ -20,7 +19,6 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
-from xdist.scheduler import LoadScopeScheduling
 
 # Before anything loads torch, and for every process that a test starts: where several processes
 # compute on few cores, the threads of one wait for each other and cost ten times what one does.
@@ -53,47 +51,10 @@ hypothesis.settings.load_profile("repeatable")
 DATA = Path(os.environ.get("STROP_TEST_DATA") or Path(__file__).parents[2] / "shared/data")
 
 
-LONGEST_FIRST = (
-    "tests/loop",
-    "tests/vllm",
-    "tests/training",
-    "tests/dashboard",
-    "tests/backend/jobs",
-)
-TOGETHER = 4  # the first of them are one process's each: what they load or start takes seconds
-
-
-def _rank(path: str) -> int:
-    ranks = (n for n, folder in enumerate(LONGEST_FIRST) if path.startswith(folder))
-    return next(ranks, len(LONGEST_FIRST))
-
-
-class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """Under `pytest -n 2 --dist loadscope`: which tests share a process.
-
-    A file stays together, for its fixtures; the real server is started in one process only, and
-    what trains models or draws pages is loaded in one.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        path = nodeid.partition("::")[0]
-        return LONGEST_FIRST[_rank(path)] if _rank(path) < TOGETHER else path
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FoldersTogether | None:
-    """Take our scheduler where tests are shared out by scope."""
-    return FoldersTogether(config, log) if config.getvalue("dist") == "loadscope" else None
-
-
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is deep. In several processes, begin with what takes minutes."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is deep."""
     mark_depth(items)
-    for item in items:
-        if item.get_closest_marker("browser") and not item.nodeid.startswith("tests/browser/"):
-            raise pytest.UsageError(f"{item.nodeid} would not be run: not in tests/browser.")
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _rank(item.nodeid))
 
 
 def pytest_collection_finish() -> None:
