@@ -86,16 +86,19 @@ def password_hash() -> str:
     return hash_password(PASSWORD)
 
 
-_APPS: list[FastAPI] = []
+def bare_app(**options: int) -> FastAPI:
+    """The API before it is said what it serves."""
+    settings = Settings(database_url="sqlite:///never-opened.db")
+    return create_app(settings, session_factory(open_database(settings.url)), **options)
+
+
+APP = bare_app()  # an app is slow to make: the process has one, and is told anew what it serves
 
 
 def app_over(settings: Settings, sessions: sessionmaker[Session], clock: Clock) -> FastAPI:
-    """The API over this database. An app is slow to make: the process has one, and is told anew
-    what it serves."""
-    if not _APPS:
-        _APPS.append(create_app(settings, sessions, clock=clock))
-    _APPS[0].state.serving = serve_with(settings, sessions, clock=clock)
-    return _APPS[0]
+    """The API over this database."""
+    APP.state.serving = serve_with(settings, sessions, clock=clock)
+    return APP
 
 
 def furnish(

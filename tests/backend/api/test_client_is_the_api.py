@@ -8,12 +8,10 @@ from types import GenericAlias
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from sqlalchemy.orm import Session, sessionmaker
 
-from backend.api.app import create_app
 from backend.client import StropClient
 from backend.client.wire import Resource
-from backend.settings import Settings
+from tests.backend.api.conftest import APP
 
 WITHOUT_A_METHOD = {  # for browsers, or for people at the machine (`strop user`, `strop token`)
     "GET /docs", "GET /healthz", "GET /metrics", "GET /openapi.json", "GET /v1/login",
@@ -105,8 +103,8 @@ def asked(function: Any, monkeypatch: pytest.MonkeyPatch) -> Asked:
 
 
 @pytest.fixture
-def document(settings: Settings, sqlite_sessions: sessionmaker[Session]) -> dict[str, Any]:
-    found: dict[str, Any] = create_app(settings, sqlite_sessions).openapi()
+def document() -> dict[str, Any]:
+    found: dict[str, Any] = APP.openapi()
     return found
 
 

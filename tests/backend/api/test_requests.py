@@ -8,16 +8,16 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from backend.api.app import create_app
 from backend.api.once import _digest_of
 from backend.services.idempotency import wait_for_turn
 from backend.settings import Settings
 from backend.tables.projects import Project
-from tests.backend.api.conftest import House
+from tests.backend.api.conftest import House, bare_app
 
 PROJECT = {"name": "new", "base_model": "tiny"}
 
@@ -122,33 +122,36 @@ class TestGuards:
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["referrer-policy"] == "same-origin"
 
-    def test_large_body_is_refused_before_it_is_read(self, house: House) -> None:
-        client = small_client(house)
-        answer = client.post("/api/v1/projects", content=b"x" * 2000)
+    def test_large_body_is_refused_before_it_is_read(self, small_client: TestClient) -> None:
+        answer = small_client.post("/api/v1/projects", content=b"x" * 2000)
         assert (answer.status_code, answer.json()["type"]) == (413, "urn:strop:problem:too-large")
 
-    def test_large_body_without_a_length_is_refused(self, house: House) -> None:
+    def test_large_body_without_a_length_is_refused(self, small_client: TestClient) -> None:
         def pieces():
             yield b'{"name": "'
             for _ in range(20):
                 yield b"x" * 100
 
-        answer = small_client(house).post(
+        answer = small_client.post(
             "/api/v1/projects", content=pieces(), headers={"Content-Type": "application/json"}
         )
         assert (answer.status_code, answer.json()["type"]) == (413, "urn:strop:problem:too-large")
 
-    def test_large_form_is_refused(self, house: House) -> None:
-        client = small_client(house)
-        answer = client.post("/api/v1/login", data={"name": "x" * 2000})
+    def test_large_form_is_refused(self, small_client: TestClient) -> None:
+        answer = small_client.post("/api/v1/login", data={"name": "x" * 2000})
         assert answer.status_code == 413
 
 
-def small_client(house: House) -> TestClient:
-    serving = house.app.state.serving
-    app = create_app(serving.settings, house.sessions, clock=house.clock, max_body_bytes=1000)
-    small = House(**{**vars(house), "app": app})
-    return small.client("admin")
+@pytest.fixture(scope="module")
+def small_app() -> FastAPI:
+    """An app that takes no more than 1000 bytes; a test says what it serves."""
+    return bare_app(max_body_bytes=1000)
+
+
+@pytest.fixture
+def small_client(house: House, small_app: FastAPI) -> TestClient:
+    small_app.state.serving = house.app.state.serving
+    return replace(house, app=small_app).client("admin")
 
 
 class TestIdempotency:

@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from backend.api.app import create_app, route_names
+from backend.api.app import route_names
 from backend.api.authorize import COOKIE
 from backend.api.rules import RULES, Access
 from backend.db import open_database, session_factory
@@ -47,7 +46,6 @@ from backend.services.datasets.health.reports import HealthRequest, ask_report, 
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.masking.stored import set_masking_policy
 from backend.services.datasets.prompts.prompts import add_prompt, parse_prompt
-from backend.settings import Settings
 from backend.tables.accounts import User
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSet
@@ -61,7 +59,7 @@ from backend.tables.runs import Generation, ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison
 from backend.tables.webhooks import Webhook, WebhookDelivery
-from tests.backend.api.conftest import PASSWORD, SAME_SITE, House
+from tests.backend.api.conftest import APP, PASSWORD, SAME_SITE, House, bare_app
 from tests.conftest import MASKING_KEY
 from tests.fixtures_review import NOW, Desk
 from tests.fixtures_synthetic import DOCUMENTS, ask_documents, draft_here
@@ -112,11 +110,6 @@ class World:
     foreign: dict[str, int]
 
 
-def bare_app() -> FastAPI:
-    settings = Settings(database_url="sqlite:///never-opened.db")
-    return create_app(settings, session_factory(open_database(settings.url)))
-
-
 def operations(document: dict[str, Any]) -> list[str]:
     """Every operation of an OpenAPI document as `METHOD path`, as the rules name it."""
     return [
@@ -126,7 +119,6 @@ def operations(document: dict[str, Any]) -> list[str]:
     ]
 
 
-APP = bare_app()
 ROUTES = [*operations(APP.openapi()), *UNLISTED]
 
 
