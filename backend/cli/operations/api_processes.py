@@ -7,7 +7,6 @@ kept for a person in one of them: sign-ins, leases, idempotency keys and limits 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 from multiprocessing import parent_process
@@ -19,8 +18,6 @@ from backend.errors import Conflict, InvalidInput, StropError
 from backend.settings import Settings, child_environment, load_settings
 
 APPLICATION = "backend.cli.operations.api_processes:application"
-LOOP = "backend.cli.operations.api_processes:TurnTakingLoop"
-ACCEPT_PAUSE_S = 0.005
 HEALTH_S = 60  # a process that is busy for long is not dead; one that hangs is killed after this
 
 
@@ -41,30 +38,6 @@ def check_processes(settings: Settings, n: int, *, dashboard: bool) -> None:
             "The dashboard holds its sessions in its own process, so several serve the API alone.",
             hint="Add --api-only, and run the dashboard beside it: the guide Operations says how.",
         )
-
-
-class TurnTakingLoop(asyncio.SelectorEventLoop):
-    """Accepts one connection and lets the others a while, so that processes at one socket share.
-
-    asyncio's own accepts all that wait: the process that wakes first has every connection of a
-    burst, and keeps them, since clients and proxies leave them open.
-    """
-
-    def _accept_connection(
-        self, protocol: Any, sock: socket.socket, context: Any, server: Any, _: int, *rest: Any
-    ) -> None:
-        accept = super()._accept_connection  # type: ignore[misc]
-        accept(protocol, sock, context, server, 1, *rest)
-        self.remove_reader(sock)
-        self.call_later(ACCEPT_PAUSE_S, self._accept_again, protocol, sock, context, server, *rest)
-
-    def _accept_again(
-        self, protocol: Any, sock: socket.socket, context: Any, server: Any, *rest: Any
-    ) -> None:
-        if server.is_serving():
-            self.add_reader(
-                sock, self._accept_connection, protocol, sock, context, server, 1, *rest
-            )
 
 
 def run_processes(settings: Settings, listener: socket.socket, n: int) -> None:
@@ -94,7 +67,6 @@ def run_processes(settings: Settings, listener: socket.socket, n: int) -> None:
         settings.proxies,
         factory=True,
         workers=n,
-        loop=LOOP,
         timeout_worker_healthcheck=HEALTH_S,
     )
     supervisor = Supervisor(config, sockets=[listener])
