@@ -76,7 +76,7 @@ def command(
     from evaluators.files.predictions import read_samples
     from evaluators.registry import resolve_metrics
 
-    model = None if risk is None else _read_risk(risk)
+    model = _read_risk(risk, despite_drift=despite_drift)
     chosen = resolve_metrics(_names(metrics, model))
     ending = _check_targets(out, html, force=force, inputs=[predictions, *filter(None, [risk])])
     samples = read_samples(predictions, names=column_names(map_), notes=(notes := Notes()))
@@ -148,10 +148,14 @@ def _with_others(samples: list[Sample]) -> list[Sample]:
     return with_others(samples)
 
 
-def _read_risk(path: Path) -> RiskModel:
+def _read_risk(path: Path | None, *, despite_drift: bool) -> RiskModel | None:
     from evaluators.checks.risk.risk import RiskModel
     from evaluators.errors import InvalidValues
 
+    if path is None and despite_drift:
+        raise InvalidValues("--despite-drift is given without a risk.", hint="Add --risk FILE.")
+    if path is None:
+        return None
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

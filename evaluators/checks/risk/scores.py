@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,11 +23,15 @@ from evaluators.checks.grounding.relative import (
 )
 from evaluators.checks.risk.risk import RiskModel, Row, find_drift, log_odds, risk_of
 from evaluators.errors import UndefinedFigure
-from evaluators.metric import Metric
+from evaluators.metric import MEAN, Metric
 from evaluators.types import Sample, Score
+
+if TYPE_CHECKING:
+    from evaluators.metric import Values
 
 NAMED = 2
 DRIFTED = "the outputs no longer look like those labelled"
+RANKS = "ranks"  # in place of the statistics of a score that is no rate
 _NOTHING = float(np.finfo(np.float32).eps)
 
 
@@ -43,7 +49,8 @@ def score_risk(
         checked: the scores of each output by the name of the metric, as the model's features are.
         groups: of each output; None, or a None among them, for an output of its own.
         answers: what each answers; relative features are made over these outputs.
-        despite_drift: score them all the same, and say so: such risks rank, and tell no rate.
+        despite_drift: score them all the same, and say so: such risks rank, and tell no rate, so
+            that `risk_metric` makes no figure of them.
     """
     plain = [{name: score.value for name, score in scores.items()} for scores in checked]
     if not plain:
@@ -52,11 +59,20 @@ def score_risk(
     drift = find_drift(model, rows, groups)
     if drift and not despite_drift:
         return [Score(None, error=f"{DRIFTED}: {'; '.join(drift)}")] * len(rows)
-    gains, warning = _gains(model, rows), f"; {DRIFTED}, so it tells no rate" if drift else ""
-    return [
-        _score(model, scores, row, float(risk), gain, warning)
-        for scores, row, risk, gain in zip(checked, rows, risk_of(model, rows), gains, strict=True)
+    found = [
+        _score(model, scores, row, float(risk), gain)
+        for scores, row, risk, gain in zip(
+            checked, rows, risk_of(model, rows), _gains(model, rows), strict=True
+        )
     ]
+    return [_only_ranking(score) for score in found] if drift else found
+
+
+def _only_ranking(score: Score) -> Score:
+    if score.value is None:
+        return score
+    said = f"{score.explanation}; {DRIFTED}, so it tells no rate"
+    return replace(score, explanation=said, stats=(RANKS,))
 
 
 def risk_metric(name: str, model: RiskModel) -> Metric:
@@ -72,10 +88,20 @@ def risk_metric(name: str, model: RiskModel) -> Metric:
         name,
         model.version,
         score,
+        summary=replace(MEAN, rows=_as_rates),
         higher_is_better=False,
         recipe=lambda scores: f"model:{digest}",
         description="probability that the output is wrong, learned from people's labels",
     )
+
+
+def _as_rates(scores: Sequence[Score]) -> Values:
+    if any(score.stats == (RANKS,) for score in scores):
+        raise UndefinedFigure(
+            f"{DRIFTED[0].upper()}{DRIFTED[1:]}: their risks rank them, and tell no rate.",
+            hint="Label some of the new ones and calibrate again.",
+        )
+    return MEAN.rows(scores)
 
 
 def with_relative(
@@ -94,12 +120,7 @@ def checks_of(features: Sequence[str]) -> list[str]:
 
 
 def _score(
-    model: RiskModel,
-    scores: Mapping[str, Score],
-    row: Row,
-    risk: float,
-    gain: Mapping[str, float],
-    warning: str,
+    model: RiskModel, scores: Mapping[str, Score], row: Row, risk: float, gain: Mapping[str, float]
 ) -> Score:
     if all(row.get(name) is None for name in model.features):
         return Score(None, not_applicable=True, explanation="no check says anything of this output")
@@ -107,7 +128,7 @@ def _score(
     spans = tuple(span for name in raised if name in scores for span in scores[name].spans)
     named = [_say(model, name, row) for name in raised[:NAMED]]
     reason = f"raised by {' and '.join(named)}" if named else "nothing raises it above the average"
-    return Score(risk, explanation=reason + warning, spans=spans, stats=(risk,))
+    return Score(risk, explanation=reason, spans=spans, stats=(risk,))
 
 
 def _gains(model: RiskModel, rows: Sequence[Row]) -> list[dict[str, float]]:

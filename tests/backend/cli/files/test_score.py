@@ -13,6 +13,8 @@ import pytest
 from backend.cli import main
 from backend.cli.files.compare import compare_files
 from backend.cli.runs.html_report import axis_ticks
+from evaluators.checks.risk.risk import fit_risk
+from evaluators.checks.risk.scores import DRIFTED
 from evaluators.errors import EvaluatorError
 
 ROWS: list[dict[str, Any]] = [
@@ -293,6 +295,31 @@ def test_relative_features_by_other_columns_or_none(
     assert "no column source, document or group" in nobody["said_of_answers"]
     best = calibrate(capsys, "--labels", path, "--scores", told, "--model", "trees")
     assert best["model"] == "trees"
+
+
+def test_outputs_unlike_those_labelled_are_ranked_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lengths = [5 + i % 7 for i in range(200)]
+    features: list[dict[str, float | None]] = [{"length": float(n)} for n in lengths]
+    model = fit_risk(features, [n > 8 for n in lengths], [None] * 200).model
+    risk = tmp_path / "risk.json"
+    risk.write_text(json.dumps(model.as_dict()))
+    texts = [{"id": i, "prediction": "word " * (50 + i)} for i in range(60)]
+    preds, out = write(tmp_path / "p.jsonl", texts), str(tmp_path / "o.jsonl")
+    ranked = ("--risk", str(risk), "--despite-drift")
+    assert run(preds, *ranked[:2], "--json") == 0
+    figures = {one["metric"]: one for one in json.loads(capsys.readouterr().out)}
+    assert DRIFTED in figures["risk"]["error"]
+    assert run(preds, *ranked, "--out", out, "--json") == 0
+    figures = {one["metric"]: one for one in json.loads(capsys.readouterr().out)}
+    assert "tell no rate" in figures["risk"]["error"], "their mean is no rate either"
+    assert "value" not in figures["risk"]
+    found = [json.loads(line) for line in Path(out).read_text().splitlines()]
+    risks = [row for row in found if row["metric"] == "risk"]
+    assert all(row["value"] is not None and DRIFTED in row["explanation"] for row in risks)
+    assert run(preds, "--despite-drift") == 1
+    assert "Add --risk FILE." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

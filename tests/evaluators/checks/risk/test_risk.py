@@ -10,6 +10,7 @@ import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
+from evaluators.aggregate import aggregate
 from evaluators.checks.grounding.relative import AnswerKey, relative_rows
 from evaluators.checks.risk.kinds import MODELS, predict_model
 from evaluators.checks.risk.report import (
@@ -30,7 +31,7 @@ from evaluators.checks.risk.risk import (
     log_odds,
     risk_of,
 )
-from evaluators.checks.risk.scores import DRIFTED, score_risk
+from evaluators.checks.risk.scores import DRIFTED, risk_metric, score_risk
 from evaluators.checks.risk.triage import triage
 from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics.intervals import wilson
@@ -239,6 +240,21 @@ def test_a_risk_of_drifted_outputs_is_an_error() -> None:
     assert {(s.error or "").split(":")[0] for s in score_risk(model, moved)} == {DRIFTED}
     ranked = score_risk(model, moved, despite_drift=True)
     assert all(s.value is not None and DRIFTED in (s.explanation or "") for s in ranked)
+    with pytest.raises(UndefinedFigure, match="tell no rate"):  # nor has their mean an interval
+        aggregate(risk_metric("risk", model), ranked, [None] * len(ranked))
+    same = score_risk(model, [checked(row) for row in rows], despite_drift=True)
+    assert not any(DRIFTED in (s.explanation or "") for s in same)
+    assert aggregate(risk_metric("risk", model), same, [None] * len(same)).n == len(same)
+
+
+def test_risks_despite_a_drift_that_no_check_speaks_of_stay_not_applicable() -> None:
+    rows, bad = simulated(400)
+    silent: dict[str, float | None] = {"grounding": None, "noise": None}
+    model = fit_risk(rows, bad, [None] * 400).model
+    moved = [checked({**row, "noise": (row["noise"] or 0) + 0.5}) for row in rows]
+    *ranked, nothing = score_risk(model, [*moved, checked(silent)], despite_drift=True)
+    assert nothing.not_applicable
+    assert DRIFTED in (ranked[0].explanation or "")
 
 
 def test_equal_risks_share_a_bin() -> None:
