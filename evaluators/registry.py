@@ -114,10 +114,11 @@ class Takes(StrEnum):
 
 
 class Factory(NamedTuple):
-    """Makes a metric of an argument."""
+    """Makes a metric of an argument, and whether what it makes reads the reference."""
 
     make: Callable[[str], Metric]
     takes: Takes
+    reads_reference: bool = False
 
 
 def _check(name: str) -> Metric:
@@ -153,12 +154,12 @@ FITTED_NAME = "risk"
 FACTORIES: dict[str, Factory] = {
     "json_schema": Factory(json_schema, Takes.FILE),
     "regex": Factory(regex, Takes.PATTERN),
-    "embedding": Factory(embedding, Takes.MODEL),
-    "bertscore": Factory(bertscore, Takes.MODEL),
+    "embedding": Factory(embedding, Takes.MODEL, reads_reference=True),
+    "bertscore": Factory(bertscore, Takes.MODEL, reads_reference=True),
     "entailment": Factory(entailment, Takes.MODEL),
     "checker": Factory(checker, Takes.MODEL),
     "self_consistency": Factory(entailment_consistency, Takes.MODEL),
-    "evaluate": Factory(hub_metric, Takes.CODE),
+    "evaluate": Factory(hub_metric, Takes.CODE, reads_reference=True),
     "support": Factory(support, Takes.SERVED),
     "check": Factory(_check, Takes.SERVED),
     "judge": Factory(_judge, Takes.SERVED),
@@ -179,6 +180,18 @@ def is_fitted(name: str) -> bool:
 def loads_model(name: str) -> bool:
     """Whether a metric of this name loads a model, which uses every processor by itself."""
     return _takes(name) is Takes.MODEL
+
+
+def reads_reference(name: str) -> bool:
+    """Whether a metric of this name reads the reference; told without opening what it is made of.
+
+    Raises:
+        UnknownMetric: there is no such metric.
+    """
+    kind, colon, _ = name.partition(":")
+    if colon and kind in FACTORIES:
+        return FACTORIES[kind].reads_reference
+    return "reference" in _find(name, None).needs
 
 
 def _takes(name: str) -> Takes | None:
@@ -230,9 +243,10 @@ def _find(name: str, look: Argument | None) -> Metric:
         return METRICS[name]
     kind, colon, argument = name.partition(":")
     if colon and argument and kind in FACTORIES:
-        make, takes = FACTORIES[kind]
+        factory = FACTORIES[kind]
         # What is said of a model stands behind a ? and is no part of its path.
-        path, *options = argument.split("?", 1) if takes is Takes.MODEL else [argument]
-        made = make("?".join([path if look is None else look(name, takes, path), *options]))
+        path, *options = argument.split("?", 1) if factory.takes is Takes.MODEL else [argument]
+        asked = path if look is None else look(name, factory.takes, path)
+        made = factory.make("?".join([asked, *options]))
         return made if made.name == name else replace(made, name=name)
     raise UnknownMetric(name, [*METRICS, *FAMILIES, *(f"{kind}:..." for kind in FACTORIES)])

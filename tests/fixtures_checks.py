@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
+from backend.engines.base import Engine
 from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue as jobs
@@ -65,10 +66,15 @@ def score_run(session: Session, desk: Desk, metrics: tuple[str, ...] = CHECKS) -
     return scoring.create_score_run(session, generation_run_id=desk.run.id, metrics=list(metrics))
 
 
-def work_on(settings: Settings, sessions: sessionmaker[Session], score_run_id: int) -> None:
-    """Score it, as a worker does."""
+def work_on(
+    settings: Settings,
+    sessions: sessionmaker[Session],
+    score_run_id: int,
+    engine: Engine | None = None,
+) -> None:
+    """Score it, as a worker does; `engine` holds the models that are asked."""
     with sessions.begin() as session:
         job = jobs.enqueue_job(session, JobKind.SCORE, score_run_id)
         session.expunge(job)
-    shop = Workshop(settings, sessions, "w", lambda *_: None, lambda *_, **__: None, {})  # type: ignore[arg-type, return-value]
+    shop = Workshop(settings, sessions, "w", lambda *_: engine, lambda *_, **__: None, {})  # type: ignore[arg-type, return-value]
     list(score_parts(shop, job))

@@ -9,7 +9,7 @@ import pytest
 
 from evaluators.errors import EvaluatorError, UnknownMetric
 from evaluators.metrics.sacre import PACKAGES
-from evaluators.registry import METRICS, resolve_metrics
+from evaluators.registry import FACTORIES, METRICS, reads_reference, resolve_metrics
 from evaluators.types import Sample
 
 
@@ -32,6 +32,22 @@ def test_no_name_is_an_error() -> None:
 def test_the_key_is_the_name(name: str) -> None:
     assert METRICS[name].name == name
     assert METRICS[name].signature().startswith(f"{name}|strop:")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FACTORIES if kind != "json_schema"])
+def test_which_kinds_read_the_reference_is_what_they_make(kind: str) -> None:
+    made = FACTORIES[kind].make("x")
+    assert reads_reference(f"{kind}:x") == ("reference" in made.needs)
+
+
+def test_which_names_read_the_reference() -> None:
+    assert [reads_reference(n) for n in ("rougeL", "invented", "json_schema:gone.json")] == [
+        True,
+        False,
+        False,
+    ]
+    with pytest.raises(UnknownMetric):
+        reads_reference("rougeM")
 
 
 NEED_DOWNLOADS = tuple(f"bleu_{name}" for name in PACKAGES)

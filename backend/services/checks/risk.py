@@ -201,16 +201,14 @@ def _by_generation_run(runs: Sequence[ScoreRun]) -> list[list[ScoreRun]]:
 
 def _checks_of_run(run: ScoreRun) -> set[str]:
     """Metrics of all examples of a score run that a risk may look at."""
-    from evaluators.registry import is_fitted, resolve_metrics
+    from evaluators.registry import is_fitted, reads_reference
 
-    found = set()
-    for spec in metric_specs(run):
-        if spec.slice or is_fitted(spec.metric) or spec.metric in NOT_OF_THE_OUTPUT:
-            continue
-        kind, colon, _ = spec.metric.partition(":")
-        if colon or "reference" not in resolve_metrics([kind])[0].needs:
-            found.add(spec.metric)
-    return found
+    return {
+        spec.metric
+        for spec in metric_specs(run)
+        if not (spec.slice or is_fitted(spec.metric) or reads_reference(spec.metric))
+        and spec.metric not in NOT_OF_THE_OUTPUT
+    }
 
 
 def _features_of(runs: Sequence[ScoreRun]) -> tuple[list[str], dict[str, int]]:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.engines.base import ReadRequest, ReadResult
 from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
 from backend.services.checks import risk
 from backend.services.runs import scoring
@@ -15,6 +16,7 @@ from backend.services.runs.figures import model_figures
 from backend.settings import Settings
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation, Score, ScoreRun
+from tests.backend.jobs.test_checker_jobs import faked
 from tests.fixtures_checks import (
     CHECKS,
     build_judged_desk,
@@ -80,6 +82,44 @@ def test_a_risk_is_fitted_kept_and_scored_by_a_worker(
         by_model = [f for f in model_figures(session, asked_id) if f.spec.metric == "risk:2"]
         assert len(by_model) == 2
         assert all(f.figure is not None and f.figure.n == 90 for f in by_model)
+
+
+def likelier_where_right(request: ReadRequest) -> ReadResult:
+    """Only what is right is likelier with its source than without."""
+    shown = "Read this text" in request.messages[-1]["content"]
+    told = -0.5 if shown and "Somebody" not in request.answer else -3.0
+    return ReadResult(request.key, (0, 1), (told, told))
+
+
+def test_a_risk_learns_from_what_a_model_says_where_the_runs_have_it(
+    sessions: sessionmaker[Session], settings: Settings
+) -> None:
+    with sessions.begin() as session:
+        desk = build_judged_desk(session)
+        review_all(session, desk)
+        scored = score_run(session, desk, ("repetition", "support:base")).id
+    engine = faked(likely=likelier_where_right)
+    work_on(settings, sessions, scored, engine)
+    with sessions.begin() as session:
+        fitted = risk.save_risk(session, desk.project.id, fit(session, desk))
+        assert {"support:base", "support:base~others"} <= set(fitted.report["features"])
+        assert fitted.report["figures"][0]["value"] > 0.95
+        alone = score_run(session, desk, ("repetition", "risk")).id
+        both = score_run(session, desk, ("repetition", "support:base", "risk")).id
+    work_on(settings, sessions, alone, engine)
+    work_on(settings, sessions, both, engine)
+    with sessions() as session:
+        lacks, found = (
+            session.scalars(
+                select(Score).where(Score.score_run_id == id_, Score.metric == "risk:1")
+            ).all()
+            for id_ in (alone, both)
+        )
+        texts = {one.id: str(one.text) for one in session.scalars(select(Generation))}
+    assert len(lacks) == len(found) == 180
+    assert all("score support:base too" in str(row.error) for row in lacks)
+    for row in found:
+        assert ((row.value or 0) > 0.5) == ("Somebody" in texts[row.generation_id])
 
 
 def test_a_run_that_was_not_scored_by_its_checks_has_errors_that_say_so(
@@ -241,3 +281,13 @@ def test_checks_that_not_all_runs_have_are_left_out_by_name(session: Session) ->
     both = risk.read_material(session, desk.project.id, score_run_ids=[first.id, first.id - 1])
     assert set(both.rows[0]) == set(CHECKS)
     assert both.left_out == {}
+
+
+def test_what_reads_the_reference_is_no_check(session: Session) -> None:
+    desk = build_judged_desk(session, splits={"train": 3})
+    run = scored_by_hand(session, desk, ("length", "rougeL"))
+    more = ("bertscore:tiny", "embedding:tiny", "evaluate:wer", "check:facts@1", "regex:x")
+    run.metrics = [*run.metrics, *({**run.metrics[0], "metric": name} for name in more)]
+    session.flush()
+    found = risk.read_material(session, desk.project.id)
+    assert set(found.rows[0]) == {"length", "check:facts@1", "regex:x"}
