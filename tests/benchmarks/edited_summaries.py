@@ -1,6 +1,7 @@
 """How well checks tell small edits of summaries apart: SIMULATED, written by a language model.
 
     python -m tests.benchmarks.edited_summaries [--held-out] [--out FILE]
+        [--model FOLDER [--checker ADAPTER] [--kept FILE]]
 
 Each document has one summary and ten or so edits of it, of one phrase each; an edit is right
 (worded anew, vaguer, something left out or added that the document says) or wrong (another name or
@@ -11,22 +12,38 @@ In each turn thresholds and risks are fitted on four domains and applied to the 
 is among the others in four of eight turns. (A risk wants ten documents, which two domains do not
 have here.) Balanced accuracy and AUROC are those of each domain, averaged over domains and turns;
 intervals draw documents anew. The summary itself is no answer here: there are the edits alone.
+
+With `--model` a base reads every edit with its document and without (`support`), and an adapter on
+it says of each sentence whether the document supports it (`check`): alone, less the mean of the
+other edits, and among the features of a risk, whose differences are paired with the same risk
+without them. One thread; what was read is kept in a file, so that it can be broken off.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 
+from evaluators.checks.checker.checker import CheckerForm, check_samples
 from evaluators.checks.grounding.others import with_others
-from evaluators.checks.grounding.relative import answered, is_relative, relative_rows
+from evaluators.checks.grounding.relative import (
+    answered,
+    base_name,
+    is_relative,
+    relative_name,
+    relative_rows,
+)
+from evaluators.checks.models.interface import Asker, Continuation, Likelihood
+from evaluators.checks.models.source_gain import score_support
 from evaluators.checks.risk.report import auroc, balanced_accuracy
 from evaluators.checks.risk.risk import fit_risk, risk_of
 from evaluators.registry import METRICS, resolve_metrics
@@ -39,6 +56,8 @@ FOLDER = Path(__file__).parent
 RESAMPLES = 300
 SINGLE = ("invented", "grounding", "overlap", "overlap_pairs", "source_rouge", "novel_stretch",
           "length", "own_words", "others_overlap")  # fmt: skip
+ASKED = ("support", "check")
+READ_TOGETHER = 32
 Values = np.ndarray[Any, np.dtype[np.float64]]
 Row = Mapping[str, float | None]
 
@@ -70,12 +89,73 @@ def read_edits(path: Path) -> Edits:
     return Edits(with_others(samples), wrong, kinds, domains)
 
 
-def features(data: Edits) -> list[dict[str, float | None]]:
-    """The values of all checks, and each less its mean over the other edits of the document."""
+def features(data: Edits, asked: Mapping[str, Sequence[float | None]]) -> list[Row]:
+    """The values of all checks, and each less its mean over the other edits of the document.
+
+    Args:
+        asked: by name the values of the checks that ask a model.
+    """
     names = dict.fromkeys([*SINGLE, *(metric.name for metric in resolve_metrics(["checks"]))])
     columns = {name: [s.value for s in METRICS[name].score(data.samples)] for name in names}
+    columns |= {name: list(column) for name, column in asked.items()}
     rows = [{name: column[i] for name, column in columns.items()} for i in range(len(data.wrong))]
-    return relative_rows(rows, [answered(sample) for sample in data.samples])
+    return [*relative_rows(rows, [answered(sample) for sample in data.samples])]
+
+
+class KeptAsker:
+    """Reads what a file does not hold yet, and keeps it there: reading takes minutes.
+
+    Args:
+        model: which one is asked, in words that tell it from any other.
+    """
+
+    def __init__(self, asker: Asker, path: Path | None, model: str) -> None:
+        self._asker, self._path, self._model = asker, path, model
+        self.signature, self.write = asker.signature, asker.write
+        there = path is not None and path.exists()
+        self._kept: dict[str, Any] = json.loads(path.read_text("utf-8")) if path and there else {}
+
+    def read(self, asked: Sequence[Continuation]) -> list[Likelihood]:
+        """As an engine's, in order."""
+        keys = [self._key(one) for one in asked]
+        lacking = [i for i, key in enumerate(keys) if key not in self._kept]
+        for start in range(0, len(lacking), READ_TOGETHER):
+            some = lacking[start : start + READ_TOGETHER]
+            found = self._asker.read([asked[i] for i in some])
+            self._kept |= {keys[i]: asdict(one) for i, one in zip(some, found, strict=True)}
+            if self._path is not None:
+                self._path.write_text(json.dumps(self._kept), encoding="utf-8")
+            print(f"  {start + len(some)} of {len(lacking)} read", flush=True)
+        kept = [self._kept[key] for key in keys]
+        return [
+            Likelihood(tuple(one["starts"]), tuple(one["logprobs"]), one["error"]) for one in kept
+        ]
+
+    def _key(self, asked: Continuation) -> str:
+        said = json.dumps([self._model, list(asked.messages), asked.text])
+        return hashlib.sha256(said.encode()).hexdigest()
+
+
+def ask_models(
+    data: Edits, base: Path, checker: Path | None, kept: Path | None
+) -> dict[str, list[float | None]]:
+    """The share of surprise that the document takes away, and the least supported sentence."""
+    from tests.benchmarks.model_checks import asked_models
+
+    with asked_models(base, checker) as askers:
+        scores = {
+            "support": score_support(data.samples, KeptAsker(askers["base"], kept, str(base)))
+        }
+        if checker is not None:
+            asker = KeptAsker(askers["checker"], kept, f"{checker} on {base}")
+            scores["check"] = check_samples(data.samples, asker, form_of(checker))
+    return {name: [score.value for score in column] for name, column in scores.items()}
+
+
+def form_of(checker: Path) -> CheckerForm:
+    """How the adapter of a checker was taught to be asked."""
+    form = json.loads((checker / "strop.json").read_text(encoding="utf-8"))["config"]["check"]
+    return CheckerForm(form["yes"], form["no"], int(form["source_bytes"]))
 
 
 def turns(domains: Sequence[str]) -> list[set[str]]:
@@ -106,11 +186,18 @@ def single(name: str) -> Fit:
     return fit
 
 
-def risk(taken: Callable[[str], bool]) -> Fit:
-    """What `strop calibrate` fits of some of the features, called wrong from the usual rate on."""
+def risk(taken: Callable[[str], bool], *, asked: bool = False) -> Fit:
+    """What `strop calibrate` fits of some of the features, called wrong from the usual rate on.
+
+    Args:
+        asked: whether those of models are among them.
+    """
 
     def only(rows: Sequence[Row]) -> list[dict[str, float | None]]:
-        return [{name: value for name, value in row.items() if taken(name)} for row in rows]
+        return [
+            {k: v for k, v in row.items() if taken(k) and (asked or base_name(k) not in ASKED)}
+            for row in rows
+        ]
 
     def fit(rows: Sequence[Row], wrong: Sequence[bool], groups: Sequence[str]) -> Say:
         model, rate = fit_risk(only(rows), wrong, groups).model, float(np.mean(wrong))
@@ -124,39 +211,57 @@ def risk(taken: Callable[[str], bool]) -> Fit:
     return fit
 
 
-def _sees_others(name: str) -> bool:
-    return is_relative(name) or METRICS[name].reads_others
+def _alone(name: str) -> bool:
+    return not is_relative(name) and (name in ASKED or not METRICS[name].reads_others)
 
 
 def _is_departure(name: str) -> bool:
     return name.startswith("departure_")
 
 
+ALONE, ALL = "risk, each answer alone", "risk of all (the default)"
 CHECKS: Mapping[str, Fit] = {
     **{name: single(name) for name in SINGLE},
     **{m.name: single(m.name) for m in resolve_metrics(["checks"]) if _is_departure(m.name)},
-    "risk, each answer alone": risk(lambda name: not _sees_others(name)),
+    ALONE: risk(_alone),
     "risk without departures": risk(lambda name: not _is_departure(name)),
     "risk of departures alone": risk(lambda name: _is_departure(name) and not is_relative(name)),
     "risk of all but their sizes": risk(
         lambda name: not name.startswith(("departure_words", "others_overlap", "own_words"))
     ),
-    "risk of all (the default)": risk(lambda name: True),
+    ALL: risk(lambda name: True),
+}
+WITH_MODEL = ", with the model"
+MODEL_RISKS: Mapping[str, Fit] = {
+    ALONE + WITH_MODEL: risk(_alone, asked=True),
+    ALL + WITH_MODEL: risk(lambda name: True, asked=True),
 }
 
 
-def study(data: Edits, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Both figures of each check with their intervals."""
+def checks_of(asked: Sequence[str]) -> dict[str, Fit]:
+    """What is measured where these checks have asked a model."""
+    both = [name for check in asked for name in (check, relative_name(check))]
+    found = {**CHECKS, **{name: single(name) for name in both}}
+    return found | MODEL_RISKS if asked else found
+
+
+def study(data: Edits, rows: Sequence[Row], checks: Mapping[str, Fit]) -> list[dict[str, Any]]:
+    """Both figures of each check with their intervals, and what a model adds to a risk, paired."""
     members = number_clusters([sample.group for sample in data.samples])
     weights = [np.ones(len(rows))]
     for draws in draw_weights(int(members.max()) + 1, seed=0, resamples=RESAMPLES):
         weights += [draw[members].astype(np.float64) for draw in draws]
-    return [{"check": name, **_figures(fit, data, rows, weights)} for name, fit in CHECKS.items()]
+    found = {name: _means(fit, data, rows, weights) for name, fit in checks.items()}
+    found |= {
+        f"{name} less without": found[name] - found[name.removesuffix(WITH_MODEL)]
+        for name in checks
+        if name in MODEL_RISKS
+    }
+    return [{"check": name, **_figures(means)} for name, means in found.items()]
 
 
-def _figures(
-    fit: Fit, data: Edits, rows: Sequence[Row], weights: Sequence[Values]
-) -> dict[str, list[float]]:
+def _means(fit: Fit, data: Edits, rows: Sequence[Row], weights: Sequence[Values]) -> Values:
+    """Both figures, of shape (weights, 2), by each of some weights of the rows."""
     parts = []
     domains = sorted(set(data.domains.tolist()))
     for seen in turns(domains):
@@ -169,7 +274,12 @@ def _figures(
             if other not in seen
         ]
     found = np.array([[_both(data.wrong, *part, own) for part in parts] for own in weights])
-    means = np.nanmean(found, axis=1)  # a resample may have no document of a domain
+    means: Values = np.nanmean(found, axis=1)  # a resample may have no document of a domain
+    return means
+
+
+def _figures(means: Values) -> dict[str, list[float]]:
+    """The first row with the interval of the others."""
     low, high = np.quantile(means[1:], [0.025, 0.975], axis=0)
     return {
         name: [float(means[0, k]), float(low[k]), float(high[k])]
@@ -200,19 +310,24 @@ def main() -> None:
     """Print the tables, and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--held-out", action="store_true")
+    parser.add_argument("--model", type=Path, help="Folder of a base that reads them.")
+    parser.add_argument("--checker", type=Path, help="Adapter on it that `check train` made.")
+    parser.add_argument("--kept", type=Path, help="File of what was read.")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     name = f"edited_summaries_{'held_out' if args.held_out else 'dev'}.yaml"
     data = read_edits(FOLDER / name)
-    rows = features(data)
-    found = {"file": name, "checks": study(data, rows), "kinds": by_kind(data, rows)}
+    asked = ask_models(data, args.model, args.checker, args.kept) if args.model else {}
+    rows = features(data, asked)
+    checks = study(data, rows, checks_of(list(asked)))
+    found = {"file": name, "checks": checks, "kinds": by_kind(data, rows)}
     documents = len({sample.group for sample in data.samples})
     print(
         f"{name}: SIMULATED, {len(rows)} edits of {documents} documents, {data.wrong.sum()} wrong"
     )
-    for row in found["checks"]:
+    for row in checks:
         shown = ["{:.3f} [{:.3f}, {:.3f}]".format(*row[k]) for k in ("balanced_accuracy", "auroc")]
-        print(f"  {row['check']:28} {shown[0]:24} {shown[1]}")
+        print(f"  {row['check']:56} {shown[0]:24} {shown[1]}")
     for kind, one in found["kinds"].items():
         print(f"  {kind:20} n {one['n']:3}  invented {one['invented']:.2f}")
     if args.out is not None:

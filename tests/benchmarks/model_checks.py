@@ -19,7 +19,8 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,27 @@ def by_checker(samples: Sequence[Sample], asker: EngineAsker) -> Values:
     return np.array([np.nan if value is None else 1 - value for value, _ in told])
 
 
-def study_sentences(folder: Path, most: int, engine: LocalEngine, models: Models) -> dict[str, Any]:
+Askers = Mapping[str, EngineAsker]
+
+
+@contextmanager
+def asked_models(base: Path, checker: Path | None) -> Iterator[Askers]:
+    """`base`, and where there is one `checker`, on one engine `local` of one thread."""
+    models = {"base": ServedModel("base", str(base))}
+    if checker is not None:
+        models["checker"] = ServedModel("checker", str(base), checker)
+    with LocalEngine(batch_size=8, threads=1) as engine:
+        engine.load(list(models.values()))
+        yield {name: EngineAsker(engine, model) for name, model in models.items()}
+
+
+def study_sentences(folder: Path, most: int, askers: Askers) -> dict[str, Any]:
     """Every check on the same sentences."""
     samples, wrong, kinds = read_sentences(folder, most)
     scores = {}
-    if "checker" in models:
-        scores["checker"] = by_checker(samples, EngineAsker(engine, models["checker"]))
-    scores["support"] = by_support(samples, EngineAsker(engine, models["base"]))
+    if "checker" in askers:
+        scores["checker"] = by_checker(samples, askers["checker"])
+    scores["support"] = by_support(samples, askers["base"])
     scores |= {name: by_rule(name, samples) for name in RULES}
     groups = [str(sample.group) for sample in samples]
     found = compare_scores(scores, wrong, groups, against=next(iter(scores)))
@@ -116,9 +131,6 @@ def recall(values: Values, wrong: Sequence[bool], kinds: Sequence[str]) -> dict[
     }
 
 
-Models = Mapping[str, ServedModel]
-
-
 def compare_scores(
     scores: Mapping[str, Values], wrong: Sequence[bool], groups: Sequence[str], *, against: str
 ) -> dict[str, Any]:
@@ -135,14 +147,14 @@ def compare_scores(
     }
 
 
-def study_risk(name: str, folder: Path, most: int, engine: LocalEngine, models: Models) -> Any:
+def study_risk(name: str, folder: Path, most: int, askers: Askers) -> dict[str, Any]:
     """The risk of the checks that need no model, with `support` and without."""
     data = SETS[name](folder, most)
     kept = one_a_document(data.samples, most)
     samples, wrong = [data.samples[i] for i in kept], [data.wrong[i] for i in kept]
     metrics = resolve_metrics(["checks"])
     columns = {one.name: [score.value for score in one.score(samples)] for one in metrics}
-    gain = -by_support(samples, EngineAsker(engine, models["base"]))
+    gain = -by_support(samples, askers["base"])
     plain = [{key: column[i] for key, column in columns.items()} for i in range(len(samples))]
     more = [
         {**row, "support": None if np.isnan(v) else float(v)}
@@ -203,17 +215,13 @@ def main() -> None:
     if args.base is None:
         skip(args.out, "checks by a model", "no base named: --base FOLDER")
         return
-    models = {"base": ServedModel("base", str(args.base))}
-    if args.checker is not None:
-        models["checker"] = ServedModel("checker", str(args.base), args.checker)
     found: dict[str, Any] = {}
-    with LocalEngine(batch_size=8, threads=1) as engine:
-        engine.load(list(models.values()))
+    with asked_models(args.base, args.checker) as askers:
         if args.only in (None, "sentences"):
-            found["sentences"] = study_sentences(args.data, args.most, engine, models)
+            found["sentences"] = study_sentences(args.data, args.most, askers)
             show("sentences (simulated)", found["sentences"])
         for name in SETS if args.only is None else set(SETS) & {args.only}:
-            found[name] = study_risk(name, args.data, args.most, engine, models)
+            found[name] = study_risk(name, args.data, args.most, askers)
             show(name, found[name])
     found["processor_s"] = time.process_time()
     if args.out is not None:
