@@ -27,16 +27,19 @@ from typing import NamedTuple
 
 from evaluators.checks.contradictions.opposites import OPPOSITES
 from evaluators.checks.grounding.departures import (
-    AnswerTokens,
     Departure,
+    Tokens,
     find_departures,
+    find_tokens,
     read_tokens,
+    tokens_of,
 )
 from evaluators.checks.grounding.grounding import source_of
 from evaluators.checks.grounding.others import MOST_OTHERS, NO_OTHER
 from evaluators.checks.grounding.overlap import FUNCTION
 from evaluators.checks.text.claims import word_set
 from evaluators.checks.text.lexicon import opposites_of, plain_stem, synonyms_of
+from evaluators.errors import UndefinedFigure
 from evaluators.metric import Metric
 from evaluators.metrics.forms import each
 from evaluators.types import Sample, Score, Span
@@ -71,9 +74,9 @@ class _Matters(NamedTuple):
     size: int
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _matters(source: str) -> _Matters:
-    stems = [plain_stem(word) for word in read_tokens(source).words]
+    stems = [plain_stem(word) for word in tokens_of(source)]
     starts = range(0, max(1, len(stems) - STEP), STEP)
     places: dict[str, list[int]] = {}
     for number, start in enumerate(starts):
@@ -93,16 +96,12 @@ def _weigh_all(
     return tuple(found), tuple(_weigh(one, own, other, matters) for one in found)
 
 
-def _weigh(
-    at: Departure, own: AnswerTokens, other: AnswerTokens, matters: _Matters
-) -> DepartureWeight:
-    here, there = own.words[at.start : at.end], other.words[at.other_start : at.other_end]
+def _weigh(at: Departure, own: Tokens, other: Tokens, matters: _Matters) -> DepartureWeight:
+    here, there = own[at.start : at.end], other[at.other_start : at.other_end]
     said, instead = _content(here), _content(there)
     new = [stem for stem in said if stem not in instead]
     gone = [stem for stem in instead if stem not in said]
-    around = _content(
-        (*own.words[max(0, at.start - AROUND) : at.start], *own.words[at.end : at.end + AROUND])
-    )
+    around = _content((*own[max(0, at.start - AROUND) : at.start], *own[at.end : at.end + AROUND]))
     fits = _fits(around, matters)
     turned = (_denials(here) - _denials(there)) % 2 or _any_pair(_are_opposite, new, gone)
     few = 0 < len(new) <= FEW and 0 < len(gone) <= FEW
@@ -172,7 +171,7 @@ def _is_known(stem: str, matters: _Matters) -> bool:
 def _fits(around: Iterable[str], matters: _Matters) -> Mapping[int, float]:
     """How much each window speaks of some stems, 1 for the one that does most; rare ones count."""
     found: dict[int, float] = defaultdict(float)
-    for stem in set(around):
+    for stem in dict.fromkeys(around):  # in order, so that every process adds up alike
         places = matters.places.get(stem, ())
         for number in places:
             found[number] += math.log((matters.size + 1) / (len(places) + 0.5))
@@ -194,9 +193,13 @@ def _score(sample: Sample, *, name: str) -> Score:
     others = tuple([text for text in sample.others if text != sample.prediction])
     if not others:
         return Score(None, not_applicable=True, explanation=NO_OTHER)
-    found, weights = _weigh_all(sample.prediction, others, source_of(sample))
+    try:
+        found, weights = _weigh_all(sample.prediction, others, source_of(sample))
+    except UndefinedFigure as error:
+        return Score(None, error=str(error))
     values = [float(getattr(weight, name)) for weight in weights]
-    spans = read_tokens(sample.prediction).spans
+    raised = any(value > 0 for value in values)
+    spans = [token.span() for token in find_tokens(sample.prediction)] if raised else []
     reason = _REASONS[name]
     return Score(
         math.fsum(values),

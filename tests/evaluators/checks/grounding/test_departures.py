@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
+import tracemalloc
+from string import ascii_letters
 
 import pytest
 
-from evaluators.checks.grounding.departures import find_departures, read_tokens
+from evaluators.checks.grounding import departures, weighing
+from evaluators.checks.grounding.departures import find_departures, read_tokens, tokens_of
 from evaluators.checks.grounding.others import NO_OTHER, with_others
 from evaluators.checks.text.lexicon import opposites_of, plain_stem, synonyms_of
 from evaluators.registry import METRICS, resolve_metrics
@@ -24,9 +28,9 @@ SEED = "Pellam decided to close the ferry terminal by March, and a floating dock
 
 def parts(text: str, *others: str) -> list[tuple[str, str]]:
     other, found = find_departures(text, others)
-    own = read_tokens(text).words
+    own = read_tokens(text)
     return [
-        (" ".join(own[d.start : d.end]), " ".join(other.words[d.other_start : d.other_end]))
+        (" ".join(own[d.start : d.end]), " ".join(other[d.other_start : d.other_end]))
         for d in found
     ]
 
@@ -40,6 +44,8 @@ def parts(text: str, *others: str) -> list[tuple[str, str]]:
         ("Anna paid Ben.", ["Ben paid Anna."], [("anna paid ben", "ben paid anna")]),
         ("", ["He slept."], [("", "he slept")]),
         ("He slept.", [""], [("he slept", "")]),
+        ("Das Cafe\u0301 o\u0308ffnet bald.", ["Das Café öffnet spa\u0308t."], [("bald", "spät")]),
+        ("er o\u0308ffnet's", ["er öffnet’s"], []),
         ("他服用阿司匹林", ["他服用布洛芬"], [("他服用阿司匹林", "他服用布洛芬")]),
         ("a b c q e", ["w x y z", "a b c d e", "a b c d e f"], [("q", "d")]),
         # What is odd in one of the others alone is no departure of this one.
@@ -106,13 +112,54 @@ def test_marks_stand_where_the_answer_departs() -> None:
     [score] = METRICS["departure_exchanged"].score([sample])
     assert [text[s.start : s.end] for s in score.spans] == ["July"]
     assert METRICS["departure_turned"].score([sample])[0].spans == ()
+    spread = text.replace("decided", "de\u0301cide\u0301d")
+    sample = Sample("1", spread, context=SOURCE, others=(SEED.replace("decided", "décidéd"),))
+    [score] = METRICS["departure_exchanged"].score([sample])
+    assert [spread[s.start : s.end] for s in score.spans] == ["July"], "accents apart are no shift"
 
 
-@pytest.mark.parametrize("text", ["", "?", "\ud800 x", "a " * 3000, "ﬁne İstanbul"])
+@pytest.mark.parametrize(
+    "text", ["", "?", "\ud800 x", "a " * 3000, "ﬁne İstanbul", "か\u3099き x\u0323 \u212a 5 %"]
+)
 def test_any_texts_can_be_compared(text: str) -> None:
     for pair in ((text, SEED), (SEED, text)):
         sample = Sample("1", pair[0], context=SOURCE, others=(pair[1],))
         assert all(METRICS[name].score([sample])[0].error is None for name in NAMES)
+
+
+def test_no_order_of_a_set_is_in_a_score() -> None:
+    """It differs from process to process, and with it the last digits of a sum, and which of two
+    answers is the more central."""
+    matters = weighing._matters(
+        " ".join(c * 3 + f" {c * 4}" * i for i, c in enumerate(ascii_letters))
+    )
+    fits = dict[int, float]()
+    for places in matters.places.values():
+        for place in places:
+            rare = math.log((matters.size + 1) / (len(places) + 0.5))
+            fits[place] = fits.get(place, 0.0) + rare
+    most = max(fits.values())
+    assert weighing._fits(list(matters.places), matters) == {
+        place: fit / most for place, fit in fits.items()
+    }
+
+
+def test_texts_too_long_to_be_compared_have_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(departures, "MOST_CELLS", 30)
+    sample = Sample("1", "a b c d e f", context=SOURCE, others=("a b c d e g",))
+    [score] = METRICS["departure_words"].score([sample])
+    assert (score.value, score.error) == (None, "answers of 6 and 6 words are not compared")
+
+
+def test_what_is_remembered_of_answers_is_small() -> None:
+    """A worker keeps thousands of them: a word is kept once, however many answers have it."""
+    words = [f"remembered{i}" for i in range(500)]
+    answers = [" ".join(words[i:] + words[:i]) for i in range(200)]
+    tracemalloc.start()
+    kept = [tokens_of(answer) for answer in answers]
+    per_word = tracemalloc.get_traced_memory()[0] / sum(map(len, kept))
+    tracemalloc.stop()
+    assert per_word < 20  # bytes: its place in a tuple, and a share of the words
 
 
 def test_many_long_answers_take_little_time() -> None:
