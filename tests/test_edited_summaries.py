@@ -13,6 +13,7 @@ from evaluators.types import Sample
 from tests.benchmarks import edited_summaries
 from tests.benchmarks.edited_summaries import (
     ALL,
+    ALONE,
     MODEL_RISKS,
     WITH_MODEL,
     Edits,
@@ -71,10 +72,11 @@ def test_a_check_by_a_model_is_a_feature_of_the_risks_that_say_so_alone(
     )
     noise = np.random.default_rng(0).random(n)
     rows = [{"length": float(noise[i]), "check": 1.0 - wrong[i]} for i in range(n)]
-    both = (ALL, ALL + WITH_MODEL)
-    chosen = {k: v for k, v in checks_of(["check"]).items() if k in (*both, "check")}
+    names = (ALL, ALL + WITH_MODEL, ALONE, ALONE + WITH_MODEL, "check")
+    chosen = {k: v for k, v in checks_of(["check"]).items() if k in names}
     found = {row["check"]: row["auroc"] for row in study(data, rows, chosen)}
-    assert found["check"][0] == found[ALL + WITH_MODEL][0] == 1.0
+    assert {found[k][0] for k in ("check", ALL + WITH_MODEL, ALONE + WITH_MODEL)} == {1.0}
+    assert found[ALONE] == found[ALL]
     assert abs(found[ALL][0] - 0.5) < 0.2
     assert np.isclose(found[f"{ALL + WITH_MODEL} less without"][0], 1.0 - found[ALL][0])
     assert not set(MODEL_RISKS) & set(checks_of([]))
