@@ -7,8 +7,10 @@ which is not of this machine, before it is reached.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
+import subprocess
 import sys
 import time
 import urllib.request
@@ -16,10 +18,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.cli import QUIET, main
+from backend.db import connect, utc_now
+from backend.services.queue import live_workers
 from backend.settings import Settings, child_environment
 from tests.browser.conftest import running_server
+from tests.fixtures_worker import wait_for
 
 GUARD = """
 import os, socket
@@ -89,18 +95,22 @@ def shake_hands(address: str, origin: str) -> bytes:
 @pytest.mark.usefixtures("calls")
 def test_the_guard_sees_what_is_called(calls: Path) -> None:
     """Otherwise the test below would pass whatever is called."""
-    import subprocess
-
     code = "import socket; s = socket.socket(); s.settimeout(0.1); s.connect_ex(('192.0.2.1', 9))"
     subprocess.run([sys.executable, "-c", code], check=False)
     assert calls.read_text() == "192.0.2.1\n"
 
 
-def test_nothing_phones_home(tmp_path: Path, calls: Path) -> None:
+def test_a_server_with_its_worker_serves_phones_nowhere_and_ends_cleanly(
+    tmp_path: Path, calls: Path
+) -> None:
+    """The real thing: one port, a real worker, SIGTERM."""
     settings = Settings(home=tmp_path / "home", port=0)
     with pytest.raises(SystemExit):
         main(["init", "desk", "--home", str(settings.home)])
-    with running_server(settings, worker=True) as (address, _):
+    sessions = connect(settings)
+    with running_server(settings, worker=True) as (address, process):
+        assert process.stdout is not None
+        assert "Nobody can sign in yet" in process.stdout.readline()
         own = shake_hands(address, address)
         started = time.monotonic()
         for origin in ("http://evil.example", "http://127.0.0.1:1", "null"):
@@ -110,8 +120,30 @@ def test_nothing_phones_home(tmp_path: Path, calls: Path) -> None:
         for path in ("/", "/_stcore/health", "/_stcore/host-config", "/api/healthz"):
             with urllib.request.urlopen(address + path, timeout=60) as answer:
                 assert answer.status == 200
-        time.sleep(5)  # the worker starts, looks for jobs, and beats
+                said = answer.read()
+        assert json.loads(said) == {"status": "ok"}
+        wait_for(lambda: workers_at_work(sessions))
+        time.sleep(2)  # it looks for jobs, and beats
+        (worker,) = workers_at_work(sessions)
+        assert worker in children_of(process.pid)
+    assert process.returncode == 0
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
     assert calls.read_text() == ""
+    sessions.kw["bind"].dispose()
+
+
+def workers_at_work(sessions: sessionmaker[Session]) -> list[int]:
+    """Processes that work on this database."""
+    with sessions() as session:
+        return [worker.pid for worker in live_workers(session, now=utc_now())]
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that this one has started."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True
+    )
+    return [int(line) for line in listed.stdout.split()]
 
 
 def test_libraries_are_told_to_keep_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

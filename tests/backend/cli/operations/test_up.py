@@ -24,7 +24,7 @@ from backend.cli.operations.worker_process import worker_process
 from backend.db import utc_now
 from backend.errors import Conflict, InvalidInput
 from backend.services.accounts.sealing import KEY_FILE
-from backend.settings import Settings, child_environment
+from backend.settings import Settings
 from backend.tables.accounts import Token
 from tests.benchmarks._review_rate import measure_rate, served_by, servers_of
 from tests.benchmarks._review_seed import seed_queue
@@ -146,52 +146,6 @@ def test_a_worker_without_a_sign_of_life_is_killed_and_started_again(
         wait_for(lambda: len(started) >= starts)
         assert len(started) == starts
         assert (started[0].poll() is None) is (starts == 1)
-
-
-def test_a_server_with_its_worker_starts_serves_and_ends_cleanly(tmp_path: Path) -> None:
-    """The real thing: one port, a real worker, SIGTERM."""
-    import httpx
-
-    settings = Settings(home=tmp_path, port=0)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backend.cli", "up"],
-        cwd=ROOT,
-        env=child_environment(settings),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        address = process.stdout.readline().split()[3]
-        assert "Nobody can sign in yet" in process.stdout.readline()
-        assert httpx.get(f"{address}/api/healthz", timeout=60, trust_env=False).json() == {
-            "status": "ok"
-        }
-        assert (
-            httpx.get(f"{address}/_stcore/health", timeout=60, trust_env=False).status_code == 200
-        )
-        worker = wait_for_worker(process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=120)
-    assert process.returncode == 0
-    wait_for(lambda: not Path(f"/proc/{worker}").exists())
-
-
-def wait_for_worker(server: int) -> int:
-    """The process that the server started and that works, once it is there."""
-    found: list[int] = []
-    wait_for(lambda: bool(found.extend(workers(server)) or found))
-    assert len(found) == 1
-    return found[0]
-
-
-def workers(pid: int) -> list[int]:
-    """Processes that this one started as workers."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
-    )
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "worker" in line]
 
 
 @pytest.mark.parametrize(
