@@ -79,6 +79,15 @@ def test_the_plot_draws_every_interval() -> None:
     assert rows_of(plot)[0]["n"] == 20
 
 
+def test_a_line_with_one_point_has_it_in_its_middle() -> None:
+    other = FIGURE.model_copy(update={"metric": "bleu", "model": "v1"})
+    alone = intervals_plot(figure_points([FIGURE, other]), label="line", value_title="v").to_dict()
+    assert "yOffset" not in alone["layer"][0]["encoding"]
+    both = [FIGURE, FIGURE.model_copy(update={"model": "v1"})]
+    beside = intervals_plot(figure_points(both), label="line", value_title="v").to_dict()
+    assert beside["layer"][0]["encoding"]["yOffset"] == {"field": "group", "type": "nominal"}
+
+
 def test_which_side_is_better_is_said_and_drawn() -> None:
     invented = DIFFERENCE.model_copy(update={"metric": "invented", "better": "lower", "scale": 1.0})
     assert difference_rows([invented])[0][0] == "invented (lower is better)"

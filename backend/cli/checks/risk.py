@@ -55,6 +55,7 @@ def fit(
     from backend.db import reading
     from backend.services.checks import risk
     from backend.services.projects import get_project
+    from evaluators.checks.risk.scores import checks_of
 
     sessions = open_installation().sessions
     with reading(sessions) as session:
@@ -74,7 +75,10 @@ def fit(
     if json:
         print_json(shown)
         return
-    typer.echo(f"Kept {shown['metric']}. Score with it: strop run --resume RUN --metrics risk")
+    together = ",".join([*checks_of(shown["features"]), "risk"])
+    typer.echo(
+        f"Kept {shown['metric']}. Score with it: strop run --resume RUN --metrics {together}"
+    )
     _print(shown)
 
 

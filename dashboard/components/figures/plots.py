@@ -17,6 +17,7 @@ FRAME_HEIGHT = 76  # axis and its title
 LEGEND_HEIGHT = 44
 POINT_HEIGHT = 24
 LABEL_WIDTH = 190  # pixels; a phone has 360 for the plot as a whole
+TICK_WIDTH = 80  # pixels between two ticks of the value axis, so that their numbers can be read
 LINE_COLOUR = "#7f8b89"  # 3:1 on light and dark; the default is lost in the dark theme
 VOTE_COLOURS = ["#2f8079", "#7f8b89", "#6a7674", "#c2702c", "#93806a"]  # 3:1 on light and dark
 
@@ -47,18 +48,20 @@ def intervals_plot(
     import altair as alt
 
     labels, groups = {row[label] for row in rows}, {row.get("group") for row in rows}
+    side_by_side = len(rows) > len(labels)
     legend = alt.Legend(orient="top") if len(groups) > 1 else None
     axis = alt.Axis(labelLimit=LABEL_WIDTH, ticks=False, domain=False)
     scale = alt.Scale(domain=domain) if domain else alt.Scale(zero=False)
+    ticks = alt.Axis(tickCount=alt.ExprRef(f"max(2, floor(width / {TICK_WIDTH}))"))
     points = chart_of(rows).encode(
         alt.Y(f"{label}:N", sort=None, title=None, axis=axis),
-        alt.YOffset("group:N"),
+        *([alt.YOffset("group:N")] if side_by_side else []),
         alt.Color("group:N", title=None, legend=legend),
         tooltip=[alt.Tooltip(f"{name}:N") for name in (label, "group", "text", "n")],
     )
     layers = [
         points.mark_rule(strokeWidth=2.5).encode(
-            alt.X("low:Q", title=value_title, scale=scale), alt.X2("high")
+            alt.X("low:Q", title=value_title, scale=scale, axis=ticks), alt.X2("high")
         ),
         points.mark_point(filled=True, size=80, opacity=1).encode(alt.X("value:Q")),
     ]
@@ -69,7 +72,33 @@ def intervals_plot(
     frame = FRAME_HEIGHT + (LEGEND_HEIGHT if legend else 0)
     return alt.layer(*layers).properties(
         description=f"{value_title}: points with their intervals, the same as in the table",
-        height=frame + POINT_HEIGHT * len(labels) * max(1, len(groups)),
+        height=frame + POINT_HEIGHT * len(labels) * (len(groups) if side_by_side else 1),
+    )
+
+
+def calibration_plot(bins: Sequence[Row]) -> alt.LayerChart:
+    """Shares found wrong against the risk that was said; on the dashed diagonal both are alike.
+
+    Args:
+        bins: each with `risk`, `rate`, `low`, `high` and `n`, all but the last 0 to 1.
+    """
+    import altair as alt
+
+    unit = alt.Scale(domain=[0, 1])
+    axis = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    found = chart_of(bins).encode(
+        alt.X("risk:Q", title="risk that was said", scale=unit, axis=axis),
+        tooltip=[alt.Tooltip(f"{name}:Q", format=".3~f") for name in bins[0]],
+    )
+    share = {"title": "share found wrong", "scale": unit, "axis": axis}
+    diagonal = chart_of([{"risk": 0, "rate": 0}, {"risk": 1, "rate": 1}])
+    dashed = diagonal.mark_line(strokeDash=[4, 4], color=LINE_COLOUR, size=1.5)
+    return alt.layer(
+        dashed.encode(alt.X("risk:Q"), alt.Y("rate:Q")),
+        found.mark_rule(strokeWidth=2.5).encode(alt.Y("low:Q", **share), alt.Y2("high")),
+        found.mark_point(filled=True, size=80, opacity=1).encode(alt.Y("rate:Q")),
+    ).properties(
+        description="Share found wrong against the risk that was said, with intervals", height=340
     )
 
 

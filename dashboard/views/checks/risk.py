@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import streamlit as st
 
 from backend.schemas.checks.risk import RiskFigure, RiskIn, RiskVersionOut
 from dashboard.components.figures.figures import interval_text
-from dashboard.components.figures.plots import intervals_plot
-from dashboard.components.frame import Cell, Tag, problems_shown, sentences_html, table_html
+from dashboard.components.figures.plots import calibration_plot
+from dashboard.components.frame import (
+    Cell,
+    FigureText,
+    Tag,
+    problems_shown,
+    sentences_html,
+    table_html,
+)
 from dashboard.session import current_client, current_project
 
-VERSIONS = ("risk", "AUROC", "learned from", "wrong", "wrong means", "reviews of")
-FIGURES = ("predictor", "figure", "value and interval", "outputs")
+VERSIONS = ("risk", "AUROC", "learned from", "wrong ones", "wrong means", "reviews of")
 PREDICTORS = {
     "risk": "this risk",
-    "majority": "the rate of the labels, said of all",
+    "majority": "one rate said of all",
     "source_rouge": "overlap with the source (ROUGE-L)",
 }
 MEASURES = {
@@ -67,36 +74,37 @@ def figure_text(figure: RiskFigure) -> str:
 
 def _show_version(one: RiskVersionOut) -> None:
     st.html(sentences_html(sentences(one)))
-    rows: list[list[Cell]] = [
-        [
-            PREDICTORS.get(figure.predictor, figure.predictor),
-            MEASURES.get(figure.metric, figure.metric),
-            figure_text(figure),
-            figure.n,
-        ]
-        for figure in one.figures
-    ]
-    st.html(table_html(FIGURES, rows, title=f"{one.metric}, each output by models of other groups"))
+    header, rows = figure_table(one.figures)
+    st.html(table_html(header, rows, title=f"{one.metric}, each output by models of other groups"))
     if one.reliability:
-        st.altair_chart(
-            intervals_plot(
-                [
-                    {
-                        "risk": f"risk {bin_.risk:.2f} ({bin_.n} outputs)",
-                        "value": bin_.rate,
-                        "low": bin_.low,
-                        "high": bin_.high,
-                        "n": bin_.n,
-                        "text": f"{bin_.rate:.2f} [{bin_.low:.2f}, {bin_.high:.2f}]",
-                    }
-                    for bin_ in one.reliability
-                ],
-                label="risk",
-                value_title="share found wrong",
-                domain=(0, 1),
-            ),
-            width="stretch",
+        st.subheader("Does the risk come true?")
+        st.html(
+            "<p>Outputs in up to ten parts of similar risk: how many of each were found wrong, "
+            "with its interval. On the dashed line the risk says what happens.</p>"
         )
+        st.altair_chart(
+            calibration_plot([asdict(part) for part in one.reliability]), width="stretch"
+        )
+
+
+def figure_table(figures: Sequence[RiskFigure]) -> tuple[list[str], list[list[Cell]]]:
+    """Columns and rows: a figure a row, a predictor a column."""
+    found = {(one.metric, one.predictor): one for one in figures}
+    predictors = list(dict.fromkeys(one.predictor for one in figures))
+    rows = [
+        [
+            MEASURES.get(metric, metric),
+            *(_figure_cell(found.get((metric, predictor))) for predictor in predictors),
+            max(one.n for one in figures if one.metric == metric),
+        ]
+        for metric in dict.fromkeys(one.metric for one in figures)
+    ]
+    names = [PREDICTORS.get(predictor, predictor) for predictor in predictors]
+    return ["figure", *names, "outputs"], rows
+
+
+def _figure_cell(figure: RiskFigure | None) -> Cell:
+    return None if figure is None else FigureText(figure_text(figure))
 
 
 def sentences(one: RiskVersionOut) -> list[str]:
@@ -105,7 +113,7 @@ def sentences(one: RiskVersionOut) -> list[str]:
     said = [
         f"Learned from the reviews of {one.n} outputs, {one.positives} of them wrong; "
         f"as much as {one.n_effective:.0f} outputs drawn with equal chances would tell.",
-        f"Wrong by: {one.wrong_when}; half of the reviews of an output are enough.",
+        f"Wrong means: {one.wrong_when}, by half or more of the reviews of an output.",
         f"Made of the checks {', '.join(plain)}.",
     ]
     if len(plain) < len(one.features):
@@ -115,8 +123,16 @@ def sentences(one: RiskVersionOut) -> list[str]:
     if "test" in one.splits:
         said.append("It has learned from reviews of test outputs, so no test run is scored by it.")
     said += [f"Left out: {n} {what}." for what, n in one.left_out.items()]
-    said.append(f"Score a run by it: strop run --resume RUN --metrics {one.metric}")
-    return said
+    together = ",".join([*dict.fromkeys(map(_check_of, one.features)), one.metric])
+    return [
+        *said,
+        f"Score a run by it, with what it is made of: strop run --resume RUN --metrics {together}",
+        "Then review where it is high, or let skip what is low: page “Open a queue”.",
+    ]
+
+
+def _check_of(feature: str) -> str:
+    return feature.removesuffix(RELATIVE)
 
 
 def _show_form() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
@@ -14,8 +15,10 @@ from backend.schemas.checks.risk import (
     RiskVersionOut,
 )
 from backend.schemas.review.desk import RiskNotice
+from dashboard.components.figures.plots import calibration_plot
+from dashboard.components.frame import FigureText
 from dashboard.session import CLIENT_KEY
-from dashboard.views.checks.risk import sentences, version_row
+from dashboard.views.checks.risk import figure_table, sentences, version_row
 from dashboard.views.review.desk.side import risk_line
 from tests.dashboard.fake_client import HOSTILE, NOW, FakeClient
 
@@ -92,6 +95,34 @@ def test_a_version_is_shown_with_its_figures_and_what_was_left_out() -> None:
     page = text_of(app)
     assert "0.810 [0.720, 0.880]" in page
     assert "<script>" not in page
+
+
+def test_the_command_names_all_that_the_risk_is_made_of() -> None:
+    said = sentences(version(features=["invented", "invented~others", "overlap~others"]))
+    command = "strop run --resume RUN --metrics invented,overlap,risk:2"
+    assert any(one.endswith(command) for one in said)
+
+
+def test_figures_stand_beside_those_of_the_baselines() -> None:
+    header, rows = figure_table(version().figures)
+    assert header == ["figure", "this risk", "one rate said of all", "outputs"]
+    [auroc] = rows
+    assert auroc[1:] == [
+        FigureText("0.810 [0.720, 0.880]"),
+        FigureText("0.500 (no interval)"),
+        90,
+    ]
+
+
+def test_calibration_is_drawn_against_the_diagonal() -> None:
+    spec = calibration_plot([asdict(part) for part in version().reliability]).to_dict()
+    diagonal, rule, _ = spec["layer"]
+    assert spec["datasets"][diagonal["data"]["name"]] == [
+        {"risk": 0, "rate": 0},
+        {"risk": 1, "rate": 1},
+    ]
+    assert rule["encoding"]["y"]["title"] == "share found wrong"
+    assert rule["encoding"]["x"]["title"] == "risk that was said"
 
 
 def test_simulated_reviews_are_named_as_such() -> None:

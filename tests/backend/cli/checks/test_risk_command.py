@@ -38,6 +38,7 @@ def test_fit_list_and_show(home: Settings, capsys: pytest.CaptureFixture[str]) -
     assert strop("fit") == 0
     told = capsys.readouterr().out
     assert "Kept risk:1" in told
+    assert "--metrics invented,length,overlap,own_words,risk\n" in told  # with what it is made of
     assert "Wrong means marked; 30 of 90 reviewed outputs are, in 90 groups" in told
     assert "each also less its mean over the other answers" in told
     assert strop("fit", "--wrong-when", "faithful=no", "--runs", "1", "--json") == 0
