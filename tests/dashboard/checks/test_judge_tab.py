@@ -6,9 +6,10 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from backend.schemas.checks.judges import JudgedRate
 from backend.schemas.review.reports import Measured
 from dashboard.session import CLIENT_KEY
-from dashboard.views.checks.judge import licence_row, licence_sentence
+from dashboard.views.checks.judge import licence_row, licence_sentence, rate_rows, standing_rows
 from tests.dashboard.fake_checks import judge, judged, licence
 from tests.dashboard.fake_client import HOSTILE, FakeClient
 from tests.dashboard.test_lead_pages import told
@@ -43,11 +44,41 @@ def test_what_lapsed_says_why_and_what_to_do() -> None:
     _, page = opened(judges=[judge(licences=[gone])])
     assert "strop-tag fail" in page
     assert (
-        "people since: agreement 0.4. Nobody has written that down yet: strop judge audit strict@1"
-        in page
+        "people since: agreement 0.4. That is not recorded yet: strop judge audit strict@1" in page
     )
     assert "asked for 3 times" in page
+    assert "A new licence needs new reviews by people" in page
     assert "asked for" not in licence_sentence(licence(), "strict@1")
+
+
+def test_all_judges_stand_in_one_table_and_what_lapsed_is_open() -> None:
+    gone = licence(state="lapsed", reason="people since: agreement 0.4")
+    judges = [
+        judge(id=1, label="strict@1", licences=[gone]),
+        judge(id=2, label="new@1", model="v1", prompt="Another question?", licences=[]),
+        judge(id=3, label="pairs@1", kind="comparer", criterion=None, answers=[], licences=[]),
+    ]
+    app, page = opened(judges=judges)
+    assert [row[0] for one in judges for row in standing_rows(one)] == [
+        "strict@1", "new@1", "pairs@1",
+    ]  # fmt: skip
+    assert standing_rows(judges[1])[0][4] == "none asked for"
+    assert app.selectbox[0].value == 1
+    assert "Is it? {prediction}" in page
+    assert "Another question?" not in page
+    app.selectbox[0].set_value(2).run()
+    assert "Another question?" in told(app)
+
+
+def test_of_two_models_a_win_rate_stands_once() -> None:
+    won = Measured(value=0.7, low=0.6, high=0.8, n=40)
+    rates = [
+        JudgedRate(model=model, against=against, figure=won)
+        for model, against in [("a", None), ("a", "b"), ("b", None), ("b", "a")]
+    ]
+    assert [row[:2] for row in rate_rows(rates)] == [["a", "b"], ["b", "a"]]
+    third = JudgedRate(model="c", against="a", figure=won)
+    assert len(rate_rows([*rates, third])) == 5
 
 
 def test_a_test_that_was_not_made_has_no_figures() -> None:
