@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -256,24 +256,26 @@ def _write_part(
         return
     base = writing.groups[part][0]
     of_base = {} if base.engine_base is None else {"base_id": base.id}
-    answers = engine.generate(chain(requests, line), writing.params)
-    first: list[GenerationResult] = []
+    begun: list[Iterator[GenerationResult]] = []
 
     def begin() -> None:
-        # A server goes on behind it with what is read ahead; nothing is saved before the verdict.
-        first.extend(islice(answers, 1))
+        # Servers are asked for what is read ahead; nothing is saved before the verdict.
+        begun.append(engine.generate(chain(requests, line), writing.params))
 
     try:
         shop.preflight(shop.sessions, engine, writing.run.id, begin=begin, **of_base)
         yield
-        for some in chunks_of(chain(first, answers), size=CHUNK, seconds=SAVE_AFTER_SECONDS):
+        if not begun:
+            begin()
+        for some in chunks_of(begun[0], size=CHUNK, seconds=SAVE_AFTER_SECONDS):
             with shop.sessions.begin() as session:
                 generation.save_generations(session, writing.run.id, some)
                 line.settle(session, some)
             yield
     finally:
-        if hasattr(answers, "close"):
-            answers.close()
+        for answers in begun:
+            if hasattr(answers, "close"):
+                answers.close()
     line.end()
 
 

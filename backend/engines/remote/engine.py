@@ -29,15 +29,19 @@ class RemoteEngine(Generic[Server]):
     Args:
         servers: how many there are.
         in_flight: requests with one of them at a time.
+        beside: so many of a list may be with one of them where a stream fills it.
         patience: when a server is slow, and how soon one that is out is looked at again.
     """
 
     name: str
 
-    def __init__(self, servers: int, *, in_flight: int, patience: Patience = Patience()) -> None:
+    def __init__(
+        self, servers: int, *, in_flight: int, beside: int = 0, patience: Patience = Patience()
+    ) -> None:
         self._thread = LoopThread(f"{self.name}-engine")
-        self._session = self._thread.run(_open_session(in_flight * servers + 2))
+        self._session = self._thread.run(_open_session((in_flight + beside) * servers + 2))
         self._in_flight = in_flight
+        self._beside = beside
         self._patience = patience
         self._places: list[
             ServerPlace[Server]
@@ -96,8 +100,8 @@ class RemoteEngine(Generic[Server]):
 
         `look` is as `_look`, for these requests alone.
 
-        A list is asked in the order that serves the servers' caches, a stream so far as it is read
-        ahead.
+        What can be read ahead is asked at once, before the first answer is taken. A list is asked
+        in the order that serves the servers' caches, a stream so far as it is read ahead.
 
         Raises:
             UnknownAdapter: nothing was loaded, so that no server is known to hold it.
@@ -106,6 +110,7 @@ class RemoteEngine(Generic[Server]):
             raise UnknownAdapter(
                 f"The engine {self.name} has loaded no model.", hint="Call load(models) first."
             )
+        whole = isinstance(requests, Sequence)
         stream: AnswerStream[Server, Asked, Answered] = AnswerStream(
             self._places,
             ask,
@@ -113,8 +118,8 @@ class RemoteEngine(Generic[Server]):
             in_flight=self._in_flight,
             ahead=max(_READ_AHEAD, 4 * self._in_flight * len(self._places)),
             patience=self._patience,
+            share=self._beside if whole else 0,
         )
-        whole = isinstance(requests, Sequence)
         return stream.run(self._thread, in_cache_order(list(requests)) if whole else requests)
 
     def _next_server(self) -> Server:

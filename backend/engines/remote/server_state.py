@@ -87,10 +87,11 @@ class ServerPlace(Generic[Server]):
         """Whether it gets work, if only one request."""
         return self.service is not Service.OUT
 
-    def room(self, in_flight: int) -> int:
-        """Requests that it may get beside those that it has."""
-        most = {Service.IN: in_flight, Service.TRIAL: 1, Service.OUT: 0}[self.service]
-        return most - self.outstanding
+    def room(self, in_flight: int, *, spare: int = 0) -> int:
+        """Requests that it may get beside those that it has; in service at least `spare`."""
+        if self.service is Service.IN:
+            return max(in_flight - self.outstanding, spare)
+        return (self.service is Service.TRIAL) - self.outstanding
 
     def answered(self, seconds: float) -> None:
         """It gave an answer; a whole memory of them makes up for what it did before."""
@@ -135,7 +136,9 @@ def is_slow(
     return typical > late_after(place, places, rule)
 
 
-def by_load(places: Sequence[ServerPlace[Server]], in_flight: int) -> list[ServerPlace[Server]]:
+def by_load(
+    places: Sequence[ServerPlace[Server]], rooms: Sequence[int]
+) -> list[ServerPlace[Server]]:
     """The servers with room, first the one that should be done soonest with one request more."""
     known = [typical for place in places if (typical := place.typical_s) is not None]
     unknown = min(known, default=1.0)
@@ -145,7 +148,8 @@ def by_load(places: Sequence[ServerPlace[Server]], in_flight: int) -> list[Serve
         each = unknown if typical is None else typical
         return (place.outstanding + 1) * each, place.outstanding
 
-    return sorted((place for place in places if place.room(in_flight) > 0), key=cost)
+    free = (place for place, room in zip(places, rooms, strict=True) if room > 0)
+    return sorted(free, key=cost)
 
 
 def is_worth_asking(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
@@ -88,6 +89,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
             LostModel when it lost one, InternalError when it lives and failed; any other error
             ends the pass.
         look: raises EngineError where a server that was out may not get work.
+        share: requests that it may have at each server even where other passes fill it.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         in_flight: int,
         ahead: int,
         patience: Patience,
+        share: int = 0,
     ) -> None:
         self._places = places
         self._ask = ask
@@ -106,6 +109,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         self._in_flight = in_flight
         self._ahead = ahead
         self._patience = patience
+        self._share = share
         self._line: Line[Asked] = Line()
         self._tasks: dict[asyncio.Task[None], tuple[Waiting[Asked], int, float]] = {}
         self._lookers: dict[int, asyncio.Task[None]] = {}
@@ -114,18 +118,27 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         self._ended: asyncio.Future[None] | None = None  # while the pass lasts
 
     def run(self, thread: LoopThread, asked: Iterable[Asked]) -> Iterator[Answered]:
-        """Yield the answers as they arrive; closing the generator early cancels what is left."""
+        """Ask what can be read ahead at once, and yield the answers as they arrive.
+
+        Closing the generator early cancels what is left.
+        """
+        answers = self._run(thread, iter(asked))
+        next(answers)
+        return answers  # type: ignore[return-value]
+
+    def _run(self, thread: LoopThread, source: Iterator[Asked]) -> Iterator[Answered | None]:
+        """None once, when all is under way, then the answers."""
         serving = asyncio.run_coroutine_threadsafe(self._serve(), thread.loop)
         serving.add_done_callback(self._arrived.put)
         try:
-            yield from self._feed(thread, iter(asked))
+            yield from self._feed(thread, source)
         finally:
             if not thread.loop.is_closed():
                 serving.cancel()
                 thread.run(_breathe())  # the cancelled requests let go of their connections
 
-    def _feed(self, thread: LoopThread, source: Iterator[Asked]) -> Iterator[Answered]:
-        unanswered, ended, size = 0, False, self._ahead // _READINGS
+    def _feed(self, thread: LoopThread, source: Iterator[Asked]) -> Iterator[Answered | None]:
+        unanswered, ended, size, begun = 0, False, self._ahead // _READINGS, False
         while True:
             while not ended and unanswered + size <= self._ahead:
                 read = list(islice(source, size))
@@ -133,6 +146,9 @@ class AnswerStream(Generic[Server, Asked, Answered]):
                 unanswered += len(read)
                 items = [Waiting(one, beginning(one)) for one in in_cache_order(read)]
                 thread.loop.call_soon_threadsafe(self._put, items)
+            if not begun:
+                begun = True
+                yield None
             if not unanswered:
                 return
             answer = self._arrived.get()
@@ -180,7 +196,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
 
     def _give_one(self) -> bool:
         alone = sum(place.serves for place in self._places) == 1
-        free = by_load(self._places, self._in_flight)
+        free = self._with_room()
         if self._tasks:  # what waits can wait for a quicker server
             waiting = len(self._line)
             places = self._places
@@ -191,6 +207,14 @@ class AnswerStream(Generic[Server, Asked, Answered]):
                 self._start(item, index)
                 return True
         return False
+
+    def _with_room(self) -> list[ServerPlace[Server]]:
+        own = Counter(index for _, index, _ in self._tasks.values()) if self._share else Counter()
+        rooms = [
+            place.room(self._in_flight, spare=self._share - own[index])
+            for index, place in enumerate(self._places)
+        ]
+        return by_load(self._places, rooms)
 
     def _start(self, item: Waiting[Asked], index: int) -> None:
         loop = asyncio.get_running_loop()
@@ -367,7 +391,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
         for item, index, _ in list(self._tasks.values()):
             if index not in item.late_at or item.answered or len(item.places) > 1:
                 continue
-            for place in by_load(self._places, self._in_flight):
+            for place in self._with_room():
                 other = self._places.index(place)
                 if other not in item.places | item.refused | item.late_at:
                     self._start(item, other)

@@ -67,6 +67,7 @@ _HEAD_UNREAD = (
 
 _HEALTH_S = 10.0  # for a server that was out to say that it is healthy
 _LOOK_S = 120.0  # and to load its adapters and answer some prompts
+_BESIDE = 8  # probes of a preflight, which the run that has begun would else keep waiting
 _KNOWN_BY = 2  # prompts of each model by which a server that comes back is known again
 
 
@@ -79,7 +80,8 @@ class VllmEngine(RemoteEngine[VllmServer]):
 
     Args:
         urls: addresses without `/v1`.
-        in_flight: requests with one server at a time.
+        in_flight: requests with one server at a time; beside a stream of them a list, as a
+            preflight asks, gets a few more.
         timeout_s: seconds without a byte after which an attempt is given up and made again.
     """
 
@@ -95,7 +97,8 @@ class VllmEngine(RemoteEngine[VllmServer]):
         timeout_s: float = 600.0,
         patience: Patience = Patience(),
     ) -> None:
-        super().__init__(len(urls), in_flight=in_flight, patience=patience)
+        beside = min(in_flight, _BESIDE)
+        super().__init__(len(urls), in_flight=in_flight, beside=beside, patience=patience)
         again = retries or Retries()
         self._servers = [
             VllmServer(url, self._session, key=api_key, retries=again, timeout_s=timeout_s)

@@ -122,8 +122,9 @@ def run_preflight(
         probes: prompts of the run, at least one; the eight shortest are used.
         reference: what PEFT says of the same models; None: not compared, which is said.
         prompts: whether the models are asked with the prompts that they were trained with.
-        begin: called where the engine has nothing more to show and nothing has failed, while PEFT
-            still computes: what is begun there may be kept once the report has passed.
+        begin: called once nothing has failed and what is begun there disturbs no check any more: of
+            a base alone when its files are right, with adapters when only PEFT still computes. What
+            is begun may be kept once the report has passed.
 
     Raises:
         EngineUnavailable: the engine does not answer.
@@ -196,6 +197,8 @@ def check_engine(
     beside PEFT; and the first tokens by which the models are known again."""
     models = [base.served, *(adapter.served for adapter in adapters)]
     names = [model.name for model in models]
+    if begin is not None and not adapters:
+        begin()
     unready = load_reference(reference, models, probes[0])
     with ThreadPoolExecutor(max_workers=1) as beside:  # PEFT computes while the server answers
         meant = beside.submit(lambda: unready or ask_reference(reference, models, probes))
@@ -209,7 +212,7 @@ def check_engine(
         checks += _check_differences(engine, models, first, probes, rounds)
         checks += check_repeatability(rounds, names[0], names[1:])
         waits_for_peft = unready is None and all(check.passed is not False for check in checks)
-        if begin is not None and waits_for_peft:
+        if begin is not None and adapters and waits_for_peft:
             begin()
     checks += check_agreement(models, Served(first, rounds.together), meant.result())
     return checks, dict(first)

@@ -58,17 +58,19 @@ def test_a_server_that_is_out_is_no_yardstick() -> None:
 
 
 def test_the_least_busy_of_equals_and_the_quickest_of_idle_ones_come_first() -> None:
-    order = [p.server for p in by_load([place("a", 1.0, busy=3), place("b", 1.0, busy=1)], 4)]
+    order = [p.server for p in by_load([place("a", 1.0, busy=3), place("b", 1.0, busy=1)], [1, 3])]
     assert order == ["b", "a"]
-    assert [p.server for p in by_load([place("a", 2.0), place("b", 1.0)], 4)] == ["b", "a"]
+    assert [p.server for p in by_load([place("a", 2.0), place("b", 1.0)], [4, 4])] == ["b", "a"]
     full = place("full", 0.1, busy=4)
-    assert [p.server for p in by_load([full, place("b", 1.0)], 4)] == ["b"]
+    assert [p.server for p in by_load([full, place("b", 1.0)], [0, 4])] == ["b"]
 
 
 def test_out_gets_nothing_and_a_trial_one() -> None:
     out, trial = place("out"), place("trial")
     out.service, trial.service = Service.OUT, Service.TRIAL
     assert (out.room(4), trial.room(4), place("in", busy=1).room(4)) == (0, 1, 3)
+    assert (out.room(4, spare=2), trial.room(4, spare=2)) == (0, 1)
+    assert (place("full", busy=4).room(4, spare=2), place("in", busy=1).room(4, spare=2)) == (2, 3)
 
 
 @pytest.mark.parametrize(("waiting", "worth"), [(0, False), (3, False), (12, True)])

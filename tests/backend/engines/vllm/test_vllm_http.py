@@ -377,6 +377,20 @@ def test_pauses_grow_and_are_bounded(tried: int) -> None:
     assert max(pauses) <= whole
 
 
+def test_a_stream_is_asked_before_an_answer_is_taken_and_a_list_beside_it(
+    open_engine: Open,
+) -> None:
+    """As a run is, whose preflight asks its probes meanwhile; two streams share what may be."""
+    with ScriptedServer() as server:
+        server.gate = lambda: server.most_in_flight == 4 + 3
+        engine = open_engine(server, in_flight=4)
+        streams = [engine.generate(iter(requests(9)), GREEDY) for _ in range(2)]
+        wait_for(lambda: server.in_flight == 4)
+        probes = list(engine.generate(requests(3), GREEDY))
+        assert (len(probes), server.most_in_flight) == (3, 4 + 3)
+        assert [len(list(stream)) for stream in streams] == [9, 9]
+
+
 def test_requests_are_read_only_so_far_ahead(open_engine: Open) -> None:
     read = []
 

@@ -528,6 +528,33 @@ def test_the_run_begins_while_peft_computes_and_only_then(
     assert asked_at == ([len(engine.asked)] if compared else []), "the engine is asked no more"
 
 
+@pytest.mark.parametrize("compared", [True, False], ids=["PEFT is asked", "PEFT is not asked"])
+def test_the_run_of_a_base_alone_begins_before_it_is_asked(
+    engine: FakeEngine, models: Models, compared: bool
+) -> None:
+    asked_at: list[int] = []
+    peft = FakeEngine(template=engine.template, tokenise=engine.tokenise)
+    reference = Reference(peft) if compared else Reference(reason="the setting spot_check is off")
+    report = run_preflight(
+        engine,
+        models["base"],
+        [],
+        PROBES,
+        reference=reference,
+        begin=lambda: asked_at.append(len(engine.asked) + len(peft.asked)),
+    )
+    assert (report.passed, asked_at) == (True, [0])
+
+
+def test_the_run_of_a_base_alone_does_not_begin_where_its_files_changed(
+    engine: FakeEngine, models: Models
+) -> None:
+    changed = replace(models["base"], registered=Digests(base="0" * 64))
+    begun: list[bool] = []
+    report = run_preflight(engine, changed, [], PROBES, begin=lambda: begun.append(True))
+    assert (report.passed, begun) == (False, [])
+
+
 def test_the_run_does_not_begin_where_the_engine_has_shown_enough(
     engine: FakeEngine, models: Models
 ) -> None:
