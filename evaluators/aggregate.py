@@ -24,6 +24,7 @@ from evaluators.statistics.bootstrap import (
     resampled_figures,
 )
 from evaluators.statistics.clusters import number_clusters, ratio_variance, sum_clusters
+from evaluators.statistics.draws import VERSION as DRAWS
 from evaluators.statistics.intervals import (
     ONE_CLUSTER,
     Interval,
@@ -289,8 +290,9 @@ def _tally(
 def _signature(
     metric: Metric, scores: Sequence[Score], interval: Interval, drawing: _AggregateDrawing
 ) -> str:
-    drawn = interval.method.startswith("bootstrap")
-    extra = {"resamples": drawing.resamples, "seed": drawing.seed} if drawn else {}
+    extra = {"draws": DRAWS, "resamples": drawing.resamples, "seed": drawing.seed}
+    if not interval.method.startswith("bootstrap"):
+        extra = {}
     return metric.signature(scores, ci=interval.method, level=drawing.level, **extra)
 
 

@@ -105,6 +105,7 @@ def forecast_figure(
         resampled_figures,
     )
     from evaluators.statistics.clusters import number_clusters, sum_clusters
+    from evaluators.statistics.draws import VERSION as DRAWS
 
     _check(metric, scored, sizes, groups)
     n, members, scale = len(groups), number_clusters(groups), float(metric.scale or 1.0)
@@ -128,6 +129,7 @@ def forecast_figure(
         to=target,
         forecast="power-law",
         bootstrap=resamples,
+        draws=DRAWS,
         seed=seed,
         level=level,
     )

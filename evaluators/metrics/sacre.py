@@ -172,19 +172,20 @@ def bleu_figure(sums: NDArray[Any], *, effective_order: bool = False) -> NDArray
     import numpy as np
 
     length, reference = sums[..., 0], sums[..., 1]
-    correct, total = sums[..., 2 : 2 + BLEU_ORDER], sums[..., 2 + BLEU_ORDER :]
+    orders = np.ascontiguousarray(np.moveaxis(sums[..., 2:], -1, 0))  # loops go along resamples
+    correct, total = orders[:BLEU_ORDER], orders[BLEU_ORDER:]
     penalty = np.where(
         length < reference, np.exp(1 - reference / np.where(length > 0, length, 1)), 1.0
     )
-    reached = np.cumprod(total > 0, axis=-1).astype(bool)
-    halvings = np.cumsum((correct == 0) & reached, axis=-1)
-    matches = np.where(correct > 0, correct, 0.5**halvings)
-    logs = np.log(np.where(reached, 100 * _ratio(matches, total), 1.0))
-    orders = reached.sum(axis=-1) if effective_order else np.full(length.shape, BLEU_ORDER)
-    score = penalty * np.exp(logs.sum(axis=-1) / np.maximum(orders, 1))
-    defined = (length > 0) & correct.any(axis=-1)
+    reached = np.logical_and.accumulate(total > 0, axis=0)
+    halvings = np.cumsum((correct == 0) & reached, axis=0)
+    matches = np.where(correct > 0, correct, np.ldexp(1.0, -halvings))
+    logs = np.log(np.where(reached, 100.0 * _ratio(matches, total), 1.0))
+    used = np.maximum(reached.sum(axis=0), 1) if effective_order else BLEU_ORDER
+    score = penalty * np.exp(logs.sum(axis=0) / used)
+    defined = (length > 0) & correct.any(axis=0)
     if not effective_order:
-        defined &= reached.all(axis=-1)
+        defined &= reached[-1]
     bleu: NDArray[Any] = np.where(defined, score, 0.0)
     return bleu
 

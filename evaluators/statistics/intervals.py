@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from evaluators.errors import InvalidValues
 from evaluators.statistics.bootstrap import studentised_interval
 from evaluators.statistics.clusters import ratio_variance
+from evaluators.statistics.draws import VERSION as DRAWS
 
 FEW_CLUSTERS = 20
 FEW_EVENTS = 8  # with fewer than 50 samples no method for rates keeps the level near 0 and 1
@@ -36,6 +37,12 @@ class Interval:
     method: str
     rough: bool = False
     note: str = ""
+
+    @property
+    def recipe(self) -> str:
+        """The part of a signature that names the method, and what its draws were made by."""
+        drawn = self.method.startswith("bootstrap")
+        return f"ci:{self.method}|draws:{DRAWS}" if drawn else f"ci:{self.method}"
 
 
 def normal_quantile(level: float) -> float:

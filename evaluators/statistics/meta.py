@@ -219,7 +219,7 @@ def _figure(
 
 def _signed(recipe: str, interval: Interval, drawing: _Drawing) -> str:
     drawn = f"|resamples:{drawing.resamples}|seed:{drawing.seed}" * (interval.method != "none")
-    return f"{recipe}|ci:{interval.method}|level:{drawing.level}{drawn}"
+    return f"{recipe}|{interval.recipe}|level:{drawing.level}{drawn}"
 
 
 ONE_DOCUMENT = "one document only: no interval can be had"

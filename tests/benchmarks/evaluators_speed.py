@@ -30,8 +30,7 @@ from evaluators.metrics.edits import count_edits
 from evaluators.metrics.sacre import statistic_rows
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.scoring import score_samples
-from evaluators.statistics import bootstrap as draws
-from evaluators.statistics.bootstrap import resampled_figures
+from evaluators.statistics.bootstrap import forget_draws, resampled_figures
 from evaluators.types import Sample
 from tests.benchmarks._ratios import Ratio, keep, skip, take_turns
 from tests.benchmarks.evaluators_many import score_many
@@ -155,7 +154,7 @@ def compare_bootstrap(names: list[str], samples: list[Sample], *, fresh: bool = 
 
     def ours() -> None:
         if fresh:
-            draws._kept_blocks.cache_clear()
+            forget_draws()
         for name in names:
             figure = METRICS[name].summary.figure
             resampled_figures(figure, [rows[name]], seed=0, resamples=1000)

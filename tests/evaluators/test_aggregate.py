@@ -10,6 +10,7 @@ import pytest
 from evaluators.aggregate import aggregate, paired_difference
 from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.registry import METRICS
+from evaluators.statistics.draws import VERSION
 from evaluators.types import Sample, Score
 
 MEAN = METRICS["token_f1"]
@@ -75,6 +76,8 @@ def test_signature_has_the_recipe_of_the_interval() -> None:
     signature = aggregate(MEAN, values(0, 1, 0.3), [None] * 3, seed=5).signature
     assert "level:0.95" in signature
     assert "seed:5" in signature
+    assert f"draws:{VERSION}" in signature
+    assert "draws:" not in aggregate(MEAN, values(0, 1, 1), [None] * 3).signature  # Wilson's
 
 
 def test_paired_difference_is_candidate_minus_baseline() -> None:

@@ -20,6 +20,8 @@ import numpy as np
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from evaluators.statistics.draws import VERSION, draw
+
 NAME, NORMAL = re.compile(r"[a-z0-9_]+(?:[./-][a-z0-9_]+)*"), NormalDist()
 FILES, SIGNATURE, MAGIC = "files.json", "signature.txt", b"strop dossier 1\n"
 def pack(files: dict[str, bytes]) -> bytes:
@@ -68,30 +70,11 @@ def variance(total, count):  # of a ratio of totals of clusters (Cochran 1977, c
     return float(len(total) / (len(total) - 1) * apart / count.sum() ** 2)
 def expanded(level, clusters, narrow=1.0):  # Hesterberg 2015, Am. Stat. 69:371
     return min(2 * NORMAL.cdf(student(level, clusters - 1) * math.sqrt(narrow)) - 1, 1 - 1e-9)
-def singly(rng, size, clusters):  # counts of draws with replacement, a row a resample
-    drawn = rng.integers(0, clusters, size=(size, clusters), dtype=np.uint32)
-    drawn = drawn + (np.arange(size) * clusters)[:, None]
-    return np.bincount(drawn.ravel(), minlength=size * clusters).reshape(size, clusters)
-def by_poisson(rng, size, clusters):  # the same law: Poisson counts, and what is missing to n
-    mean = 1 - 4.0 / math.sqrt(clusters)
-    chances = np.cumprod([256 * math.exp(-mean), *(mean / k for k in range(1, 40))])
-    whole = np.floor(chances).astype(int)
-    rest, ends, limit = np.cumsum(chances - whole), np.cumsum(whole)[:-1], whole.sum()
-    raw = rng.integers(0, 2**64, size=-(-size * clusters // 8), dtype=np.uint64).view(np.uint8)
-    counts, odd = np.searchsorted(ends[ends < limit], raw, side="right"), raw >= limit
-    counts[odd] = np.searchsorted(rest / rest[-1], rng.random(odd.sum()), side="right")
-    rows = counts[: size * clusters].reshape(size, clusters)
-    missing = clusters - rows.sum(axis=1)
-    places = np.repeat(np.arange(size) * clusters, np.maximum(missing, 0))
-    places += rng.integers(0, clusters, size=len(places), dtype=np.uint32)
-    np.add.at(counts, places, 1)
-    if (missing < 0).any():
-        rows[missing < 0] = singly(rng, int((missing < 0).sum()), clusters)
-    return rows
+def drawn_before(signature):  # why an interval cannot be drawn again, or ""
+    same = "|ci:bootstrap" not in signature or f"|draws:{VERSION}|" in signature
+    return "" if same else "its interval was drawn by another version of the bootstrap"
 def resampled(sums, recipe):  # sums of resamples of whole clusters, drawn by the seed
-    n, most, rng = len(sums), recipe["resamples"], np.random.default_rng(recipe["seed"])
-    draw, step = singly if n < 200 else by_poisson, max(1, 2**19 // n)
-    drawn = (draw(rng, min(step, most - at), n) for at in range(0, most, step))
+    drawn = draw(len(sums), seed=recipe["seed"], resamples=recipe["resamples"])
     return np.concatenate([counts.astype(float) @ sums for counts in drawn])
 def bootstrap_t(sums, recipe):  # Hall 1988, Ann. Statist. 16:927
     (t, c), level = sums.T, recipe["level"]
@@ -266,8 +249,8 @@ def faults(files: dict[str, bytes]) -> Iterator[tuple[str, str]]:  # (what, "" o
     known = {name: json.loads(data) for name, data in files.items() if name.endswith(".json")}
     bar, figures = known["bar.json"], {one["id"]: one for one in known["figures.json"]}
     for what, one in figures.items():
-        if why := one["why_not"] and f"NOT RECOMPUTED: {one['why_not']}":
-            yield what, why
+        if why := one["why_not"] or drawn_before(one["signature"]):
+            yield what, f"NOT RECOMPUTED: {why}"
             continue
         scores = known.get(one.get("scores"))
         found = of_scores(one, scores, known["examples.json"]) if scores else of_votes(one)

@@ -179,6 +179,8 @@ def _entry(
     if summary is None:
         why = "the checker does not know how the figure comes from the scores"
         return {**entry, "why_not": why}
+    if why := check_dossier.drawn_before(figure["signature"]):
+        return {**entry, "why_not": why}
     recipe = {
         "level": level,
         "seed": subject.score_run.seed,

@@ -157,7 +157,7 @@ def _rate(
         high=interval.high,
         n=len(values),
         failed=failed,
-        signature=f"{recipe}|simulated|ci:{interval.method}|level:{level}",
+        signature=f"{recipe}|simulated|{interval.recipe}|level:{level}",
         rough=interval.rough,
         clusters=len(sums),
         level=level,

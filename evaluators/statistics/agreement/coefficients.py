@@ -388,7 +388,7 @@ def agreement(
         n=len(kept),
         failed=len(table.items) - len(kept),
         signature=(
-            f"{name}|strop:2|{found.recipe}|raters:{len(table.raters)}|ci:{interval.method}"
+            f"{name}|strop:2|{found.recipe}|raters:{len(table.raters)}|{interval.recipe}"
             f"|level:{drawing.level}|resamples:{drawing.resamples}|seed:{drawing.seed}"
         ),
         rough=interval.rough,

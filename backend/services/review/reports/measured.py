@@ -103,7 +103,7 @@ def _measured(
         unit=unit,
         rough=interval.rough,
         note=interval.note,
-        signature=f"{name}|strop:1|ci:{interval.method}|level:{LEVEL}",
+        signature=f"{name}|strop:1|{interval.recipe}|level:{LEVEL}",
     )
 
 
