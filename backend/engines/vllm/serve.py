@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from backend.engines.adapters.folders import VLLM_RANKS, content_digest, read_adapter
 from backend.engines.base import ServedModel
 from backend.engines.vllm.models import digest_name, require_served
@@ -201,14 +203,15 @@ def _wait_until_ready(
     on_wait: Callable[[float], None],
 ) -> None:
     started = time.monotonic()
-    while not answers_get(f"{url}/health"):
-        if process.poll() is not None:
-            what = f"ended with code {process.returncode} before it was ready"
-            raise _ended(what, plan.log_path)
-        if time.monotonic() > deadline:
-            raise _ended("was not ready in time", plan.log_path)
-        on_wait(time.monotonic() - started)
-        time.sleep(0.2)
+    with httpx.Client(trust_env=False) as client:
+        while not answers_get(client, f"{url}/health"):
+            if process.poll() is not None:
+                what = f"ended with code {process.returncode} before it was ready"
+                raise _ended(what, plan.log_path)
+            if time.monotonic() > deadline:
+                raise _ended("was not ready in time", plan.log_path)
+            on_wait(time.monotonic() - started)
+            time.sleep(0.2)
 
 
 def _ended(what: str, log_path: Path) -> EngineUnavailable:

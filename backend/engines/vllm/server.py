@@ -23,10 +23,10 @@ from backend.errors import EngineError
 _PATIENCE_S = 120.0
 
 
-def answers_get(url: str) -> bool:
+def answers_get(client: httpx.Client, url: str) -> bool:
     """Whether a GET is answered with 200 within two seconds."""
     try:
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
+        return client.get(url, timeout=2.0).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 
