@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from backend.schemas.common import RequestBody
-from evaluators.fairness.contrast import Contrast as Contrast
-from evaluators.fairness.contrast import Shift as Shift
-from evaluators.fairness.mentions import Mention as Mention
-from evaluators.fairness.mentions import MentionReport
-from evaluators.fairness.mentions import Skew as Skew
-from evaluators.fairness.parity import Gap as Gap
-from evaluators.fairness.parity import GroupFigure as GroupFigure
-from evaluators.fairness.parity import Parity as Parity
-from evaluators.fairness.rates import EqualisedOdds as EqualisedOdds
+from evaluators.results import Contrast as Contrast
+from evaluators.results import EqualisedOdds as EqualisedOdds
+from evaluators.results import Gap as Gap
+from evaluators.results import GroupFigure as GroupFigure
+from evaluators.results import Mention as Mention
+from evaluators.results import MentionReport
+from evaluators.results import Parity as Parity
+from evaluators.results import Shift as Shift
+from evaluators.results import Skew as Skew
 
 
 class _FairnessBody(BaseModel):

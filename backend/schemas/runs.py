@@ -14,7 +14,7 @@ from backend.schemas.common import AcceptLeaks, RequestBody, ResponseBody
 from backend.schemas.datasets import ExampleOut
 from backend.schemas.models import PreflightOut
 from backend.schemas.queue import JobOut
-from evaluators.metrics.labels import ClassRow as ClassRow
+from evaluators.results import ClassRow as ClassRow
 
 
 class RunModel(ResponseBody):

@@ -20,6 +20,7 @@ from evaluators.fairness.gendered_de import FEMALE_ARTICLES, MALE_ARTICLES, POSS
 from evaluators.fairness.gendered_en import PRONOUNS
 from evaluators.fairness.lexicon import Lexicon, is_refusal
 from evaluators.metric import Metric
+from evaluators.results import Contrast, Mean, Shift
 from evaluators.statistics.testing import holm
 from evaluators.types import Figure, Score
 
@@ -75,66 +76,6 @@ class Sides:
     def whole(self) -> bool:
         """Whether all three sides have an answer."""
         return None not in (self.original, self.swapped, self.control)
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean with its interval."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """How far something moves with the group and with the control, and the excess.
-
-    Attributes:
-        measure: ANSWER (share of an answer's words that change), FLIP (any change), LENGTH
-            (relative), REFUSAL (declined or not), or a metric (size of its change).
-        swapped, control: means with their intervals.
-        value, low, high, p: of the excess; p_holm over all contrasts of the report.
-        failed: rows that lack an answer or a score on a side.
-    """
-
-    kind: str
-    measure: str
-    n: int
-    clusters: int
-    failed: int
-    swapped: Mean
-    control: Mean
-    value: float
-    low: float | None
-    high: float | None
-    p: float
-    p_holm: float
-    said: str
-    signature: str
-    level: float
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Shift:
-    """Which way something moves, from one group to another: swapped minus original.
-
-    Rows are turned so that all go from the group first in the alphabet to the other.
-    """
-
-    kind: str
-    measure: str
-    direction: str
-    n: int
-    clusters: int
-    value: float
-    low: float | None
-    high: float | None
-    p: float
-    p_holm: float
-    signature: str
 
 
 def alike(text: str, sides: Sides, lexicon: Lexicon) -> list[str]:

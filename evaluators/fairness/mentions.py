@@ -25,6 +25,7 @@ from evaluators.fairness.gendered_de import MALE_PRONOUNS, POSSESSIVES
 from evaluators.fairness.gendered_en import PRONOUNS
 from evaluators.fairness.lexicon import Lexicon, is_refusal, shipped_lexicon
 from evaluators.fairness.swap import find_words
+from evaluators.results import Mention, MentionReport, Skew
 from evaluators.statistics.clusters import number_clusters, ratio_variance, sum_clusters
 from evaluators.statistics.intervals import normal_quantile, rate_interval
 from evaluators.statistics.testing import benjamini_hochberg
@@ -44,68 +45,6 @@ class TaughtRow:
     answer: str
     group: str | None
     language: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Mention:
-    """In how many rows a group is mentioned, the share with its interval, and by which words."""
-
-    kind: str
-    group: str
-    rows: int
-    n: int
-    value: float
-    low: float | None
-    high: float | None
-    words: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Skew:
-    """The odds of an outcome in rows of one group, against those of the others of its kind.
-
-    Attributes:
-        value, low, high: the odds ratio.
-        pmi: base 2, of outcome and group among rows that mention the kind; None where none has it.
-        q: p adjusted over all skews that were looked for.
-    """
-
-    kind: str
-    group: str
-    outcome: str
-    with_outcome: int
-    n: int
-    others_with: int
-    n_others: int
-    value: float
-    low: float
-    high: float
-    pmi: float | None
-    p: float
-    q: float
-    found: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MentionReport:
-    """What an audit of rows found.
-
-    Attributes:
-        unread: rows of no language that there are lists for.
-        outcomes: what the outcomes are.
-        looked_for: skews that were tested.
-    """
-
-    n: int
-    groups: int
-    unread: int
-    mentions: tuple[Mention, ...]
-    skews: tuple[Skew, ...]
-    outcomes: str
-    looked_for: int
-    level: float
-    false_share: float
-    lists: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ import numpy as np
 
 from evaluators.errors import EvaluatorError, InvalidValues, UndefinedFigure
 from evaluators.fairness.measures import Floats, Marginal, Measure, Members
+from evaluators.results import Gap, GroupFigure, Parity
 from evaluators.statistics.bootstrap import expanded_level
 
 LEVEL = 0.95
@@ -32,76 +33,6 @@ MOST_GROUPS = 12
 JOINT_DRAWS = 20_000
 
 APART, WITHIN, BEYOND, UNTOLD = "apart", "within the margin", "beyond the margin", "cannot be told"
-
-
-@dataclass(frozen=True, slots=True)
-class GroupFigure:
-    """One group's own figure at the plain level, or the reason why there is none."""
-
-    group: str
-    n: int
-    failed: int = 0
-    clusters: int = 0
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    error: str | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """The figure of a group minus that of another group, or of REST.
-
-    Attributes:
-        low, high: hold with all other gaps of the family at once; None: nothing can be told.
-        said: APART, WITHIN, BEYOND or UNTOLD.
-    """
-
-    group: str
-    other: str
-    n: int
-    n_other: int
-    value: float | None
-    low: float | None
-    high: float | None
-    said: str
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """A figure by the groups of one key.
-
-    Attributes:
-        largest: the largest gap between two groups; of no difference at all it is above 0, too,
-            so that only its bounds say something.
-        low, high: bounds of the largest gap; high is None where a group cannot be told.
-        between: the two groups of the largest gap.
-        n, unnamed: units in a group, and units that do not say theirs.
-        level, each: of all gaps at once, and of every single one for that.
-        family: how many gaps the level is shared by.
-    """
-
-    metric: str
-    key: str
-    groups: tuple[GroupFigure, ...]
-    gaps: tuple[Gap, ...]
-    largest: float | None
-    low: float | None
-    high: float | None
-    between: tuple[str, str] | None
-    n: int
-    unnamed: int
-    level: float
-    each: float
-    family: int
-    scale: float | None
-    better: str
-    said: str
-    signature: str
-    margin: float | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

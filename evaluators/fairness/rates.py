@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from evaluators.errors import UndefinedFigure
 from evaluators.fairness.measures import Measure, ScoredMeasure
-from evaluators.fairness.parity import Parity
 from evaluators.metric import Metric
+from evaluators.results import EqualisedOdds, Parity
 from evaluators.types import Score
 
 MOST_LABELS = 12
@@ -112,18 +112,6 @@ def _measure(
 
 def _never(samples: Sequence[object]) -> list[Score]:
     raise UndefinedFigure("A rate of labels is made of scores that are there already.")
-
-
-@dataclass(frozen=True, slots=True)
-class EqualisedOdds:
-    """The larger of the largest gaps of the two rates; bounds None where one cannot be told."""
-
-    label: str
-    key: str
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
 
 
 def equalised_odds(parities: Sequence[Parity]) -> list[EqualisedOdds]:

@@ -8,11 +8,11 @@ counts. The classes are those that occur as prediction or reference, as in sciki
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evaluators.errors import UndefinedFigure
 from evaluators.metric import Metric, Summary
+from evaluators.results import ClassRow
 from evaluators.statistics.intervals import wilson
 from evaluators.types import Sample, Score
 
@@ -116,23 +116,6 @@ def _macro_rate(sums: NDArray[Any], part: int, *, over_all: bool = False) -> NDA
     rates = counts[0] / np.where(size > 0, size, 1)
     mean: NDArray[Any] = rates.sum(axis=-1) / classes.sum(axis=-1)
     return mean
-
-
-@dataclass(frozen=True, slots=True)
-class ClassRow:
-    """One class: rates with their 95% Wilson intervals; None where undefined, with the reason."""
-
-    label: str
-    support: int
-    predicted: int
-    precision: float | None
-    precision_low: float | None
-    precision_high: float | None
-    recall: float | None
-    recall_low: float | None
-    recall_high: float | None
-    f1: float
-    note: str
 
 
 def classification_report(scores: Sequence[Score], *, level: float = 0.95) -> list[ClassRow]:

@@ -27,11 +27,12 @@ from typing import Any
 
 from evaluators.checks.grounding.grounding import find_claims
 from evaluators.checks.risk.report import METRICS as METRICS_OF_RISK
-from evaluators.checks.risk.report import RiskFigure, naive_risks, reliability_curve, risk_figures
+from evaluators.checks.risk.report import naive_risks, reliability_curve, risk_figures
 from evaluators.checks.risk.risk import fit_risk, risk_of
 from evaluators.checks.risk.triage import triage
 from evaluators.errors import EvaluatorError
 from evaluators.registry import METRICS
+from evaluators.results import RiskFigure
 from evaluators.statistics.intervals import wilson
 from evaluators.types import Sample
 from tests.benchmarks.evaluators_speed import rate_of

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluators.fairness.measures import ScoredMeasure
-from evaluators.fairness.parity import APART, REST, Gap, compare_groups
+from evaluators.fairness.parity import APART, REST, compare_groups
 from evaluators.metric import Metric
+from evaluators.results import Gap
 from evaluators.types import Score
 
 

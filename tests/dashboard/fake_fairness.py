@@ -16,12 +16,12 @@ from backend.schemas.fairness import (
     Shift,
     SliceKeyOut,
 )
-from evaluators.fairness.contrast import Mean
 from evaluators.fairness.lexicon import shipped_lexicon
 from evaluators.fairness.measures import ScoredMeasure
 from evaluators.fairness.mentions import TaughtRow, audit_rows
 from evaluators.fairness.parity import compare_groups
 from evaluators.metric import Metric
+from evaluators.results import Mean
 from evaluators.types import Score
 
 SKIPPED = {"gender": {"it names no gender": 7, "the answer may depend on it: 'pregnan'": 2}}

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from backend.schemas.common import RequestBody, ResponseBody
-from evaluators.checks.risk.report import ReliabilityBin as ReliabilityBin
-from evaluators.checks.risk.report import RiskFigure as RiskFigure
+from evaluators.results import ReliabilityBin as ReliabilityBin
+from evaluators.results import RiskFigure as RiskFigure
 
 SplitName = Literal["train", "validation", "test"]
 

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from backend.schemas.common import ResponseBody
-from evaluators.statistics.agreement.raters import RaterPair
+from evaluators.results import RaterPair
 
 
 class Measured(ResponseBody):

@@ -30,7 +30,7 @@ from backend.tables.runs import ScoreRun
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
-    from evaluators.metrics.labels import ClassRow
+    from evaluators.results import ClassRow
     from evaluators.types import Difference, Figure
 
 MOST = 4096

@@ -13,13 +13,14 @@ against the source, fitted out of fold as the risk itself is, so that all figure
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.checks.risk.risk import fit_risk
+from evaluators.results import ReliabilityBin, RiskFigure
 from evaluators.statistics.bootstrap import draw_weights
 from evaluators.statistics.clusters import number_clusters, ratio_variance, sum_clusters
 from evaluators.statistics.intervals import wilson
@@ -27,33 +28,6 @@ from evaluators.statistics.intervals import wilson
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 BINS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class RiskFigure:
-    """One figure of one predictor, n outputs; no bounds where all resamples are alike.
-
-    The note says why there are none, or that no prediction is wrong, which the bounds rest on.
-    """
-
-    predictor: str
-    metric: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
-    """Outputs of similar risk: mean risk, rate of hallucinations with its Wilson interval."""
-
-    risk: float
-    rate: float
-    low: float
-    high: float
-    n: int
 
 
 def auroc(risk: Floats, bad: Bools, weights: Floats) -> float:

@@ -10,30 +10,13 @@ from itertools import combinations
 import numpy as np
 
 from evaluators.errors import EvaluatorError
+from evaluators.results import RaterPair
 from evaluators.statistics.agreement.coefficients import Drawing, KappaWeights, agreement
 from evaluators.statistics.agreement.ratings import ItemRating, RatingTable, Scale
 from evaluators.types import Figure
 
 FEW_ITEMS = 10
 FAST = 1 / 3
-
-
-@dataclass(frozen=True, slots=True)
-class RaterPair:
-    """Two raters on the n items that both rated; None with a note where kappa is undefined.
-
-    `percent` is exact; `signature` names the weights of kappa, and is empty without one.
-    """
-
-    first: str
-    second: str
-    n: int
-    percent: float | None
-    kappa: float | None
-    kappa_low: float | None
-    kappa_high: float | None
-    note: str = ""
-    signature: str = ""
 
 
 def pairwise_table(

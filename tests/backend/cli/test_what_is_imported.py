@@ -47,6 +47,12 @@ def test_help_imports_no_command() -> None:
     assert len(modules) < 360  # 323 when this was written
 
 
+def test_a_program_that_asks_a_server_imports_no_library_of_figures() -> None:
+    code = "import sys, backend.client; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert HEAVY & set(ended.stdout.split()) == {"httpx", "pydantic", "yaml"}
+
+
 @pytest.mark.parametrize(
     ("metrics", "allowed"),
     [("rouge", set()), ("grounding,invented", {"scipy"})],  # whose interval is by Student's t

@@ -16,13 +16,13 @@ from evaluators.fairness.contrast import (
     MORE,
     REFUSAL,
     UNTOLD,
-    Contrast,
     Sides,
     alike,
     contrasts,
     shifts,
 )
 from evaluators.fairness.lexicon import shipped_lexicon
+from evaluators.results import Contrast
 from tests.benchmarks.counterfactual import simulate
 
 LEXICONS = {name: shipped_lexicon(name) for name in ("en", "de")}

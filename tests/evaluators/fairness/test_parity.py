@@ -10,10 +10,11 @@ import pytest
 
 from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.fairness.measures import RatedMeasure, ScoredMeasure
-from evaluators.fairness.parity import APART, BEYOND, REST, UNTOLD, WITHIN, Parity, compare_groups
+from evaluators.fairness.parity import APART, BEYOND, REST, UNTOLD, WITHIN, compare_groups
 from evaluators.fairness.rates import equalised_odds, label_measures
 from evaluators.metric import Metric
 from evaluators.registry import resolve_metrics
+from evaluators.results import Parity
 from evaluators.types import Sample, Score
 from tests.benchmarks.parity import Setting, simulate
 
