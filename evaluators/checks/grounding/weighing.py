@@ -116,11 +116,11 @@ def _weigh(at: Departure, own: Tokens, other: Tokens, matters: _Matters) -> Depa
 
 
 def _content(words: Iterable[str]) -> list[str]:
-    """Stems of the words that carry meaning, denials left out."""
+    """Stems of numbers and of the words that carry meaning, denials left out."""
     return [
         plain_stem(word)
         for word in words
-        if word not in FUNCTION and len(word) > 1 and not _is_denial(word)
+        if word not in FUNCTION and (len(word) > 1 or word.isdigit()) and not _is_denial(word)
     ]
 
 
@@ -153,11 +153,9 @@ def _is_turned_by_prefix(one: str, other: str) -> bool:
 
 
 def _are_alike(one: str, other: str) -> bool:
-    """Synonyms, or words of one family: `decide` and `decision`."""
-    if other in synonyms_of(one):
-        return True
-    same = len(one) > PREFIX and len(other) > PREFIX and one[:PREFIX] == other[:PREFIX]
-    return same and not _is_turned_by_prefix(one, other)
+    """Synonyms, or longer words of one family: `announce` and `announcement`."""
+    long = len(one) > PREFIX and len(other) > PREFIX
+    return other in synonyms_of(one) or (long and one[:PREFIX] == other[:PREFIX])
 
 
 def _is_known(stem: str, matters: _Matters) -> bool:

@@ -101,7 +101,8 @@ def _as_rates(scores: Sequence[Score]) -> Values:
             f"{DRIFTED[0].upper()}{DRIFTED[1:]}: their risks rank them, and tell no rate.",
             hint="Label some of the new ones and calibrate again.",
         )
-    return MEAN.rows(scores)
+    rows: Values = MEAN.rows(scores)
+    return rows
 
 
 def with_relative(

@@ -48,6 +48,10 @@ def parts(text: str, *others: str) -> list[tuple[str, str]]:
         ("er o\u0308ffnet's", ["er öffnet’s"], []),
         ("他服用阿司匹林", ["他服用布洛芬"], [("他服用阿司匹林", "他服用布洛芬")]),
         ("a b c q e", ["w x y z", "a b c d e", "a b c d e f"], [("q", "d")]),
+        # Which of the others is central: what agrees most, not what comes first or is longest.
+        ("d b", ["b d", "d e"], [("b", "e")]),
+        ("b c", ["e c", "b d e"], [("b", "e")]),
+        ("go go go", ["no no", "go go"], []),  # what half of the others have is no departure
         # What is odd in one of the others alone is no departure of this one.
         ("a b c d e f g h", ["a x c d e f g h", "a b c d x f g h", "a b c d e f g x"], []),
         (
@@ -77,7 +81,14 @@ def beside(text: str, *others: str) -> dict[str, float | None]:
         ("rejected", "approved", {"turned": 1, "exchanged": 1, "words": 1, "added": 0}),
         ("was rejected", "was not rejected", {"turned": 1, "exchanged": 0, "words": 1, "added": 0}),
         ("rejected", "turned down", {"turned": 0, "words": 2}),
-        ("close", "shut", {"turned": 0, "exchanged": 0, "novel": 0, "words": 1}),
+        ("close", "shut", {"turned": 0, "exchanged": 0, "novel": 0, "words": 1, "misfit": 0}),
+        ("was rejected", "was never rejected", {"turned": 1, "added": 0}),
+        ("was rejected", "was not rejected without reason", {"turned": 0, "words": 4}),
+        ("ferry terminal", "bus station", {"exchanged": 1, "novel": 2}),
+        ("Pellam decided", "Harlow council voted", {"exchanged": 0}),  # three for two
+        ("dock", "presidency", {"novel": 0}),  # a president is in the source
+        ("dock", "grocery", {"novel": 0, "exchanged": 1}),  # far behind in the source
+        ("March", "5 March", {"added": 1, "novel": 1, "exchanged": 0}),
         ("March", "July", {"exchanged": 1, "novel": 1, "misfit": 1}),
         ("decided", "pondered", {"novel": 1, "misfit": 0}),  # the source has neither
         ("by March", "", {"words": 0, "added": -1, "novel": 0}),
@@ -92,11 +103,32 @@ def test_what_is_held_of_one_edit(old: str, new: str, expected: dict[str, float]
 
 def test_what_the_source_says_elsewhere_fits_worse() -> None:
     """A grocery is in the source, but not where it speaks of a dock that was rejected."""
-    elsewhere = beside(SEED.replace("dock", "grocery"))["misfit"]
-    nowhere = beside(SEED.replace("dock", "zeppelin"))["misfit"]
+    here, elsewhere, nowhere = (
+        beside(SEED.replace("dock", word))["misfit"]
+        for word in ("president", "grocery", "zeppelin")
+    )
+    assert (here, nowhere) == (0, 1)
     assert elsewhere is not None
-    assert nowhere == 1
     assert 0 < elsewhere <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "expected"),
+    [
+        ("He takes 4 tablets.", "He takes 2 tablets.", {"exchanged": 1, "novel": 1}),
+        ("Es kostet 5 €.", "Es kostet 5 Euro.", {"exchanged": 0}),
+        ("Der Umsatz ist gestiegen.", "Der Umsatz ist gesunken.", {"turned": 1}),
+        ("Der Umsatz ist nicht gestiegen.", "Der Umsatz ist gestiegen.", {"turned": 1}),
+        ("The visit was unauthorised.", "The visit was authorised.", {"turned": 1}),
+        ("It was an announcement.", "It was announced.", {"exchanged": 0, "turned": 0}),
+    ],
+)
+def test_what_is_held_of_one_word_of_two_answers(
+    text: str, other: str, expected: dict[str, float]
+) -> None:
+    sample = Sample("1", text, context="The source is silent.", others=(other,))
+    found = {name: METRICS[f"departure_{name}"].score([sample])[0].value for name in expected}
+    assert found == expected
 
 
 def test_what_stands_alone_departs_from_nothing() -> None:
