@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from sqlalchemy import select
@@ -11,10 +11,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.engines.base import ServedModel
 from backend.engines.fake import FakeEngine
 from backend.errors import EngineError, EngineUnavailable, PreflightFailed, StropError
+from backend.jobs import preflight
 from backend.jobs.generate import generate_parts
 from backend.jobs.preflight import open_reference
 from backend.jobs.running.parts import Workshop
 from backend.services import queue
+from backend.services.models.preflight.report import PreflightReport
 from backend.services.queue import JobKind
 from backend.settings import Settings
 from backend.tables.models import Preflight
@@ -66,6 +68,28 @@ def test_a_server_that_is_away_is_no_finding(
         work(sqlite_sessions, settings, EngineUnavailable("It does not answer."))
     with sqlite_sessions() as session:
         assert session.scalars(select(Preflight)).all() == []
+
+
+def test_what_may_begin_while_peft_computes_is_handed_on(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a server would be idle meanwhile, and nothing else would show it."""
+    with sqlite_sessions.begin() as session:
+        run = lay_down_run(session, lay_down_project(session))
+    rows: list[int] = []
+
+    def begin() -> None:
+        with sqlite_sessions() as session:
+            rows.append(len(session.scalars(select(Preflight)).all()))
+
+    def checked(*_: object, begin: Callable[[], None], **__: object) -> PreflightReport:
+        begin()
+        return PreflightReport(())
+
+    monkeypatch.setattr(preflight.preflight, "run_preflight", checked)
+    engine = FakeEngine()
+    preflight.check_models(sqlite_sessions, engine, run.id, settings=settings, begin=begin)
+    assert rows == [0], "before the verdict is on record"
 
 
 @pytest.mark.parametrize(
