@@ -242,7 +242,7 @@ def checks_of(asked: Sequence[str]) -> dict[str, Fit]:
     """What is measured where these checks have asked a model."""
     both = [name for check in asked for name in (check, relative_name(check))]
     found = {**CHECKS, **{name: single(name) for name in both}}
-    return found | MODEL_RISKS if asked else found
+    return {**found, **MODEL_RISKS} if asked else found
 
 
 def study(data: Edits, rows: Sequence[Row], checks: Mapping[str, Fit]) -> list[dict[str, Any]]:
