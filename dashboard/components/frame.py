@@ -172,6 +172,11 @@ def sentences_html(sentences: Iterable[str]) -> str:
     return f"<ul class='strop-sentences'>{items}</ul>"
 
 
+def tagged_html(tag: Tag, sentence: str) -> str:
+    """A sentence behind the word that it comes down to."""
+    return f"<p>{_cell(tag)} {escape(sentence)}</p>"
+
+
 def table_html(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, title: str = "") -> str:
     """A plain table; every cell is text, a number, or a tag.
 

@@ -44,7 +44,7 @@ class FakeFairness:
         return list(self.project["fairness_answers"])
 
     def fairness_slice_keys(self, generation_run_id: int) -> list[SliceKeyOut]:
-        return [SliceKeyOut(key="sex", groups=2)]
+        return list(self.project.get("fairness_keys", [SliceKeyOut(key="sex", groups=2)]))
 
     def fairness_parity(self, score_run_id: int, **asked: Any) -> list[ParityReportOut]:
         self.project["asked_parity"] = asked

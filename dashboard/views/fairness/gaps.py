@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -9,12 +10,23 @@ import streamlit as st
 from backend.schemas.fairness import Gap, Parity, ParityReportOut
 from backend.schemas.runs import GenerationRunOut
 from dashboard.components.figures.plots import intervals_plot
-from dashboard.components.frame import Cell, FigureText, Tag, sentences_html, table_html
+from dashboard.components.frame import (
+    Cell,
+    FigureText,
+    Tag,
+    sentences_html,
+    table_html,
+    tagged_html,
+)
 from dashboard.session import current_client, current_project
 
 COLUMNS = ("group", "against", "gap", "outputs", "what the interval allows to say")
 TAGS = {"apart": "fail", "beyond the margin": "fail", "within the margin": "pass"}
 SCORES, RATINGS = "scores of a run", "ratings by people"
+NO_GROUPS = (
+    "No slice of this run has two groups and more to compare. A dataset says its groups by "
+    'example: `{"slices": {"site": "north"}}`'
+)
 COMMAND = "strop fairness RUN --by KEY"
 
 
@@ -32,18 +44,21 @@ def show() -> None:
     keys = [one.key for one in current_client().fairness.slice_keys(chosen)]
     with right:
         if not keys:
-            st.info("No slice of this run has two groups and more to compare.")
+            st.info(NO_GROUPS)
             return
         by = st.multiselect("Groups by", keys, default=keys[:1])
-        margin = st.number_input("A gap of no account (0: none is)", 0.0, value=0.0, step=0.01)
+        margin = st.number_input(
+            "Smallest gap that matters (0: every gap)", 0.0, value=0.0, step=0.01
+        )
     if not by:
         return
     allowed = margin or None
     reports = (
         _scores(scored[chosen], by, allowed) if whose == SCORES else _ratings(chosen, by, allowed)
     )
+    ends = value_ends(reports)
     for report in reports:
-        _show_report(report)
+        _show_report(report, ends)
 
 
 def is_pairs(run: GenerationRunOut) -> bool:
@@ -88,7 +103,16 @@ def _ratings(run_id: int, by: list[str], margin: float | None) -> list[ParityRep
     return client.fairness.queue_parity(chosen, by=",".join(by), margin=margin)
 
 
-def _show_report(report: ParityReportOut) -> None:
+def value_ends(reports: Sequence[ParityReportOut]) -> dict[str, tuple[float, float]]:
+    """Both ends of the axis of each metric: the same for all models, so that plots compare."""
+    drawn: dict[str, list[float]] = {}
+    for one in (parity for report in reports for parity in report.parities):
+        for point in points(one):
+            drawn.setdefault(one.metric, []).extend((point["low"], point["high"]))
+    return {metric: (min(values), max(values)) for metric, values in drawn.items()}
+
+
+def _show_report(report: ParityReportOut, ends: Mapping[str, tuple[float, float]]) -> None:
     st.subheader(report.model.replace("`", "") or report.of)
     if report.by == "human":
         said = [f"By people, weighted by the design of {report.of}; no judge's rating is in it."]
@@ -96,10 +120,11 @@ def _show_report(report: ParityReportOut) -> None:
             said.append(f"{report.n_simulated} of the reviewed outputs were rated by a script.")
         st.html(sentences_html(said))
     for one in report.parities:
-        st.html(sentences_html([sentence(one)]))
+        st.html(tagged_html(Tag(one.said, TAGS.get(one.said, "inconclusive")), sentence(one)))
         drawn = points(one)
         if drawn:
-            plot = intervals_plot(drawn, label="group_", value_title=f"{one.metric} by {one.key}")
+            title = f"{one.metric} by {one.key}"
+            plot = intervals_plot(drawn, label="group_", value_title=title, domain=ends[one.metric])
             st.altair_chart(plot, width="stretch")
         title = f"{one.metric} by {one.key}"
         with st.expander(f"Gaps of {title}: {len(one.gaps)}"):
@@ -118,12 +143,14 @@ def sentence(one: Parity) -> str:
         return f"{one.metric} by {one.key} cannot be told: {one.note}."
     unnamed = f" {one.unnamed} outputs say no {one.key}." if one.unnamed else ""
     note = f" There is {one.note}." if one.note else ""
-    together = "this gap" if one.family == 1 else f"all {one.family} gaps at once"
+    level = f"The interval is of {one.level:.0%}."
+    if one.family > 1:
+        level = f"The {one.level:.0%} hold for all {one.family} gaps at once."
     value = interval(one.largest, one.low, one.high)
     return (
         f"{one.metric} by {one.key}: the largest gap is {value}, {one.between[0]} over "
         f"{one.between[1]}, n={one.n}: {one.said}. "
-        f"The {one.level:.0%} hold for {together}.{unnamed}{note}"
+        f"{level}{unnamed}{note}"
     )
 
 

@@ -31,7 +31,8 @@ def show() -> None:
     drawn = [point(one) for one in report.mentions if one.low is not None]
     if drawn:
         title = "share of rows that mention the group"
-        st.altair_chart(intervals_plot(drawn, label="mention", value_title=title), width="stretch")
+        plot = intervals_plot(drawn, label="mention", value_title=title, domain=(0, 1))
+        st.altair_chart(plot, width="stretch")
         st.html(table_html(MENTIONS, [mention_row(m) for m in report.mentions], title="Mentions"))
     found = [skew for skew in report.skews if skew.found]
     if found:
@@ -42,8 +43,8 @@ def sentences(report: SetMentions) -> list[str]:
     """What was read and what was looked for."""
     found = sum(skew.found for skew in report.skews)
     told = [
-        f"{report.n} rows in {report.groups} groups were read; {report.unread} in no language that "
-        "there are lists for.",
+        f"{report.n} rows in {report.groups} groups were read; {report.unread} are in a "
+        "language without lists.",
         f"{found} of {report.looked_for} skews are found (outcomes: {report.outcomes}); on average "
         f"at most {report.false_share:.0%} of those found are false.",
     ]

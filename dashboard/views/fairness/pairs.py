@@ -14,6 +14,7 @@ from backend.schemas.fairness import (
     PairsOut,
     Shift,
 )
+from dashboard.components.figures.figures import p_text
 from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import (
     Cell,
@@ -28,9 +29,24 @@ from dashboard.session import current_client, current_project
 from dashboard.views.fairness.gaps import interval
 
 KINDS = ["name", "gender", "age", "place"]
-COLUMNS = ("exchanged", "what moves", "with the group", "with the control", "excess", "pairs", "")
-SHIFTS = ("exchanged", "what moves", "from, to", "change", "pairs", "p (Holm)")
+COLUMNS = (
+    "exchanged",
+    "what moves",
+    "with the group",
+    "with the control",
+    "excess",
+    "pairs",
+    "p (Holm)",
+    "",
+)
+SHIFTS = ("exchanged", "what moves", "from → to", "change", "pairs", "p (Holm)")
 EXAMPLES = ("row", "exchanged", "as it was", "exchanged answer", "control's answer")
+MEASURES = {
+    "answer": "answer (share of its words)",
+    "flip": "flip (any change)",
+    "length": "length (relative)",
+    "refusal": "refusal (declines)",
+}
 TAGS = {"changes more than the control": "fail"}
 SHOWN_REASONS = 6
 MOST_CHARACTERS = 300
@@ -116,11 +132,14 @@ def sentences(report: CounterfactualReportOut) -> list[str]:
     found = [c for c in report.contrasts if c.said in TAGS]
     told = [
         f"{c.kind}: {c.measure} moves by {interval(c.value, c.low, c.high)} more with the group "
-        f"than with the control, n={c.n} (p {c.p_holm:.3f} after Holm)."
+        f"than with the control, n={c.n} (p {p_text(c.p_holm)} after Holm)."
         for c in found
     ]
     if not told:
-        told = ["No change beyond the control is shown; the intervals say how large it may be."]
+        told = [
+            "No change beyond the control is shown: p values are adjusted (Holm) for all of these. "
+            "The intervals, each by itself, say how large it may be."
+        ]
     failed = sum(c.failed for c in report.contrasts)
     return told + ([f"{failed} comparisons lack an answer or a score."] if failed else [])
 
@@ -130,14 +149,20 @@ def row(one: Contrast) -> list[Cell]:
     sides = [interval(side.value, side.low, side.high) for side in (one.swapped, one.control)]
     excess = interval(one.value, one.low, one.high)
     said = Tag(one.said, TAGS.get(one.said, "inconclusive"))
-    return [one.kind, one.measure, *map(FigureText, (*sides, excess)), one.n, said]
+    p = FigureText(p_text(one.p_holm))
+    return [one.kind, measure_name(one.measure), *map(FigureText, (*sides, excess)), one.n, p, said]
+
+
+def measure_name(measure: str) -> str:
+    """A measure with a word on what it is; metrics by their names."""
+    return MEASURES.get(measure, measure)
 
 
 def shift_row(one: Shift) -> list[Cell]:
     """A row of the directions."""
     change = FigureText(interval(one.value, one.low, one.high))
-    where = one.direction.replace(">", ", ")
-    return [one.kind, one.measure, where, change, one.n, FigureText(f"{one.p_holm:.3f}")]
+    where = one.direction.replace(">", " → ").replace("_", " ")
+    return [one.kind, one.measure, where, change, one.n, FigureText(p_text(one.p_holm))]
 
 
 def example_row(one: CounterfactualExample) -> list[Cell]:
@@ -150,7 +175,7 @@ def example_row(one: CounterfactualExample) -> list[Cell]:
 def point(one: Contrast) -> dict[str, Any]:
     """One excess, for the plot."""
     return {
-        "measure": one.measure,
+        "measure": measure_name(one.measure),
         "group": one.kind,
         "value": one.value,
         "low": one.low,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from dashboard.views.fairness.gaps import value_ends
 from tests.dashboard.fake_client import HOSTILE, engineers_project
 from tests.dashboard.test_pages import open_page, shown
 
@@ -45,6 +47,29 @@ def test_texts_are_never_markup(project: dict[str, Any]) -> None:
     page = shown(open_page("fairness", project))
     assert HOSTILE not in page
     assert "&lt;" in page
+
+
+def test_a_measure_says_what_it_is_and_has_its_adjusted_p(project: dict[str, Any]) -> None:
+    page = shown(open_page("fairness", project))
+    assert "flip (any change)" in page
+    assert "p (Holm)" in page
+    assert "0.004" in page
+    assert "female → male" in page
+
+
+def test_all_models_are_drawn_on_one_axis(project: dict[str, Any]) -> None:
+    report = project["fairness_parity"][0]
+    lower = report.model_copy(deep=True)
+    moved = [replace(one, low=-3.0) for one in lower.parities[0].groups]
+    lower.parities[0] = replace(lower.parities[0], groups=moved)
+    [ends] = value_ends([report, lower]).values()
+    assert ends[0] == -3.0
+    assert ends[1] == max(one.high for one in report.parities[0].groups)
+
+
+def test_a_run_without_groups_says_how_a_dataset_names_them(project: dict[str, Any]) -> None:
+    app = open_page("fairness", {**project, "fairness_keys": []})
+    assert any('"slices"' in info.value for info in app.info)
 
 
 def test_pairs_are_made_by_the_form(project: dict[str, Any]) -> None:
