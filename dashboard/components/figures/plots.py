@@ -19,6 +19,7 @@ POINT_HEIGHT = 24
 LABEL_WIDTH = 190  # pixels; a phone has 360 for the plot as a whole
 TICK_WIDTH = 80  # pixels between two ticks of the value axis, so that their numbers can be read
 LINE_COLOUR = "#7f8b89"  # 3:1 on light and dark; the default is lost in the dark theme
+MARK_COLOUR = "#2f8079"  # the same
 VOTE_COLOURS = ["#2f8079", "#7f8b89", "#6a7674", "#c2702c", "#93806a"]  # 3:1 on light and dark
 
 
@@ -95,8 +96,12 @@ def calibration_plot(bins: Sequence[Row]) -> alt.LayerChart:
     dashed = diagonal.mark_line(strokeDash=[4, 4], color=LINE_COLOUR, size=1.5)
     return alt.layer(
         dashed.encode(alt.X("risk:Q"), alt.Y("rate:Q")),
-        found.mark_rule(strokeWidth=2.5).encode(alt.Y("low:Q", **share), alt.Y2("high")),
-        found.mark_point(filled=True, size=80, opacity=1).encode(alt.Y("rate:Q")),
+        found.mark_rule(strokeWidth=2.5, color=MARK_COLOUR).encode(
+            alt.Y("low:Q", **share), alt.Y2("high")
+        ),
+        found.mark_point(filled=True, size=80, opacity=1, color=MARK_COLOUR).encode(
+            alt.Y("rate:Q")
+        ),
     ).properties(
         description="Share found wrong against the risk that was said, with intervals", height=340
     )

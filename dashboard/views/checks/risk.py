@@ -27,7 +27,7 @@ PREDICTORS = {
     "source_rouge": "overlap with the source (ROUGE-L)",
 }
 MEASURES = {
-    "auroc": "AUROC: a wrong output has the higher risk",
+    "auroc": "AUROC: how often a wrong output has the higher risk",
     "balanced_accuracy": "balanced accuracy",
     "brier": "Brier score, lower is better",
     "calibration_error": "calibration error, lower is better",
@@ -110,9 +110,11 @@ def _figure_cell(figure: RiskFigure | None) -> Cell:
 def sentences(one: RiskVersionOut) -> list[str]:
     """What it was learned from, in words; everything that was left out, with counts."""
     plain = [name for name in one.features if not name.endswith(RELATIVE)]
+    told = f"Learned from the reviews of {one.n} outputs, {one.positives} of them wrong"
+    if one.n_effective < one.n - 0.5:
+        told += f"; as much as {one.n_effective:.0f} outputs drawn with equal chances would tell"
     said = [
-        f"Learned from the reviews of {one.n} outputs, {one.positives} of them wrong; "
-        f"as much as {one.n_effective:.0f} outputs drawn with equal chances would tell.",
+        f"{told}.",
         f"Wrong means: {one.wrong_when}, by half or more of the reviews of an output.",
         f"Made of the checks {', '.join(plain)}.",
     ]

@@ -10,7 +10,7 @@ import streamlit as st
 
 from backend.schemas.checks.triage import RoutingOut, State
 from dashboard.components.address import choose
-from dashboard.components.figures.plots import chart_of
+from dashboard.components.figures.plots import LINE_COLOUR, chart_of
 from dashboard.components.frame import (
     Cell,
     Tag,
@@ -41,7 +41,7 @@ COLUMNS = [
     "audited",
     "looked at",
     "wrong",
-    "at least wrong",
+    "wrong, at least",
     "allowed",
     "state",
 ]
@@ -75,12 +75,14 @@ def _row(one: RoutingOut) -> list[Cell]:
 
 
 def low_text(one: RoutingOut) -> str:
-    """The lower bound of the share of wrong ones; nothing before the first look."""
-    return "" if one.low is None else f"{one.low:.1%}"
+    """The lower bound of the share of wrong ones; said so before the first look."""
+    return "not known yet" if one.low is None else f"{one.low:.1%}"
 
 
 def _show_one(one: RoutingOut) -> None:
     (st.error if one.state == "withdrawn" else st.info)(plain(one.sentence))
+    if one.state == "withdrawn":
+        _offer_return(one)
     st.html(
         tiles_html(
             [
@@ -88,8 +90,8 @@ def _show_one(one: RoutingOut) -> None:
                 ("Audited", one.n_audited, f"{one.n_looked} of them looked at"),
                 ("Wrong", one.errors, f"of {one.n_looked} looked at"),
                 (
-                    "At least wrong",
-                    low_text(one) or "not known yet",
+                    "Wrong, at least",
+                    low_text(one),
                     f"{one.epsilon:.1%} are allowed, confidence {1 - one.delta:.0%}",
                 ),
             ]
@@ -101,7 +103,8 @@ def _show_one(one: RoutingOut) -> None:
         st.altair_chart(bound_plot(path_points(one), one.epsilon))
     st.html(facts_html(certificate_facts(one)))
     st.caption(plain(str(one.evidence["assumes"])))
-    _offer_return(one)
+    if one.state != "withdrawn":
+        _offer_return(one)
 
 
 def path_points(one: RoutingOut) -> list[dict[str, Any]]:
@@ -110,7 +113,7 @@ def path_points(one: RoutingOut) -> list[dict[str, Any]]:
         row
         for point in one.path
         for row in (
-            {"n": point.n, "share": point.low, "line": "at least wrong"},
+            {"n": point.n, "share": point.low, "line": "wrong, at least"},
             {"n": point.n, "share": point.errors / point.n, "line": "found wrong"},
         )
     ]
@@ -128,8 +131,8 @@ def bound_plot(points: Sequence[dict[str, Any]], epsilon: float) -> alt.LayerCha
             color=alt.Color("line:N", title=None, legend=alt.Legend(orient="top")),
         )
     )
-    allowed = chart_of([{"share": epsilon}]).mark_rule(strokeDash=[5, 4]).encode(y=share)
-    return alt.layer(lines, allowed).properties(
+    dashed = chart_of([{"share": epsilon}]).mark_rule(strokeDash=[5, 4], color=LINE_COLOUR, size=2)
+    return alt.layer(lines, dashed.encode(y=share)).properties(
         height=320, title=f"Dashed: what is allowed, {epsilon:.1%}"
     )
 

@@ -15,7 +15,7 @@ from backend.schemas.checks.risk import (
     RiskVersionOut,
 )
 from backend.schemas.review.desk import RiskNotice
-from dashboard.components.figures.plots import calibration_plot
+from dashboard.components.figures.plots import MARK_COLOUR, calibration_plot
 from dashboard.components.frame import FigureText
 from dashboard.session import CLIENT_KEY
 from dashboard.views.checks.risk import figure_table, sentences, version_row
@@ -88,6 +88,8 @@ def test_a_version_is_shown_with_its_figures_and_what_was_left_out() -> None:
     assert said[0].startswith(
         "Learned from the reviews of 90 outputs, 30 of them wrong; as much as"
     )
+    even = sentences(version(n_effective=90.0))[0]
+    assert even == "Learned from the reviews of 90 outputs, 30 of them wrong."
     assert "Left out: 7 reviews of the test split." in said
     assert any("less its mean over the other answers" in one for one in said)
     assert not any("simulated" in one for one in said)
@@ -123,6 +125,7 @@ def test_calibration_is_drawn_against_the_diagonal() -> None:
     ]
     assert rule["encoding"]["y"]["title"] == "share found wrong"
     assert rule["encoding"]["x"]["title"] == "risk that was said"
+    assert rule["mark"]["color"] == MARK_COLOUR  # without one it is black, on black in the dark
 
 
 def test_simulated_reviews_are_named_as_such() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backend.schemas.checks.triage import AuditPoint, RoutingOut
+from dashboard.components.figures.plots import LINE_COLOUR
 from dashboard.views.checks import triage as tab
 from tests.dashboard.fake_client import HOSTILE
 from tests.dashboard.test_lead_pages import lead, open_page, told
@@ -84,4 +85,16 @@ def test_facts_name_the_side_and_what_is_simulated(lower_is_better: bool, side: 
 def test_points_have_both_shares() -> None:
     rows = tab.path_points(routing())
     assert rows[-1] == {"n": 30, "share": 1 / 30, "line": "found wrong"}
-    assert tab.low_text(routing(low=None)) == ""
+    assert tab.low_text(routing(low=None)) == "not known yet"
+
+
+def test_what_is_allowed_is_drawn_so_that_it_can_be_seen_in_the_dark() -> None:
+    allowed = tab.bound_plot(tab.path_points(routing()), 0.05).to_dict()["layer"][-1]
+    assert allowed["mark"]["color"] == LINE_COLOUR
+
+
+@pytest.mark.parametrize(("state", "above"), [("withdrawn", True), ("watched", False)])
+def test_what_fell_is_put_up_right_below_the_message(state: Any, above: bool) -> None:
+    app = open_page("checks", lead(routings=[routing(state=state)]))
+    drawn = [getattr(node, "key", None) or node.type for node in app.main]
+    assert (drawn.index("return-3") < drawn.index("caption")) == above
