@@ -7,13 +7,13 @@ transaction begins with BEGIN IMMEDIATE, so that two writers queue instead of fa
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from copy import copy
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from time import monotonic
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -32,7 +32,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 from sqlalchemy.types import JSON, TypeDecorator
 
 from backend.private_files import make_file, make_folder
-from backend.settings import Settings
+from backend.settings import Settings, sqlite_file
 
 NAMING = {
     "ix": "ix_%(column_0_label)s",
@@ -44,6 +44,7 @@ NAMING = {
 BUSY_TIMEOUT_MS = 30_000
 CONNECTIONS = 20  # of one process to PostgreSQL, which takes 100 unless it is told otherwise
 PING_AFTER_S = 5.0
+COMMITS_SEEN_AFTER_S = 0.025
 ENGINES = 8  # of which a process has one; tests have one after the other
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
@@ -147,11 +148,11 @@ def _ping_the_idle(engine: Engine) -> None:
 
     @event.listens_for(engine, "checkin")
     def _note(_: Any, record: Any) -> None:
-        record.info["since"] = monotonic()
+        record.info["since"] = time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def _ask(connection: Any, record: Any, _: Any) -> None:
-        if monotonic() - record.info.get("since", monotonic()) < PING_AFTER_S:
+        if time.monotonic() - record.info.get("since", time.monotonic()) < PING_AFTER_S:
             return
         try:
             engine.dialect.do_ping(connection)
@@ -208,6 +209,53 @@ def is_free_to_write(engine: Engine) -> bool:
             return False
         connection.rollback()
     return True
+
+
+class Commits:
+    """Waits for what others commit; used by one thread alone.
+
+    A file of SQLite says that it has changed for a hundredth of what a question costs. PostgreSQL
+    does not say so, and there the whole time is waited.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._file = sqlite_file(engine.url.render_as_string(hide_password=False))
+        self._connection: sqlite3.Connection | None = None
+        self._version = self._read()
+
+    @property
+    def are_seen(self) -> bool:
+        """Whether a wait ends by a commit."""
+        return self._file is not None
+
+    def wait(self, seconds: float, pause: Callable[[float], object] = time.sleep) -> None:
+        """Wait for a commit since the last wait ended, at most so many seconds.
+
+        Args:
+            pause: waits for so many seconds; where it says true, nothing more is waited for.
+        """
+        due = time.monotonic() + seconds
+        while (left := due - time.monotonic()) > 0:
+            if pause(min(left, COMMITS_SEEN_AFTER_S) if self.are_seen else left):
+                return
+            if (version := self._read()) != self._version:
+                self._version = version
+                return
+
+    def close(self) -> None:
+        """Close the connection that looks."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _read(self) -> int:
+        if self._file is None:
+            return 0
+        if self._connection is None:
+            self._connection = sqlite3.connect(self._file, check_same_thread=False)
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:  # whoever looks at the rows says what is wrong
+            return -1
 
 
 def session_factory(engine: Engine) -> sessionmaker[Session]:

@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from backend.db import connect, reading, utc_now
+from backend.db import Commits, connect, reading, utc_now
 from backend.engines import open_engine
 from backend.errors import InvalidInput
 from backend.jobs.drafting import draft_parts
@@ -54,7 +54,11 @@ TEND_EVERY = timedelta(seconds=2)
 ERASE_EVERY = timedelta(minutes=1)
 REST_AFTER = timedelta(seconds=60)
 LONGEST_POLL_SECONDS = 2.0
+LOOK_SECONDS = 1.0  # where a commit is seen, without which no row has moved
 RECONCILE_SECONDS = 0.5  # where no row has moved, which costs a tenth of asking the job engine
+AT_WORK_SECONDS = 5.0  # the same where all that is left to do is done here
+BUSY_POLL_SECONDS = 0.4  # for a worker at work, on queues where nothing waits,
+BUSY_AFTER_SECONDS = 1.0  # once the work turns out to be no short one
 AFTER_A_DEFECT_S = 30.0
 
 KINDS: Mapping[str, Kind] = {
@@ -91,14 +95,16 @@ class WorkerProcess:
     _tend_after: datetime | None = field(default=None)
     _erase_after: datetime | None = field(default=None)
     _engaged_at: datetime | None = field(default=None)
-    _pace: float = field(default=0.0)
-    _waiting: list[tuple[int, int, str]] = field(default_factory=list)
+    _paces: dict[str, float] = field(default_factory=dict)
+    _waiting: list[queue.JobMark] = field(default_factory=list)
     _waiting_since: float = field(default_factory=time.monotonic)
     _reconcile_after: float = field(default=0.0)
     _not_before: dict[str, float] = field(default_factory=dict)
     _trainers: TrainerEnder = field(init=False)
+    _commits: Commits = field(init=False)
 
     def __post_init__(self) -> None:
+        self._commits = Commits(self.shop.sessions.kw["bind"])
         self._trainers = TrainerEnder(self.shop.sessions, self.shop.settings)
 
     def start(self) -> None:
@@ -128,7 +134,8 @@ class WorkerProcess:
             if self.until_idle and unfinished == 0 and self._is_idle():
                 self._deliver()
                 return
-            self.shop.stopping.wait(self._pause())
+            pause = max(self._pause(), LOOK_SECONDS if self._commits.are_seen else 0.0)
+            self._commits.wait(pause, self.shop.stopping.wait)
 
     def stop(self) -> None:
         """Let every job stop at its next part, then give back engines and name."""
@@ -137,6 +144,7 @@ class WorkerProcess:
             self.shop.give_back_jobs()
             self.shop.close_engines()
         self.shop.close_executor()
+        self._commits.close()
         with self.shop.sessions.begin() as session:
             queue.leave_worker(session, self.shop.executor_id, pid=os.getpid())
 
@@ -154,16 +162,18 @@ class WorkerProcess:
         moved = waiting != self._waiting
         if moved:
             self._waiting, self._waiting_since = waiting, time.monotonic()
+        self._keep_pace()
         if not waiting:
-            self._keep_pace()
             self._rest(utc_now())
             return 0
         if not moved and time.monotonic() < self._reconcile_after:
             return len(waiting)
-        # what has just begun is laid down by the next look, and help with it can be offered
-        self._reconcile_after = 0.0 if moved else time.monotonic() + RECONCILE_SECONDS
-        self._engage(utc_now())
         name = self.shop.executor_id
+        here = all((mark.state, mark.executor_id) == ("running", name) for mark in waiting)
+        again = AT_WORK_SECONDS if here else RECONCILE_SECONDS
+        # what has just begun is laid down by the next look, and help with it can be offered
+        self._reconcile_after = 0.0 if moved else time.monotonic() + again
+        self._engage(utc_now())
         unfinished = reconcile(self.shop.sessions, self.queues, executor_id=name, now=utc_now())
         offer_help(self.shop.sessions, self.queues, executor_id=name, may_help=self.shop.may_help)
         return unfinished
@@ -178,15 +188,25 @@ class WorkerProcess:
                 help_with=self.shop.take_help,
             )
             transact.delete_finished(now=now)
-            self._pace = self.shop.settings.worker_poll_seconds
+            self._paces = dict.fromkeys(self.queues, self.shop.settings.worker_poll_seconds)
         self._engaged_at = now
-        self._keep_pace()
 
     def _keep_pace(self) -> None:
-        """Have the job engine look about as often as this loop; it is written to its tables."""
-        if self._engaged_at is not None and not 0.5 < self._pause() / self._pace < 2.0:
-            self._pace = self._pause()
-            transact.set_pace(self.queues, self._pace)
+        """Have the job engine look about as often as this loop; it is written to its tables.
+
+        Less often where nothing waits while this worker is at work: a look costs the engine much.
+        """
+        if self._engaged_at is None:
+            return
+        unchanged = time.monotonic() - self._waiting_since
+        at_work = any(mark.executor_id == self.shop.executor_id for mark in self._waiting)
+        waited_for = {mark.queue for mark in self._waiting if mark.state == "queued"}
+        for name, pace in self._paces.items():
+            quiet = at_work and name not in waited_for and unchanged > BUSY_AFTER_SECONDS
+            wanted = max(self._pause(), BUSY_POLL_SECONDS if quiet else 0.0)
+            if not 0.5 < wanted / pace < 2.0:
+                self._paces[name] = wanted
+                transact.set_pace([name], wanted)
 
     def _pause(self) -> float:
         """Seconds until the next look: 2% of the time in which nothing changed, within bounds.

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -179,13 +179,23 @@ def unfinished_jobs(session: Session, queues: Collection[str]) -> list[Job]:
     return list(session.scalars(found))
 
 
-def unfinished_marks(session: Session, queues: Collection[str]) -> list[tuple[int, int, str]]:
-    """Id, attempt and state of what waits or runs on these queues; workers ask it all the time."""
-    marks = select(Job.id, Job.attempt, Job.state).order_by(Job.id)
-    found = session.connection().execute(
-        marks.where(Job.state.in_(UNFINISHED), Job.queue.in_(queues))
-    )
-    return [(row.id, row.attempt, str(row.state)) for row in found]
+class JobMark(NamedTuple):
+    """What of a job changes as it moves."""
+
+    id: int
+    attempt: int
+    state: str
+    queue: str
+    executor_id: str | None
+
+
+_MARKS = select(Job.id, Job.attempt, Job.state, Job.queue, Job.executor_id).order_by(Job.id)
+
+
+def unfinished_marks(session: Session, queues: Collection[str]) -> list[JobMark]:
+    """Of what waits or runs on these queues; workers ask it all the time."""
+    wanted = _MARKS.where(Job.state.in_(UNFINISHED), Job.queue.in_(queues))
+    return [JobMark(*row) for row in session.connection().execute(wanted)]
 
 
 def has_queued(session: Session, queue: str) -> bool:

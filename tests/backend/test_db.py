@@ -6,10 +6,19 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from backend.db import alone, is_free_to_write, open_database, read_only, reading, session_factory
+from backend.db import (
+    COMMITS_SEEN_AFTER_S,
+    Commits,
+    alone,
+    is_free_to_write,
+    open_database,
+    read_only,
+    reading,
+    session_factory,
+)
 
 COUNT = text("SELECT count(*) FROM t")
 
@@ -67,3 +76,33 @@ def test_statements_alone_see_what_came_between_them(engine: Engine) -> None:
 def test_each_reads_by_one_variant_with_the_connections_of_all(engine: Engine) -> None:
     assert read_only(engine) is read_only(engine)  # one dialect, so that statements stay compiled
     assert read_only(engine).pool is alone(engine).pool is engine.pool
+
+
+def test_a_wait_ends_by_a_commit_of_another_and_by_nothing_else(engine: Engine) -> None:
+    pauses: list[float] = []
+
+    def commit_at_third(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            insert_elsewhere(engine)
+
+    commits = Commits(engine)
+    assert commits.are_seen
+    commits.wait(60.0, commit_at_third)
+    assert (len(pauses), max(pauses)) == (3, COMMITS_SEEN_AFTER_S)
+    with reading(session_factory(engine)) as session:
+        assert session.scalar(COUNT) == 1
+    commits.wait(0.03)  # nobody writes: the whole time
+    commits.wait(60.0, lambda _: True)  # told to end
+    insert_elsewhere(engine)  # between two waits
+    commits.wait(60.0, lambda _: pauses.append(0.0))
+    assert len(pauses) == 4
+    commits.close()
+
+
+def test_where_commits_are_not_seen_the_whole_time_is_waited() -> None:
+    pauses: list[float] = []
+    commits = Commits(create_engine("sqlite://"))
+    assert not commits.are_seen
+    commits.wait(0.5, lambda seconds: pauses.append(seconds) or True)
+    assert pauses == [pytest.approx(0.5, abs=0.1)]

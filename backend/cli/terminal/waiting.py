@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backend.tables.queue import Job
 
 POLL_SECONDS = 0.1
+UNSEEN_SECONDS = 1.0  # where a commit is seen at once, without which no job has moved
 LOOK_SECONDS = 2.0  # between two looks at how far jobs are; how they stand is asked more often
 LONGEST_POLL_SECONDS = 5.0
 QUICK_POLL_SECONDS = 0.1  # it lives only while somebody waits
@@ -116,21 +117,25 @@ def _watch(
     workers: _Workers,
     progress: Progress | None,
 ) -> list[Job]:
+    from backend.db import Commits
+
     begun = time.monotonic()
-    while True:
-        looked = time.monotonic()
-        jobs, standings = look(sessions, job_ids)
-        if progress is not None:
-            progress.update(jobs, standings)
-        if ended := [job for job in jobs if job.state in ("failed", "stopped", "cancelled")]:
-            raise JobEnded(ended[0])
-        if all(job.state == "done" for job in jobs):
-            return jobs
-        workers.keep(jobs)
+    with closing(Commits(sessions.kw["bind"])) as commits:
+        least = UNSEEN_SECONDS if commits.are_seen else POLL_SECONDS
         while True:
-            time.sleep(pause_after(time.monotonic() - begun))
-            if time.monotonic() >= looked + LOOK_SECONDS or has_moved(sessions, jobs):
-                break
+            looked = time.monotonic()
+            jobs, standings = look(sessions, job_ids)
+            if progress is not None:
+                progress.update(jobs, standings)
+            if ended := [job for job in jobs if job.state in ("failed", "stopped", "cancelled")]:
+                raise JobEnded(ended[0])
+            if all(job.state == "done" for job in jobs):
+                return jobs
+            workers.keep(jobs)
+            while True:
+                commits.wait(max(least, pause_after(time.monotonic() - begun)), time.sleep)
+                if time.monotonic() >= looked + LOOK_SECONDS or has_moved(sessions, jobs):
+                    break
 
 
 def pause_after(waited: float) -> float:

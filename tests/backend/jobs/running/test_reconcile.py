@@ -15,9 +15,15 @@ from backend.jobs.generate import chunks_of
 from backend.jobs.running.parts import Workshop
 from backend.jobs.running.reconcile import Repair, decide, reconcile
 from backend.jobs.running.transact import WorkflowState, system_url
-from backend.jobs.worker import WorkerProcess, end_process
+from backend.jobs.worker import (
+    AT_WORK_SECONDS,
+    BUSY_POLL_SECONDS,
+    WorkerProcess,
+    end_process,
+)
 from backend.services import queue
 from backend.settings import Settings
+from backend.tables.queue import JobState
 
 
 @pytest.mark.parametrize(
@@ -92,8 +98,15 @@ def test_a_job_that_cannot_be_handed_over_holds_up_no_other(
         assert (job.state, job.error) == ("failed", "TypeError: not JSON")
 
 
+@pytest.mark.parametrize(
+    ("by", "also"), [("other", [1000.9]), ("me", [])], ids=["help may be wanted", "all is here"]
+)
 def test_the_job_engine_is_asked_when_a_row_has_moved_and_else_now_and_then(
-    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+    sqlite_sessions: sessionmaker[Session],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    by: str,
+    also: list[float],
 ) -> None:
     asked: list[float] = []
     now = 1000.0
@@ -114,9 +127,50 @@ def test_the_job_engine_is_asked_when_a_row_has_moved_and_else_now_and_then(
         now = 1000.0 + tenth / 10
         if tenth == 3:
             with sqlite_sessions.begin() as session:
-                queue.start_job(session, job_id, 1, executor_id="me", now=utc_now())
+                queue.start_job(session, job_id, 1, executor_id=by, now=utc_now())
         assert worker._reconcile() == 1
-    assert asked == [1000.0, 1000.1, 1000.3, 1000.4, 1000.9]  # at once, and when it had begun
+    # at once, and when it had begun
+    assert asked == [1000.0, 1000.1, 1000.3, 1000.4, *also]
+    now = 1000.5 + AT_WORK_SECONDS
+    worker._reconcile()
+    assert asked[-1] == now
+
+
+def test_the_job_engine_looks_less_often_while_this_worker_is_at_work_and_nothing_waits(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces: dict[str, float] = {"gen": 0.1, "score": 0.1}
+    monkeypatch.setattr("backend.jobs.worker.reconcile", lambda *_, **__: 1)
+    monkeypatch.setattr("backend.jobs.worker.offer_help", lambda *_, **__: None)
+    monkeypatch.setattr("backend.jobs.worker.transact.launch", lambda *_, **__: None)
+    monkeypatch.setattr("backend.jobs.worker.transact.delete_finished", lambda **_: 0)
+    monkeypatch.setattr(
+        "backend.jobs.worker.transact.set_pace",
+        lambda queues, pace: paces.update(dict.fromkeys(queues, pace)),
+    )
+    now = 1000.0
+    monkeypatch.setattr("backend.jobs.worker.time.monotonic", lambda: now)
+    quick = settings.model_copy(update={"worker_poll_seconds": 0.1})
+    shop = Workshop(quick, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type, call-arg]
+    worker = WorkerProcess(shop, ["gen", "score"])
+    with sqlite_sessions.begin() as session:
+        job_id = queue.enqueue_job(session, "generate", 1).id
+        queue.start_job(session, job_id, 1, executor_id="me", now=utc_now())
+    worker._reconcile()
+    now += 1.0
+    worker._reconcile()
+    assert paces == {"gen": 0.1, "score": 0.1}, "it may be a short one"
+    now += 0.1
+    worker._reconcile()
+    assert paces == {"gen": BUSY_POLL_SECONDS, "score": BUSY_POLL_SECONDS}
+    with sqlite_sessions.begin() as session:
+        queue.enqueue_job(session, "score", 1)
+    worker._reconcile()
+    assert paces["score"] == 0.1, "a job waits there"
+    with sqlite_sessions.begin() as session:
+        queue.finish_job(session, job_id, 1, JobState.DONE, now=utc_now(), exit_code=0)
+    worker._reconcile()
+    assert paces == {"gen": 0.1, "score": 0.1}
 
 
 def test_a_defect_of_one_act_stops_no_other(
