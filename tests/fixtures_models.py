@@ -134,9 +134,9 @@ def trained_adapter(folder: Path, base: Path, *, part: slice, steps: int = 40) -
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, target_modules="all-linear"))
     optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=5e-3)
-    rows = [_row(tokenizer, example, part) for example in demo_examples(4 * steps, seed=3)]
+    rows = [_row(tokenizer, example, part) for example in demo_examples(2 * steps, seed=3)]
     for step in range(steps):
-        batch = rows[4 * step : 4 * step + 4]
+        batch = rows[2 * step : 2 * step + 2]
         loss = sum(model(input_ids=ids, labels=labels).loss for ids, labels in batch) / len(batch)
         loss.backward()
         optimizer.step()
