@@ -173,6 +173,30 @@ def test_the_job_engine_looks_less_often_while_this_worker_is_at_work_and_nothin
     assert paces == {"gen": 0.1, "score": 0.1}
 
 
+def test_a_worker_looks_seldom_at_a_long_job_and_soon_where_nothing_waits(
+    sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("backend.jobs.worker.reconcile", lambda *_, **__: 1)
+    monkeypatch.setattr("backend.jobs.worker.offer_help", lambda *_, **__: None)
+    monkeypatch.setattr("backend.jobs.worker.time.monotonic", lambda: now)
+    monkeypatch.setattr(WorkerProcess, "_engage", lambda *_: None)
+    once_a_second = settings.model_copy(update={"worker_poll_seconds": 1.0})
+    shop = Workshop(once_a_second, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type, call-arg]
+    worker = WorkerProcess(shop, ["gen"])
+    with sqlite_sessions.begin() as session:
+        job_id = queue.enqueue_job(session, "generate", 1).id
+    for waited, pause in ((0, 1.0), (60, 1.2), (90, 1.8), (600, 2.0)):
+        now = 1000.0 + waited
+        worker._reconcile()
+        assert worker._pause() == pytest.approx(pause)
+    with sqlite_sessions.begin() as session:
+        queue.cancel_job(session, job_id, by_id=None, error="It is enough.", now=utc_now())
+    worker._reconcile()
+    now = 9000.0
+    assert worker._pause() == 1.0, "however long nothing has waited"
+
+
 def test_a_defect_of_one_act_stops_no_other(
     sqlite_sessions: sessionmaker[Session], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
