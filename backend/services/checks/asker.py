@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
 
 Item = TypeVar("Item")
+MOST_AT_ONCE = 256  # outputs, whose texts are in memory
 
 
 class EngineAsker:
@@ -99,16 +100,16 @@ def first_questions(
 ) -> list[Prompt]:
     """What is asked of the first items of which anything is asked, as the probes of a preflight.
 
-    An item that failed, or whose texts are equal, asks nothing: so many are looked at as it takes.
+    An item that failed, or whose texts are equal, asks nothing: so many are looked at as it takes,
+    few at first, since mostly the first ones do.
 
     Args:
         ask: puts the questions of some items to an `Asker`.
     """
-    asked = _Questions()
-    for start in range(0, len(items), PROBES):
-        ask(items[start : start + PROBES], asked)
-        if len(asked.prompts) >= PROBES:
-            break
+    asked, start, size = _Questions(), 0, PROBES
+    while start < len(items) and len(asked.prompts) < PROBES:
+        ask(items[start : start + size], asked)
+        start, size = start + size, min(2 * size, MOST_AT_ONCE)
     return asked.prompts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,8 +10,8 @@ import pytest
 from backend.engines.base import ReadRequest, ReadResult, ServedModel
 from backend.engines.fake import FakeEngine
 from backend.errors import EngineError, EngineUnavailable, UnknownAdapter
-from backend.services.checks.asker import EngineAsker
-from evaluators.checks.models.interface import Continuation, Likelihood
+from backend.services.checks.asker import EngineAsker, first_questions
+from evaluators.checks.models.interface import Asker, Continuation, Likelihood
 
 BASE = ServedModel("base", "/models/base")
 PROMPT = ({"role": "user", "content": "the bill of 40 was paid"},)
@@ -76,3 +76,25 @@ def test_an_engine_that_does_not_read_is_named() -> None:
     with pytest.raises(EngineError, match="engine mute does not tell") as caught:
         EngineAsker(Mute(), BASE).read(ASKED)  # type: ignore[arg-type]
     assert "local or vllm" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("silent", "looks"),
+    [
+        (0, [8]),
+        (8, [8, 16]),
+        (16, [8, 16]),
+        (17, [8, 16, 32]),
+        (1000, [8, 16, 32, 64, 128, 256, 256, 240]),  # nothing is asked of any
+    ],
+)
+def test_so_many_outputs_are_looked_at_as_it_takes(silent: int, looks: list[int]) -> None:
+    seen: list[int] = []
+
+    def ask(some: Sequence[int], asked: Asker) -> None:
+        seen.append(len(some))
+        asked.write([PROMPT for one in some if one >= silent], max_tokens=1)
+
+    found = first_questions(range(1000), ask)
+    assert seen == looks
+    assert len(found) == max(0, sum(looks) - silent)
