@@ -34,6 +34,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def test_a_transaction_holds_the_writers_place_before_its_first_statement(engine: Engine) -> None:
+    assert {read_only(engine), alone(engine)}.isdisjoint({engine})  # whose begin is their own
     with engine.begin():
         assert not is_free_to_write(engine)
         other = sqlite3.connect(str(engine.url.database), timeout=0, isolation_level=None)
