@@ -11,7 +11,7 @@ from backend.schemas.audit import AuditEntryOut, AuditStatus
 from backend.schemas.common import Page
 
 
-class AuditAsked(TypedDict, total=False):
+class AuditQuery(TypedDict, total=False):
     """Which entries, and which page of them; 50 where no limit is named."""
 
     who: str | None
@@ -27,13 +27,13 @@ class AuditAsked(TypedDict, total=False):
 class Audit(Resource):
     """Who did what: for admins, and for leads in their projects."""
 
-    def list(self, **asked: Unpack[AuditAsked]) -> Page[AuditEntryOut]:
+    def list(self, **query: Unpack[AuditQuery]) -> Page[AuditEntryOut]:
         """A page of entries of all projects and of none, the newest first."""
-        return self._wire.get(Page[AuditEntryOut], "/v1/audit", **asked)
+        return self._wire.get(Page[AuditEntryOut], "/v1/audit", **query)
 
-    def of_project(self, project_id: int, **asked: Unpack[AuditAsked]) -> Page[AuditEntryOut]:
+    def of_project(self, project_id: int, **query: Unpack[AuditQuery]) -> Page[AuditEntryOut]:
         """A page of entries of one project, the newest first."""
-        return self._wire.get(Page[AuditEntryOut], f"/v1/projects/{project_id}/audit", **asked)
+        return self._wire.get(Page[AuditEntryOut], f"/v1/projects/{project_id}/audit", **query)
 
     def status(self, *, last: int | None = None) -> AuditStatus:
         """Whether the chain holds, over its last entries, and against the noted heads."""
