@@ -1,11 +1,11 @@
-"""The client asks what the API answers: each method's verb, path and shape are a route's own."""
+"""The client asks what the API answers: each method's verb, path, query and shape are a route's."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import GenericAlias
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints, is_typeddict
 
 import pytest
 
@@ -29,18 +29,18 @@ WITHOUT_A_METHOD = {  # for browsers, or for people at the machine (`strop user`
 class Asked(Exception):
     """What a method asked of the wire."""
 
-    def __init__(self, verb: str, path: str, shape: Any) -> None:
-        self.verb, self.path, self.shape = verb, path, shape
+    def __init__(self, verb: str, path: str, shape: Any, query: Iterable[str] = ()) -> None:
+        self.verb, self.path, self.shape, self.query = verb, path, shape, set(query)
 
 
 class Recorder:
     """A wire that tells what it was asked, and sends nothing."""
 
-    def get(self, shape: Any, path: str, **_: Any) -> None:
-        raise Asked("GET", path, shape)
+    def get(self, shape: Any, path: str, **query: Any) -> None:
+        raise Asked("GET", path, shape, query)
 
-    def get_list(self, shape: Any, path: str, **_: Any) -> None:
-        raise Asked("GET", path, GenericAlias(list, shape))
+    def get_list(self, shape: Any, path: str, **query: Any) -> None:
+        raise Asked("GET", path, GenericAlias(list, shape), query)
 
     def post(self, shape: Any, path: str, body: Any = None) -> None:
         raise Asked("POST", path, shape)
@@ -56,11 +56,11 @@ class Recorder:
     def put(self, shape: Any, path: str, body: Any) -> None:
         raise Asked("PUT", path, shape)
 
-    def stream(self, path: str, **_: Any) -> None:
-        raise Asked("GET", path, None)
+    def stream(self, path: str, **query: Any) -> None:
+        raise Asked("GET", path, None, query)
 
-    def send(self, verb: str, path: str, **_: Any) -> None:
-        raise Asked(verb, path, None)
+    def send(self, verb: str, path: str, query: Iterable[str] = (), **_: Any) -> None:
+        raise Asked(verb, path, None, query)
 
 
 class Argument:
@@ -90,6 +90,9 @@ METHODS = dict(methods())
 def asked(function: Any, monkeypatch: pytest.MonkeyPatch) -> Asked:
     """The request of a method, its bodies unchecked."""
     names = list(inspect.signature(function).parameters)[1:]
+    last = get_args(get_type_hints(function).get(names[-1] if names else ""))
+    if last and is_typeddict(last[0]):  # the keywords of `**query`
+        names[-1:] = last[0].__annotations__
     resource = Resource(Recorder())  # type: ignore[arg-type]
     for shape in vars(inspect.getmodule(function)).values():  # a body of any arguments
         for model in (shape, *vars(shape).values()) if inspect.ismodule(shape) else (shape,):
@@ -135,6 +138,9 @@ def test_every_method_asks_a_route_for_its_shape(
             wrong.append(f"{name}: no route {request.verb} {request.path}")
             continue
         reached.add(f"{request.verb} {route['path']}")
+        known = {one["name"] for one in route.get("parameters", ()) if one["in"] == "query"}
+        if lost := request.query - known:
+            wrong.append(f"{name}: the route knows no {', '.join(sorted(lost))}")
         returned = get_type_hints(function).get("return")
         if request.shape is not None and returned != request.shape:
             wrong.append(f"{name}: asks for {request.shape}, promises {returned}")
