@@ -67,6 +67,23 @@ def test_cleared_failures_are_pending_again_and_lose_their_scores(session: Sessi
     assert bad.key in {r.key for r in generation.pending_requests(session, run.id)}
 
 
+def test_the_shortest_examples_that_lack_something_are_enough(session: Session) -> None:
+    """Their texts alone are read, and what has every answer is passed over."""
+    run = lay_down_run(session, lay_down_project(session), models=1, samples=2)
+    examples = generation.examples_of_run(session, run)
+    for example, more in zip(examples, (50, 40, 0, 30, 10, 20), strict=True):
+        example.input += "é" * more  # letters count, not bytes
+        example.context = None if more == 10 else example.context
+    session.flush()
+    of_all = generation.pending_requests(session, run.id)
+    whole, half, third = (of_all[2 * place : 2 * place + 2] for place in (4, 2, 5))
+    for key in (whole[0].key, whole[1].key, half[0].key):
+        generation.save_generations(session, run.id, [GenerationResult(key, text="x")])
+    found = generation.pending_requests(session, run.id, most=2)
+    assert [one.key for one in found] == [half[1].key, *(one.key for one in third)]
+    assert len(generation.pending_requests(session, run.id, most=99)) == 9
+
+
 def test_each_sample_has_its_own_row(session: Session) -> None:
     run = lay_down_run(session, lay_down_project(session), models=1, samples=2)
     assert generation.save_generations(session, run.id, _answers(session, run.id)) == 12
