@@ -44,7 +44,7 @@ NAMING = {
 BUSY_TIMEOUT_MS = 30_000
 CONNECTIONS = 20  # of one process to PostgreSQL, which takes 100 unless it is told otherwise
 PING_AFTER_S = 5.0
-COMMITS_SEEN_AFTER_S = 0.025
+COMMITS_SEEN_AFTER_S = 0.05
 ENGINES = 8  # of which a process has one; tests have one after the other
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 

@@ -231,7 +231,7 @@ class _Line:
     ) -> list[GenerationRequest]:
         return generation.pending_requests(
             session,
-            self._writing.run.id,
+            self._writing.run,
             encoders=self._writing.encoders,
             models=self._models,
             between=between,

@@ -60,13 +60,13 @@ def pack_logprobs(values: Sequence[Any]) -> bytes | None:
     """Log probabilities in two bytes each where they have four places and are above -6.5536."""
     if not values:
         return None
-    if not all(type(value) is float for value in values):
+    if set(map(type, values)) != {float}:
         return _as_json(values)
     try:
         units = [round(-value * UNIT) for value in values]
     except (ValueError, OverflowError):  # not finite
         return _packed(b"d", "d", values)
-    if min(units) < 0 or any(-n / UNIT != v for n, v in zip(units, values, strict=True)):
+    if min(units) < 0 or [-n / UNIT for n in units] != [*values]:
         return _packed(b"d", "d", values)
     most = max(units)
     if most < _SHORT:

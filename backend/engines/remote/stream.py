@@ -138,7 +138,8 @@ class AnswerStream(Generic[Server, Asked, Answered]):
                 thread.run(_breathe())  # the cancelled requests let go of their connections
 
     def _feed(self, thread: LoopThread, source: Iterator[Asked]) -> Iterator[Answered | None]:
-        unanswered, ended, size, begun = 0, False, self._ahead // _READINGS, False
+        unanswered, ended, begun = 0, False, False
+        size = self._in_flight * len(self._places)  # what can be asked at once first of all
         while True:
             while not ended and unanswered + size <= self._ahead:
                 read = list(islice(source, size))
@@ -146,6 +147,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
                 unanswered += len(read)
                 items = [Waiting(one, beginning(one)) for one in in_cache_order(read)]
                 thread.loop.call_soon_threadsafe(self._put, items)
+                size = self._ahead // _READINGS
             if not begun:
                 begun = True
                 yield None

@@ -315,7 +315,7 @@ def written_units(
 
 def pending_requests(
     session: Session,
-    run_id: int,
+    run: int | GenerationRun,
     *,
     encoders: Path | None = None,
     models: Collection[int] | None = None,
@@ -327,6 +327,7 @@ def pending_requests(
     Their key is the unit.
 
     Args:
+        run: its id; or the run itself, with its models and their prompts as they were loaded.
         encoders: the folder below which a prompt may name an encoder that chooses its shots.
         models: only what these lack.
         most: so many of the shortest examples are enough.
@@ -335,13 +336,13 @@ def pending_requests(
     Raises:
         InvalidInput: a prompt cannot be rendered for an example.
     """
-    run = get_run(session, run_id)
+    run = run if isinstance(run, GenerationRun) else get_run(session, run)
     asking = [
         model
         for model in run.models
         if not model.only_outputs and (models is None or model.id in models)
     ]
-    there = written_units(session, run_id, [model.id for model in asking], between)
+    there = written_units(session, run.id, [model.id for model in asking], between)
     if most is None:
         examples = examples_of_run(session, run, between=between)
     else:
