@@ -5,10 +5,10 @@
 Three sides take turns on copies of one SQLite database: one worker with `processes` 1, one worker
 with `processes` 2, and two workers with `processes` 1 each. The workers are real processes that are
 there before the job is queued; what is timed is the job, from its start to its end: a first one,
-for which a pool of processes has to be started, and a second one, which finds it warm. Then what
-the chunks cost an output, beside reading all of what lacks once. The texts are section texts of
-mts_dialog with their dialogues where that is at hand, each with a number of its own, and are taken
-again until there are enough; without it they are made up (synthetic).
+for which a pool of processes has to be started, and a second one on other outputs, which finds it
+warm. Then what the chunks cost an output, beside reading all of what lacks once. The texts are
+section texts of mts_dialog with their dialogues where that is at hand, each with a number of its
+own, and are taken again until there are enough; without it they are made up (synthetic).
 """
 
 from __future__ import annotations
@@ -132,44 +132,67 @@ def read_texts() -> list[tuple[str, str, str]]:
 
 
 def prepare(file: Path, texts: Sequence[tuple[str, str, str]], outputs: int) -> None:
-    """A database with one run of one model, all written, that is to be scored."""
+    """A database with a run of one model for each job, all written, that is to be scored.
+
+    No output of a job is one of another: a worker that knows it, of which there is one in one
+    process and half a one in two, would score it in a seventh of the time.
+    """
     migrate(f"sqlite:///{file}")
     engine = open_database(f"sqlite:///{file}")
     with session_factory(engine).begin() as session:
-        run_id, example_ids = lay_down(session, texts, outputs)
-        rows = [
-            {
-                "run_id": run_id,
-                "model_version_id": 1,
-                "example_id": id_,
-                "sample": 0,
-                "text": _own(texts, n)[0],
-                "error": None,
-                "token_logprobs": [],
-            }
-            for n, id_ in enumerate(example_ids)
-        ]
-        insert_missing(session, Generation, rows)
-        for _ in JOBS:
+        model = add_model(session)
+        for place, _ in enumerate(JOBS):
+            own = [_own(texts, n) for n in range(place * outputs, (place + 1) * outputs)]
+            run_id, example_ids = lay_down(session, model, own)
+            rows = [
+                {
+                    "run_id": run_id,
+                    "model_version_id": model.id,
+                    "example_id": id_,
+                    "sample": 0,
+                    "text": said,
+                    "error": None,
+                    "token_logprobs": [],
+                }
+                for id_, (said, *_) in zip(example_ids, own, strict=True)
+            ]
+            insert_missing(session, Generation, rows)
             scoring.create_score_run(session, generation_run_id=run_id, metrics=METRICS)
     engine.dispose()
 
 
-def lay_down(
-    session: Session, texts: Sequence[tuple[str, str, str]], outputs: int
-) -> tuple[int, list[int]]:
-    """The run and the ids of its examples."""
+def add_model(session: Session) -> ModelVersion:
+    """The base of a new project."""
     project = Project(name="bench", base_model="tiny")
     session.add(project)
     session.flush()
-    dataset = Dataset(project_id=project.id, name="notes")
+    model = ModelVersion(
+        project_id=project.id,
+        name="base",
+        revision=1,
+        base_model="tiny",
+        base_sha256="a" * 64,
+        tokenizer_sha256="b" * 64,
+        template_sha256="c" * 64,
+    )
+    session.add(model)
+    session.flush()
+    return model
+
+
+def lay_down(
+    session: Session, model: ModelVersion, texts: Sequence[tuple[str, ...]]
+) -> tuple[int, list[int]]:
+    """A run over a dataset of its own, and the ids of its examples."""
+    count = session.scalar(select(func.count(Dataset.id)))
+    dataset = Dataset(project_id=model.project_id, name=f"notes {count}")
     session.add(dataset)
     session.flush()
     version = DatasetVersion(
         dataset_id=dataset.id,
         number=1,
         digest="d" * 64,
-        n_examples=outputs,
+        n_examples=len(texts),
         source_name="made",
         split_recipe={},
     )
@@ -180,28 +203,19 @@ def lay_down(
             dataset_version_id=version.id,
             external_id=f"e{n}",
             input="Write the note.",
-            context=_own(texts, n)[2],
-            references=[_own(texts, n)[1]],
+            context=source,
+            references=[reference],
             slices={},
             split="test",
             content_digest=f"{n:064d}",
         )
-        for n in range(outputs)
+        for n, (_, reference, source) in enumerate(texts)
     ]
-    model = ModelVersion(
-        project_id=project.id,
-        name="base",
-        revision=1,
-        base_model="tiny",
-        base_sha256="a" * 64,
-        tokenizer_sha256="b" * 64,
-        template_sha256="c" * 64,
-    )
-    session.add_all([*examples, model])
+    session.add_all(examples)
     session.flush()
     run = generation.create_run(
         session,
-        project_id=project.id,
+        project_id=model.project_id,
         dataset_version_id=version.id,
         split="test",
         model_ids=[model.id],
@@ -256,7 +270,7 @@ def score_once(prepared: Path, home: Path, poll: float, workers: int, processes:
         ).all()
         scores = session.scalar(select(func.count(Score.id)))
         outputs = session.scalar(select(func.count(Generation.id))) or 0
-        if scores != outputs * len(METRICS) * len(JOBS):
+        if scores != outputs * len(METRICS):
             raise RuntimeError(f"{scores} scores of {outputs} outputs by {len(METRICS)} metrics")
         took = {str(owner).partition("/")[0]: n for owner, n in owners}
         return Timed(tuple(_seconds(job) for job in jobs), took)
