@@ -31,6 +31,7 @@ MIRROR_FIELDS, MIRROR_SHARE = 4, 0.9
 OWN_SHAPES = {"BenchKind", "BenchCheck", "BenchReportOut", "FlaggedSpan"}
 # What a metric says, as a value of the evaluators and as the row that keeps it: one word for both.
 VALUE_AND_ROW = {"Score", "Span"}
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def modules(root: Path, package: str) -> list[Path]:
@@ -43,11 +44,9 @@ def lines_of(files: list[Path]) -> int:
     return sum(len(file.read_text("utf-8").splitlines()) for file in files)
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function and method."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
+def definitions(tree: ast.AST) -> list[Definition]:
+    """Every class, function and method."""
+    return [node for node in ast.walk(tree) if isinstance(node, Definition)]
 
 
 def measure(root: Path) -> dict[str, int]:
@@ -61,10 +60,12 @@ def measure(root: Path) -> dict[str, int]:
     found["lines of tests"] = lines_of(modules(root, "tests"))
     found["modules"] = len(source)
     found["modules over 500 lines"] = sum(lines_of([file]) > LONG_MODULE for file in source)
+    defined = {file: definitions(tree) for file, tree in trees.items()}
     found["functions over 60 lines"] = sum(
         (one.end_lineno or one.lineno) - one.lineno >= LONG_FUNCTION
-        for tree in trees.values()
-        for one in functions(tree)
+        for ones in defined.values()
+        for one in ones
+        if not isinstance(one, ast.ClassDef)
     )
     folders = Counter(file.parent for file in source if file.name != "__init__.py")
     found["folders with more than a dozen modules"] = sum(
@@ -72,15 +73,12 @@ def measure(root: Path) -> dict[str, int]:
         for folder, n in folders.items()
     )
     classes = Counter(
-        node.name
-        for tree in trees.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
+        node.name for nodes in defined.values() for node in nodes if isinstance(node, ast.ClassDef)
     )
     found["class names that exist twice"] = sum(
         n > 1 and name not in VALUE_AND_ROW for name, n in classes.items()
     )
-    found["shapes that repeat a dataclass"] = len(mirrors(root, trees))
+    found["shapes that repeat a dataclass"] = len(mirrors(root, defined))
     found["import cycles, packages of every level"] = len(cycles(root, trees))
     found["bytes of README.md"] = (root / "README.md").stat().st_size
     return found
@@ -92,13 +90,14 @@ def cycles(root: Path, trees: dict[Path, ast.Module]) -> list[list[str]]:
     Only imports at the head of a module count: those within functions are made for a reason.
     """
     names = {_name(root, file): tree for file, tree in trees.items()}
+    imports = {name: set(_imports(tree, names)) for name, tree in names.items()}
     found: list[list[str]] = []
     parents = {name.rpartition(".")[0] for name in names}
     for parent in sorted(parents | {p.rpartition(".")[0] for p in parents}):
         edges: dict[str, set[str]] = {}
-        for name, tree in names.items():
+        for name in names:
             here = _child(parent, name)
-            for imported in _imports(tree, names):
+            for imported in imports[name]:
                 there = _child(parent, imported)
                 if here and there and here != there:
                     edges.setdefault(here, set()).add(there)
@@ -106,29 +105,28 @@ def cycles(root: Path, trees: dict[Path, ast.Module]) -> list[list[str]]:
     return found
 
 
-def mirrors(root: Path, trees: dict[Path, ast.Module]) -> list[tuple[str, str]]:
+def mirrors(root: Path, defined: dict[Path, list[Definition]]) -> list[tuple[str, str]]:
     """Shapes of answers that repeat a dataclass field by field, each with the dataclass.
 
     Bodies of requests are none of these: they hold the limits of HTTP, and the values that services
     take of them are made of commands and files as well.
     """
-    shapes, values = dict[str, ast.ClassDef](), list[ast.ClassDef]()
-    for file, tree in trees.items():
+    shapes, values = dict[str, ast.ClassDef](), list[tuple[str, set[str]]]()
+    for file, nodes in defined.items():
         of_shapes = file.is_relative_to(root / "backend" / "schemas")
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.ClassDef) and of_shapes:
                 shapes[node.name] = node
             elif isinstance(node, ast.ClassDef) and _is_value(node):
-                values.append(node)
+                values.append((node.name, _fields(node, {})))
     found = []
     for name, shape in shapes.items():
         own = _fields(shape, shapes)
         if "RequestBody" in _line(shape, shapes) or name in OWN_SHAPES or len(own) < MIRROR_FIELDS:
             continue
-        for value in values:
-            theirs = _fields(value, {})
+        for value, theirs in values:
             if len(own & theirs) >= MIRROR_SHARE * max(len(own), len(theirs)):
-                found.append((name, value.name))
+                found.append((name, value))
     return found
 
 
