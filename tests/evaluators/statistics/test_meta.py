@@ -247,10 +247,10 @@ def test_broken_columns_are_refused() -> None:
 
 
 def test_intervals_hold_their_level_in_a_simulation() -> None:
-    """Kendall and AUROC on 40 documents of 4 items; the long run is in tests/benchmarks."""
+    """Kendall and AUROC on 20 documents of 4 items; the long run is in tests/benchmarks."""
     from tests.benchmarks.meta_coverage import coverage
 
-    found = coverage(documents=40, simulations=24, resamples=120, seed=1)
+    found = coverage(documents=20, simulations=24, resamples=80, seed=1)
     for name, share in found.items():
         assert share >= 0.8, (name, share)
 
