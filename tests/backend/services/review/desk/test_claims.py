@@ -139,6 +139,9 @@ def test_the_draft_of_a_lost_lease_is_kept(session: Session, desk: Desk) -> None
     assert back
     assert back.version == 3
     assert back.draft == {"comment": "half"}
+    held = claim(session, queue.id, first.id, now=LATER + timedelta(seconds=602))
+    assert held, "the new lease has it too, not its first claim alone"
+    assert (held.version, held.resumed, held.draft) == (3, True, {"comment": "half"})
 
 
 def test_a_token_of_somebody_else_is_no_token(session: Session, desk: Desk) -> None:

@@ -338,6 +338,23 @@ def test_a_correction_of_a_masked_output_is_stored_without_masks(
     assert session.scalars(select(Correction.text)).one() == "It says nothing."
 
 
+def test_both_sides_of_a_pair_are_masked(session: Session, desk: Desk) -> None:
+    queue_id = open_queue(session, desk, rules={}, kind="pair", n_items=1)
+    person = desk.experts[0]
+    held = claim(session, queue_id, person)
+    shown = review.item_view(session, held.slot_id, person.id)
+    item = session.get_one(ReviewItem, held.item_id)
+    assert item.generation_b is not None
+    written = [item.generation_a.text, item.generation_b.text]
+    review.get_queue(session, queue_id).rules = {"mask": [text or "" for text in written]}
+    session.flush()
+    masked = review.item_view(session, held.slot_id, person.id)
+    for side, plain in ((masked.left, shown.left), (masked.right, shown.right)):
+        assert side is not None
+        assert plain is not None
+        assert side.text == "▇" * len(plain.text)
+
+
 def test_names_of_the_queues_models_are_masked(session: Session, desk: Desk) -> None:
     desk.models[0].base_model = "acme/train-0"
     queue_id = open_queue(session, desk, rules={}, n_items=6)
