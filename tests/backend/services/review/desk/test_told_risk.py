@@ -95,6 +95,23 @@ def open_risky(
     )
 
 
+def test_what_is_told_of_a_risk_and_of_marks_is_masked(session: Session, desk: Desk) -> None:
+    """A check quotes the output, and with it names that a blind queue hides."""
+    queue = open_risky(session, desk, rules=QueueRules(mask=("invented", "told")))
+    person = desk.experts[0]
+    claim = review.claim_review_item(session, queue.id, person.id, now=NOW)
+    assert claim is not None
+    shown = review.item_view(session, claim.slot_id, person.id)
+    submit(session, claim, person, review.Answer(GOOD))
+    after = risk_after_answer(session, claim.item_id)
+    assert shown.output is not None
+    assert [flag.reason for flag in shown.output.flagged] == ["▇▇▇▇ by the risk"]
+    for risk in (shown.risk, after):
+        assert risk is not None
+        assert risk.reason == REASON.replace("invented", "▇" * 8)
+        assert [flag.reason for flag in risk.flagged] == ["▇▇▇▇ by the risk"]
+
+
 @pytest.mark.parametrize("name", QUEUES)
 def test_the_risk_is_told_before_the_answer_only_where_it_sways_and_measures_nothing(
     session: Session, desk: Desk, name: str
