@@ -130,6 +130,8 @@ def test_taking_a_skip_back_puts_back_what_is_held_with_its_draft(session: Sessi
     review.save_draft(session, held.slot_id, held.version, ada.id, {"comment": "two"}, now=NOW)
     again = review.revise(session, skipped, ada.id, now=NOW)
     assert (again.item_id, again.draft) == (first.item_id, said)
+    same = review.revise(session, skipped, ada.id, now=NOW)
+    assert (same.version, same.draft) == (again.version, said), "it is saved with the new lease"
     submit(session, again, ada, Answer(GOOD))
     assert claim(session, queue, ada).draft == {"comment": "two"}
     other = skip(session, claim(session, queue, bob), bob)

@@ -220,6 +220,8 @@ def test_a_revision_takes_the_place_of_the_first_answer_when_it_is_submitted(
     assert again.draft["correction"] == "Better."
     assert again.draft["ratings"]["quality"] == "5"
     assert "active_seconds" not in again.draft
+    back = claim(session, queue_id, person, now=LATER)
+    assert (back.version, back.draft) == (again.version, again.draft), "it is saved as a draft"
     assert [found.id for found in counted(session)] == [first.review_id]
     progress = review.queue_progress(session, queue_id, user_id=person.id)
     assert (progress.done, progress.leased, progress.mine) == (1, 0, 1)
