@@ -4,10 +4,11 @@
 
 People (simulated) who are right with a given chance rate 30, 60 or 120 items, each alone or in
 groups of two, by yes and no (even, or nine in ten alike) or by steps of 1 to 5. A coin answers with
-the shares of the answers and does not look at the item. Beside the licence stands what the test of
-the paper would grant alone, without the control by shuffled ratings: where people hardly agree, it
-grants a coin a licence. The audit is simulated on judges that stay as they were and on judges that
-drift: how often a licence lapses within 400 later reviews.
+the shares of the answers and does not look at the item; where groups are of one answer, it is
+tossed once for each. Beside the licence stands what the test of the paper would grant alone,
+without the control by shuffled ratings: where people hardly agree, it grants a coin a licence. The
+audit is simulated on judges that stay as they were and on judges that drift: how often a licence
+lapses within 400 later reviews.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ MARGIN = 0.1
 
 
 class Design(NamedTuple):
-    """What is simulated: `people` and `judge` are chances of being right, or COIN."""
+    """What is simulated: `people` and `judge` are chances of being right, or COIN.
+
+    `alike`: all items of a group have one right answer, and a coin says one thing of a group.
+    `each`: an item is rated by so many of the people, drawn at random; by all if 0.
+    """
 
     scale: str
     n: int
@@ -43,15 +48,16 @@ class Design(NamedTuple):
     judge: float | str
     raters: int = 3
     grouped: bool = False
+    alike: bool = False
+    each: int = 0
 
     @property
     def name(self) -> str:
         """In words."""
-        unit = "groups of two" if self.grouped else "items"
+        unit = "groups of two" + " of one answer" * self.alike if self.grouped else "items"
         judge = "a coin" if self.judge == COIN else f"a judge right {self.judge:.0%}"
-        return (
-            f"{self.scale}, {self.n} {unit}, {self.raters} people right {self.people:.0%}, {judge}"
-        )
+        people = f"{self.each} of {self.raters}" if self.each else f"{self.raters}"
+        return f"{self.scale}, {self.n} {unit}, {people} people right {self.people:.0%}, {judge}"
 
 
 VALUES = {"even": (0.0, 1.0), "skewed": (0.0, 1.0), "steps": (1.0, 2.0, 3.0, 4.0, 5.0)}
@@ -70,15 +76,18 @@ def draw(design: Design, rng: np.random.Generator) -> list[Item]:
     """One simulated queue."""
     size = design.n * (2 if design.grouped else 1)
     values, shares = VALUES[design.scale], SHARES[design.scale]
-    truth = rng.choice(values, size=size, p=shares)
+    drawn = np.arange(size) // 2 if design.alike else np.arange(size)
+    truth = rng.choice(values, size=size, p=shares)[drawn]
     people = [_said(truth, design.people, design.scale, rng) for _ in range(design.raters)]
     if isinstance(design.judge, str):
-        judge = rng.choice(values, size=size, p=shares)
+        judge = rng.choice(values, size=size, p=shares)[drawn]
     else:
         judge = _said(truth, design.judge, design.scale, rng)
+    each = design.each or design.raters
+    asked = rng.permuted(np.tile(np.arange(design.raters), (size, 1)), axis=1)[:, :each]
     return [
         Item(
-            {f"r{j}": float(said[i]) for j, said in enumerate(people)},
+            {f"r{j}": float(people[j][i]) for j in asked[i].tolist()},
             float(judge[i]),
             group=f"g{i // 2}" if design.grouped else None,
         )
@@ -133,7 +142,9 @@ DESIGNS = [
         for scale, n, people in product(VALUES, (30, 60, 120), (0.6, 0.9))
     ),
     Design("even", 120, 0.9, COIN, grouped=True),
+    Design("even", 120, 0.6, COIN, grouped=True, alike=True),
     Design("even", 60, 0.8, COIN, raters=6),
+    Design("even", 80, 0.6, COIN, raters=6, each=3),
     *(
         Design(scale, n, people, people)
         for scale, n, people in product(VALUES, (30, 60, 120), (0.8, 0.9))
