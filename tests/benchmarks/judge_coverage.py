@@ -7,8 +7,10 @@ the same pairs the judge. Of the votes in which a model takes part a tenth is dr
 from these and the judge's verdicts on all of them comes the win rate with its 95% interval.
 
 - finite: the tenth is drawn without putting back, and what is to be covered is the win rate of
-  exactly these votes. An interval that knows nothing of that is too wide by the square root of
-  10/9, so that it covers about 96.1%; `corrected` is narrowed by that factor.
+  exactly these votes. The interval is one for an endless population: it allows for votes that
+  might have been others, and so covers more than 95% here; `expected` says how much more, by the
+  correlation of judge and votes. `corrected` is narrowed by the square root of 9/10, which is all
+  of it where the judge tells nothing.
 - endless: the votes of each study are drawn with putting back out of all of them, a tenth is
   rated, and what is to be covered is the win rate over all votes: an endless population.
 
@@ -28,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluators.statistics.intervals import wilson
+from evaluators.statistics.intervals import normal_quantile, wilson
 from evaluators.statistics.prediction_powered import estimate_mean
 
 DATA = Path(__file__).parents[3] / "shared/data/mtbench_human"
@@ -107,6 +109,17 @@ def cover(votes: Votes, *, repeats: int, endless: bool, seed: int = 3) -> Covere
     return Covered(hits, corrected, repeats, float(np.mean(widths)), float(np.mean(plain)))
 
 
+def expected_finite(votes: Votes) -> float:
+    """Share of studies whose interval holds the win rate of exactly these votes, by theory.
+
+    With a share k of the votes' variance told by the judge, n of N rated: the interval goes by
+    (1 - k) / n + k / N, and the estimate varies about these votes by (1 - k) (1 / n - 1 / N).
+    """
+    told = float(np.corrcoef(votes.people, votes.judge)[0, 1]) ** 2
+    wide = (1 - told) * (1 / SHARE) + told
+    return math.erf(normal_quantile(0.95) * math.sqrt(wide / ((1 - told) * (1 / SHARE - 1) * 2)))
+
+
 def simulated(kind: str, correlation: float, *, repeats: int, seed: int = 4) -> Covered:
     """Coverage of a simulated mean over 1,000 items, a tenth of which are rated."""
     rng = np.random.default_rng(seed)
@@ -148,7 +161,8 @@ def table(repeats: int) -> Iterator[dict[str, Any]]:
     for endless, name in ((False, "finite"), (True, "endless")):
         every = [cover(votes, repeats=repeats, endless=endless) for votes in read_votes(DATA)]
         for votes, found in zip(read_votes(DATA), every, strict=True):
-            yield _row(f"MT-Bench, {name}: {votes.model}, {len(votes.people)} votes", found)
+            row = _row(f"MT-Bench, {name}: {votes.model}, {len(votes.people)} votes", found)
+            yield row if endless else {**row, "expected": expected_finite(votes)}
         whole = Covered(
             sum(one.hits for one in every),
             sum(one.corrected for one in every),
