@@ -18,7 +18,7 @@ from evaluators.checks.contradictions.alternatives import ALTERNATIVES
 from evaluators.checks.contradictions.denials import DENIERS, NOT
 from evaluators.checks.contradictions.opposites import OPPOSITES, Pole
 from evaluators.checks.text.claims import OutputClaim, quote
-from evaluators.checks.text.content import forms_of, is_content, stems_in_order, stems_of
+from evaluators.checks.text.content import forms_of, is_content, stems_of, with_stems
 from evaluators.checks.text.memo import remembered
 from evaluators.checks.text.statements import (
     Polarity,
@@ -93,7 +93,7 @@ def _said(
     output: str, words: frozenset[str], source_words: frozenset[str], told: frozenset[str]
 ) -> Iterator[tuple[str, tuple[Pole, ...]]]:
     """Words of the output that are on a pole, by a list or by their prefix."""
-    for word, stem in zip(words, stems_in_order(words), strict=True):
+    for word, stem in with_stems(words):
         poles = _POLES.get(stem)
         if poles is not None:
             yield word, poles

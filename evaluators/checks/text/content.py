@@ -39,18 +39,17 @@ def is_content(text: str) -> bool:
 @lru_cache(maxsize=2048)
 def stems_of(words: frozenset[str]) -> frozenset[str]:
     """Stems of the words of a text; remembered, since several outputs share one source."""
-    return frozenset(stems_in_order(words))
+    return frozenset(map(stem_word, words))
 
 
 @lru_cache(maxsize=2048)
-def stems_in_order(words: frozenset[str]) -> tuple[str, ...]:
-    """The stem of each word, in the order in which the set gives its words."""
-    return tuple(map(stem_word, words))
+def with_stems(words: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """Each word with its stem: equal sets may give their words in different order."""
+    return tuple(zip(words, map(stem_word, words), strict=True))
 
 
 def forms_of(stems: Set[str], words: frozenset[str]) -> frozenset[str]:
     """The words among those of a text that have one of some stems."""
     if stems.isdisjoint(stems_of(words)):
         return NO_WORDS
-    pairs = zip(words, stems_in_order(words), strict=True)
-    return frozenset([word for word, stem in pairs if stem in stems])
+    return frozenset([word for word, stem in with_stems(words) if stem in stems])

@@ -12,6 +12,8 @@ from evaluators.checks.contradictions.alternatives import ALTERNATIVES
 from evaluators.checks.contradictions.opposites import OPPOSITES
 from evaluators.checks.grounding.grounding import find_claims
 from evaluators.checks.grounding.support import find_support
+from evaluators.checks.text.content import forms_of, with_stems
+from evaluators.checks.text.statements import stem_word
 
 # output, source, marked words, kind, a part of the reason
 FOUND = [
@@ -205,3 +207,12 @@ def test_false_alarms_on_clinicians_own_summaries(
                 claims = find_claims(row["section_text"], row["dialogue"])
                 found.update({c.kind for c in claims if c.problem is not None})
     assert {kind: found[kind] for kind in NEW if found[kind] > allowed} == {}
+
+
+def test_words_keep_their_own_stems_where_an_equal_set_gives_them_in_another_order() -> None:
+    words = [f"{letter}{other}ing" for letter in "bcdfghklm" for other in "aeiou"]
+    one, other = frozenset(words), frozenset(reversed(words)).union(words[:1])
+    assert one == other
+    for given in (one, other):
+        assert forms_of({stem_word("baing")}, given) == {"baing"}
+        assert all(stem == stem_word(word) for word, stem in with_stems(given))
