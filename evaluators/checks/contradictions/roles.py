@@ -154,6 +154,7 @@ _CARRIED = re.compile(
     rf"{_BEGINS}({_NAME})\s{_HELP}([a-z]{{3,20}})(?:\s[^\s.!?;]{{1,20}}){{1,5}}?\s(to|from)\s({_NAME})"
     r"(?![\w'’])"
 )
+_GOAL = re.compile(r"\s(?:to|from)\s(?:[A-ZÀ-Þ]|[Tt]he\s)")  # in each of these, found faster
 _PASSIVE = re.compile(
     rf"{_BEGINS}({_NAME})\s{_BE}(?:\w+ly\s)?([a-z]{{3,20}})(?:\s[^\s.!?;]{{1,20}}){{0,5}}?\sby\s({_NAME})"
     r"(?![\w'’])"
@@ -209,7 +210,7 @@ def read_deeds(text: str) -> tuple[Deed, ...]:
 def _deeds(text: str) -> Iterator[Deed]:
     for m in _scan(_ACTIVE, text):
         yield from _deed(m, m[2], m[1], m[3])
-    if " to " in text or " from " in text:
+    if _GOAL.search(text) is not None:
         for m in _scan(_CARRIED, text):
             yield from _deed(m, m[2], m[1], m[4])
     if " by " in text:
@@ -250,9 +251,16 @@ def _ways(text: str) -> Iterator[Deed]:
                 yield Deed("", start - shared, goal - shared, m.start(), m.end())
 
 
-def check_roles(output: str, source: str) -> Iterator[OutputClaim]:
-    """A claim for each deed of the output that the source tells too, either way round."""
+def check_roles(output: str, source: str, source_words: frozenset[str]) -> Iterator[OutputClaim]:
+    """A claim for each deed of the output that the source tells too, either way round.
+
+    Args:
+        source_words: the distinct case-folded words of the source.
+    """
     said = read_deeds(output)
+    if said:
+        known = stems_of(source_words)
+        said = tuple(deed for deed in said if not deed.verb or deed.verb in known)
     told = _by_verb(read_deeds(source)) if said else {}
     returns = None
     for deed in said:

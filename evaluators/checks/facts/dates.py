@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from evaluators.checks.facts.numerals import (
     BIG,
@@ -70,6 +71,7 @@ _MONTH = EitherCase(
     rf"(?<!\w)(?=[{''.join(sorted({name[0] for name in MONTHS}))}])"
     rf"({'|'.join(sorted(MONTHS, key=len, reverse=True))})(?!\w)\.?"
 )
+_MONTH_NAMES = frozenset(MONTHS)
 _DAY_BEFORE = re.compile(r"(?<![\d.,])(\d{1,2})(?:st|nd|rd|th|\.)?(?:\s+of)?\s*[-\s]\s*$")
 _WORD_DAY_BEFORE = re.compile(
     rf"\b((?:(?:twenty|thirty)[\s-])?(?:{'|'.join(ORDINALS)}))(?:\s+of)?\s+$", re.IGNORECASE
@@ -115,6 +117,12 @@ class Day:
         )
 
 
+@lru_cache(maxsize=64)
+def _one_month(name: str) -> EitherCase:
+    """Most texts name one month only, or write a word like it; it is found faster than all."""
+    return EitherCase(rf"(?<!\w)({name})(?!\w)\.?")
+
+
 Found = tuple[int, int, tuple[Day, ...]]
 
 
@@ -130,7 +138,9 @@ def find_dates(text: str, words: frozenset[str], *, has_digit: bool = True) -> l
         numeric = [*_quarters(text), *numeric]
     if words.isdisjoint(MONTHS):
         return numeric
-    spelled = [f for m in _MONTH.finditer(text) if (f := _around_month(text, m)) is not None]
+    named = words & _MONTH_NAMES
+    pattern = _one_month(min(named)) if len(named) == 1 else _MONTH
+    spelled = [f for m in pattern.finditer(text) if (f := _around_month(text, m)) is not None]
     return spelled + numeric
 
 
@@ -223,7 +233,7 @@ def _spoken(run: str) -> tuple[int | None, int | None]:
         year = int(whole[0][0]) if whole and 1000 <= whole[0][0] < 2200 else None
         return (None, year) if year or not small else (int(parse_words(words)[0]), None)
     day = int(sum(parse_words(words[: at + 1])))
-    rest = run_readings(" ".join(words[at + 1 :])) if words[at + 1 :] else []
+    rest = run_readings(" ".join(words[at + 1 :])) if words[at + 1 :] else ()
     year = int(rest[0][0]) if rest and 1000 <= rest[0][0] < 2200 else None
     return day if 1 <= day <= 31 else None, year
 
@@ -247,16 +257,18 @@ _SPOKEN = EitherCase(
     r"(?:\s?(?P<half>[ap])\.?m\b\.?|\s+in\s+the\s+(?P<part>morning|afternoon|evening))?(?!\w)"
 )
 _RANGE_OF_HOURS = EitherCase(
-    r"(?<![\w:.])(\d{1,2})\s?(?:-|–|bis|to|und|and)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:uhr|[ap]\.?m\b)"
+    r"(\d(?<![\w:.].)\d?)\s?(?:-|–|bis|to|und|and)\s?\d{1,2}(?:[:.]\d{2})?\s?(?:uhr|[ap]\.?m\b)"
 )
 _AT_POINT = re.compile(
     r"(?i)\b(?:at|um|gegen|until|till|ab|by|from|bis|von)\s(\d{1,2})\.([0-5]\d)"
     r"(?![\d]|[.,]\d|\s?(?:[%€$£°]|[^\W\d_]{1,4}\b(?<!on)(?<!and)(?<!to)(?<!the)(?<!bis)(?<!und)))"
 )
+_POINT = re.compile(r"\d\.[0-5]")  # in every one of these, and found faster
 _SPOKEN_CUES = word_set(
-    "past clock uhr noon midday mittag mittags midnight mitternacht halb quarter viertel "
+    "clock uhr noon midday mittag mittags midnight mitternacht halb quarter viertel "
     "dreiviertel half"
 )
+_BEFORE_PAST = word_set("five ten twenty fünf zehn zwanzig")
 _PART_OF_DAY = {"morning": "a", "afternoon": "p", "evening": "p"}
 
 
@@ -265,7 +277,9 @@ def find_times(
 ) -> list[tuple[int, int, frozenset[int]]]:
     """(start, end, minutes since midnight, all readings) of each time of day."""
     found = []
-    if not words.isdisjoint(_SPOKEN_CUES):
+    if not words.isdisjoint(_SPOKEN_CUES) or (
+        "past" in words and not words.isdisjoint(_BEFORE_PAST)
+    ):
         spoken = ((m.span(), _spoken_time(m)) for m in _SPOKEN.finditer(text))
         found += [(*place, minutes) for place, minutes in spoken if minutes]
     for m in _CLOCK.finditer(text) if has_digit else ():
@@ -279,7 +293,7 @@ def find_times(
     for m in _RANGE_OF_HOURS.finditer(text) if has_digit else ():
         if int(m[1]) <= 24:
             found.append((m.start(1), m.end(1), _minutes(int(m[1]), 0, None, False)))
-    for m in _AT_POINT.finditer(text) if has_digit and "." in text else ():
+    for m in _AT_POINT.finditer(text) if has_digit and _POINT.search(text) else ():
         if int(m[1]) <= 24:
             found.append((m.start(1), m.end(2), _minutes(int(m[1]), int(m[2]), None, False)))
     return found

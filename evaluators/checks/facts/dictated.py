@@ -34,7 +34,10 @@ _CUES: Mapping[str, tuple[str, ...]] = {
     rf"\bpoint\s(?:zero|o|{_BELOW_100})\b": ("point",),
     rf"\b(?:{_MONTHS})\b[\w\s]{{0,24}}\b(?:thousand|nineteen|twenty|o)\b": _MONTH_NAMES,
     rf"\b{_BELOW_100}\s(?:in the (?:morning|afternoon|evening|night)|at night)\b": (
-        "in the ",
+        "in the morning",
+        "in the afternoon",
+        "in the evening",
+        "in the night",
         "at night",
     ),
 }

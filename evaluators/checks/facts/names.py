@@ -12,7 +12,7 @@ from evaluators.checks.text.claims import word_set
 from evaluators.checks.text.lettering import spellings
 from evaluators.checks.text.memo import remembered
 
-_CAPITAL = re.compile(r"(?<![\w@#&/-])[A-ZÀ-ÖØ-Þ][\w]*(?:['’-][A-Za-zÀ-ÿ]+)*")
+_CAPITAL = re.compile(r"[A-ZÀ-ÖØ-Þ](?<![\w@#&/-].)\w*(?:['’-][A-Za-zÀ-ÿ]+)*")
 _TITLES = word_set("mr mrs ms miss dr prof professor sir herr herrn frau mx")
 _GERMAN_CUE = re.compile(
     r"\b(?:Herrn?|Frau|Dr\.|Prof\.|Familie|Firma)[ \u00a0]+((?:(?:Dr|Prof)\.[ \u00a0]+)*"

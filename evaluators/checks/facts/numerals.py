@@ -226,7 +226,8 @@ def _take_scale(total: int, part: int | None, scale: int) -> tuple[int, int | No
     return total + (part or 1) * scale, None, scale
 
 
-def run_readings(run: str) -> list[tuple[float, ...]]:
+@lru_cache(maxsize=4096)
+def run_readings(run: str) -> tuple[tuple[float, ...], ...]:
     """Readings of a run of number words: each number, and what the run can stand for as a whole.
 
     The first entry holds the whole where there is one: a year (nineteen eighty four), a number
@@ -237,10 +238,10 @@ def run_readings(run: str) -> list[tuple[float, ...]]:
         at = words.index("point")
         head, tail = parse_words([w for w in words[:at] if w != "and"]), words[at + 1 :]
         digits = "".join(str(SMALL[w]) for w in tail if w in SMALL)
-        return [(float(f"{int(head[-1])}.{digits}"),)] if head and digits else []
+        return ((float(f"{int(head[-1])}.{digits}"),),) if head and digits else ()
     singles = parse_words([w for w in words if w != "and"])
     whole = _joined(singles)
-    return [(whole, *singles)] if whole is not None else [(value,) for value in singles]
+    return ((whole, *singles),) if whole is not None else tuple((value,) for value in singles)
 
 
 def _joined(singles: list[float]) -> float | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from evaluators.checks.facts.dates import Day, days_between
 from evaluators.checks.facts.dictated import written
 from evaluators.checks.facts.facts import Facts, Identifier, NumberFact, find_facts
+from evaluators.checks.facts.numerals import words_of
 from evaluators.checks.facts.rates import find_regular
 from evaluators.checks.facts.spelled import find_implied
 from evaluators.checks.facts.units import DECADE, Unit, spellings_of
@@ -21,8 +22,8 @@ _DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A source document, indexed for look-up.
+class Figures:
+    """The facts of a source, indexed for look-up.
 
     Attributes:
         values: units in which each number stands; None among them for a bare one.
@@ -32,8 +33,6 @@ class Source:
         decades: tens of years and of ages that the source tells or that its years lie in.
     """
 
-    text: str
-    words: frozenset[str]
     values: dict[float, set[Unit | None]]
     measures: dict[str, list[tuple[float, str]]]
     often: dict[str, list[tuple[float, str]]]
@@ -42,6 +41,25 @@ class Source:
     minutes: frozenset[int]
     identifiers: frozenset[str]
     weekdays: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source document, of which each index is made when an output first asks for it.
+
+    Attributes:
+        words: distinct and case-folded, in all their spellings, those with digits too.
+        letters: those of letters alone, as the text spells them.
+    """
+
+    text: str
+    words: frozenset[str]
+    letters: frozenset[str]
+
+    @cached_property
+    def figures(self) -> Figures:
+        """Its facts; three outputs in five claim none, and ask for none."""
+        return _index_figures(self.text, self.letters)
 
     @property
     def both(self) -> str:
@@ -60,17 +78,22 @@ class Source:
 
 @lru_cache(maxsize=2048)
 def index_source(text: str) -> Source:
-    """Index the facts of a source; remembered, since several outputs share one source."""
-    said = written(text)
-    facts = find_facts(text) if said is None else _joined(find_facts(text), find_facts(said))
+    """A source and its words; remembered, since several outputs share one source."""
+    said, letters = written(text), words_of(text)
+    words = letters if said is None else letters | words_of(said)
+    return Source(text, folded_words(_both(text), words), letters)
+
+
+def _index_figures(text: str, letters: frozenset[str]) -> Figures:
+    said, facts = written(text), find_facts(text, letters)
+    if said is not None:
+        facts = _joined(facts, find_facts(said))
     days = tuple(day for dated in facts.dates for day in dated.days)
     numbers = _Numbers()
     numbers.add_facts(facts, days)
     numbers.add_implied(text, facts)
     weekdays = {found.day for found in facts.weekdays} | days_between(text, facts.words)
-    return Source(
-        text=text,
-        words=folded_words(_both(text), facts.words),
+    return Figures(
         values=numbers.values,
         measures=numbers.measures,
         often=numbers.often,

@@ -75,7 +75,7 @@ _FEET_CUE = re.compile(r"\d\s?(?:ft|feet|foot|['’′])")
 _AND_CUE = re.compile(r"and\s+an?\s+(?:half|quarter)", re.IGNORECASE)
 _HALF_CUE = re.compile(r"half|quarters?\s+of", re.IGNORECASE)
 _FRACTION_CUE = re.compile(r"\d/\d")
-_TENS_WORD = re.compile(rf"\b(?:{'|'.join(_TENS)})\b", re.IGNORECASE)
+_TENS_WORD = EitherCase("|".join(f"{w[0]}(?<!\\w{w[0]}){w[1:]}\\b" for w in _TENS))
 _FEET = re.compile(  # 5 ft 10 in, 5'10"
     r"(?<![\w.,])(\d{1,2})\s?(?:ft\.?|feet|foot|['’′])\s?(\d{1,2}(?:\.\d)?)\s?"
     r"(?:in\b\.?|inch(?:es)?\b|[\"”″]|'')",
@@ -164,9 +164,9 @@ _ONCE = word_set(
     "hour day week fortnight month quarter year minute second decade mile pound cup pint liter "
     "litre percent tablet stunde tag woche monat jahr sekunde tablette"
 )
-_ONE = re.compile(
-    rf"(?<!\w)(?:an?|eine[nrm]?)[\s-]+({'|'.join(sorted(_ONCE, key=len, reverse=True))})(?!\w)",
-    re.IGNORECASE,
+_ONE = EitherCase(
+    r"(?:a(?<!\wa)n?|e(?<!\we)ine[nrm]?)[\s-]+"
+    rf"({'|'.join(sorted(_ONCE, key=len, reverse=True))})(?!\w)"
 )
 _WORDS: dict[str, float] = {
     "both": 2, "couple": 2, "pair": 2, "twice": 2, "double": 2, "doubled": 2, "beide": 2,

@@ -257,6 +257,8 @@ _BESIDE = re.compile(
 _BEFORE = re.compile(
     rf"(?:({_SYMBOL})|(?<!\w)({'|'.join(_MONEY)}|S?Fr\.?|Rs\.?|Rps\.?))[\s\u00a0\u202f]?$"
 )
+# What such a sign or word ends with; few numbers stand behind one.
+_BEFORE_ENDS = frozenset("$%‰€£¥₹₩₽₴₺₪฿₫¢℃℉.rs") | {name[-1] for name in _MONEY}
 _GAPS = re.compile(r"[\s.-]+")
 
 
@@ -303,6 +305,8 @@ def units_after(text: str, position: int) -> tuple[tuple[Unit, ...], int]:
 
 def units_before(text: str, position: int) -> tuple[tuple[Unit, ...], int]:
     """What stands before a number as its currency, and where it starts."""
+    if text[max(0, position - 3) : position].rstrip()[-1:] not in _BEFORE_ENDS:
+        return NOTHING, position
     found = _BEFORE.search(text, max(0, position - 6), position)
     if found is None:
         return NOTHING, position

@@ -89,16 +89,18 @@ def measure_novelty(output: str, novel_words: frozenset[str]) -> Novelty:
     count = novel = 0
     longest: Stretch | None = None
     for start, end in split_sentences(output):
-        found = [
-            (m.start(), m.end(), lower in novel_words)
-            for m in _WORD.finditer(output, start, end)
-            if is_content(lower := m[0].casefold())
-        ]
-        count += len(found)
-        here = sum([new for _, _, new in found])
+        said = [word.casefold() for word in _WORD.findall(output, start, end)]
+        here = sum(map(novel_words.__contains__, said))  # all of them have content
+        count += sum(map(is_content, said))
         novel += here
         if here > (longest.weight if longest else 0):  # no stretch weighs more than its novel words
-            best = _longest(found)
+            best = _longest(
+                [
+                    (m.start(), m.end(), word in novel_words)
+                    for m, word in zip(_WORD.finditer(output, start, end), said, strict=True)
+                    if is_content(word)
+                ]
+            )
             if best is not None and (longest is None or best.weight > longest.weight):
                 longest = best
     return Novelty(count, novel, longest)

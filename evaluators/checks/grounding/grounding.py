@@ -202,7 +202,7 @@ def find_claims(output: str, source_text: str) -> list[OutputClaim]:
     source = index_source(source_text)
     facts = find_facts(output)
     roles = [
-        *check_roles(output, source_text),
+        *check_roles(output, source_text, source.words),
         *check_kin(output, source_text, facts.words, source.words),
     ]
     found = [
@@ -219,7 +219,7 @@ def find_claims(output: str, source_text: str) -> list[OutputClaim]:
                 day.start,
                 day.end,
                 "date",
-                None if day.day in source.weekdays else _absent(output, day.start, day.end),
+                None if day.day in source.figures.weekdays else _absent(output, day.start, day.end),
             )
             for day in facts.weekdays
         ),
@@ -258,7 +258,7 @@ def _check_number(output: str, number: NumberFact, source: Source, facts: Facts)
         kind = "money" if number.unit.dimension.startswith("money") else "measure"
     problem = _number_problem(output, number, source)
     if problem is not None and is_called_derived(output, number):
-        if is_derived(number, source.measures, facts.numbers):
+        if is_derived(number, source.figures.measures, facts.numbers):
             kind, problem = "derived", None
         else:
             problem += ", nor a sum or difference of its numbers"
@@ -272,11 +272,11 @@ def _number_problem(output: str, number: NumberFact, source: Source) -> str | No
         return None
     others: set[str] = set()
     for value in number.values:
-        units = source.values.get(number_key(value), ())
+        units = source.figures.values.get(number_key(value), ())
         if any(agree(number.unit, unit, source.mentions) for unit in units):
             return None
         others |= {unit.name for unit in units if unit}
-    if number.unit is not None and _is_told(number.values, number.unit, source.measures):
+    if number.unit is not None and _is_told(number.values, number.unit, source.figures.measures):
         return None
     if number.parts and all(_number_problem(output, p, source) is None for p in number.parts):
         return None
@@ -296,9 +296,9 @@ def _number_problem(output: str, number: NumberFact, source: Source) -> str | No
 
 def _often_problem(output: str, number: NumberFact, source: Source) -> str | None:
     """How often: as a source that says so says it; where it says nothing, by its words alone."""
-    if number.unit is None or _is_told(number.values, number.unit, source.often):
+    if number.unit is None or _is_told(number.values, number.unit, source.figures.often):
         return None
-    if source.often:
+    if source.figures.often:
         return _absent(output, number.start, number.end)
     told = [_number_problem(output, part, source) for part in number.parts]
     return next((problem for problem in told if problem is not None), None)
@@ -307,7 +307,8 @@ def _often_problem(output: str, number: NumberFact, source: Source) -> str | Non
 def _is_decade(value: float, source: Source) -> bool:
     """The nineties are those of any century."""
     return any(
-        value == known if value > 99 < known else value == known % 100 for known in source.decades
+        value == known if value > 99 < known else value == known % 100
+        for known in source.figures.decades
     )
 
 
@@ -329,7 +330,7 @@ def _rounds(number: NumberFact, source: Source) -> bool:
     """Whether a number of the source, rounded as coarsely as this one is written, equals it."""
     for value in number.values:
         digits = len(f"{abs(value):.9g}".replace(".", "").strip("0")) or 1
-        for known, units in source.values.items():
+        for known, units in source.figures.values.items():
             fits = any(agree(number.unit, unit, source.mentions) for unit in units)
             if fits and known and float(f"{known:.{digits}g}") == value:
                 return True
@@ -341,14 +342,14 @@ def _absent(output: str, start: int, end: int) -> str:
 
 
 def _check_date(output: str, dated: Dated, source: Source) -> OutputClaim:
-    told = any(day.is_told_by(known) for day in dated.days for known in source.days)
+    told = any(day.is_told_by(known) for day in dated.days for known in source.figures.days)
     problem = None if told else _absent(output, dated.start, dated.end)
     return OutputClaim(dated.start, dated.end, "date", problem)
 
 
 def _check_time(output: str, timed: Timed, source: Source) -> OutputClaim:
     said = output[timed.start : timed.end].strip()
-    hour_said = timed.minutes & source.minutes
+    hour_said = timed.minutes & source.figures.minutes
     return OutputClaim(
         timed.start, timed.end, "time", None if hour_said else f"{said!r} is not in the source"
     )
@@ -356,9 +357,9 @@ def _check_time(output: str, timed: Timed, source: Source) -> OutputClaim:
 
 def _check_identifier(output: str, found: Identifier, source: Source) -> OutputClaim:
     known = (
-        found.key in source.identifiers
+        found.key in source.figures.identifiers
         or _stands_alone(found.said, found.key, source)
-        or any(_is_same_telephone(found.key, other) for other in source.identifiers)
+        or any(_is_same_telephone(found.key, other) for other in source.figures.identifiers)
         or (_VERSION.fullmatch(found.said) is not None and _has_version(found.said[1:], source))
     )
     problem = None if known else _absent(output, found.start, found.end)
@@ -406,7 +407,7 @@ _QUOTED = re.compile(r"(?:(?<!\w)\"(?=\S)|[“„«])([^“”\"„«»\n]{8,400
 
 def _check_quotations(output: str, source: Source) -> Iterator[OutputClaim]:
     """Words in quotation marks, three at least, must be words of the source in that order."""
-    for m in _QUOTED.finditer(output):
+    for m in _QUOTED.finditer(output) if any(map(output.__contains__, '"“„«')) else ():
         if len(m[1].split()) > 2:
             known = squash(m[1]) in source.squashed or (
                 squash(expand_contractions(m[1])) in expanded(source.text)

@@ -55,13 +55,12 @@ def folded_words(text: str, words: frozenset[str]) -> frozenset[str]:
     Args:
         words: the distinct case-folded words of letters.
     """
-    bare = text.isascii()
-    if bare and _WITH_DIGITS.search(text) is None:
-        return words
+    if text.isascii():
+        return words.union(text.encode("ascii").translate(_RUNS_ALONE).decode("ascii").split())
     found = set(words)
     if _WITH_DIGITS.search(text) is not None:
         found |= set(_RUN.findall(text.casefold()))
-    for word in () if bare else [word for word in found if not word.isascii()]:
+    for word in [word for word in found if not word.isascii()]:
         found |= spellings(word)
     return frozenset(found)
 
@@ -88,11 +87,21 @@ class EitherCase:
 
     def sub(self, put: Callable[[re.Match[str]], str], text: str) -> str:
         """The text with each match replaced; `put` is given it as it was written."""
-        if text.isascii() and self._small.search(text.lower()) is None:
-            return text
-        return self._any.sub(put, text)
+        if not text.isascii():
+            return self._any.sub(put, text)
+        found: list[str] = []
+        end = 0
+        for m in self._small.finditer(text.lower()):
+            written = self._any.match(text, m.start())
+            if written is not None:  # it always is one, of the same length
+                found += text[end : m.start()], put(written)
+                end = written.end()
+        return "".join([*found, text[end:]]) if found else text
 
 
+# Each byte as a letter in lower case, digit or underscore, or as a blank.
+_RUNS_ALONE = bytes(ord(chr(b).lower()) if b < 128 and (chr(b).isalnum() or chr(b) == "_") else 32
+                    for b in range(256))  # fmt: skip
 _WITH_DIGITS = re.compile(r"[\d_]")
 _RUN = re.compile(r"\w+")
 
