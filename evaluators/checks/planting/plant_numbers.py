@@ -57,7 +57,7 @@ def _others(
     around = _clause(ground, number)
     known = sorted(
         int(v)
-        for v, units in ground.told.values.items()
+        for v, units in ground.told.figures.values.items()
         if v.is_integer()
         and 2 <= v < 10_000
         and v != value
@@ -87,7 +87,7 @@ def _is_alike(one: float, other: float) -> bool:
 
 def _is_free(ground: Ground, number: NumberFact, value: float) -> bool:
     """Whether the source has no such number in a unit that agrees."""
-    units = ground.told.values.get(number_key(value), ())
+    units = ground.told.figures.values.get(number_key(value), ())
     return not any(agree(number.unit, unit, ground.told.mentions) for unit in units)
 
 
@@ -297,7 +297,11 @@ def find_dates(ground: Ground, rng: random.Random) -> Iterator[TextEdit]:
         old = ground.output[weekday.start : weekday.end]
         names = _DAY_NAMES[ground.language]
         for i, name in enumerate(names):
-            if old.lower() in WEEKDAYS and i != weekday.day and i not in ground.told.weekdays:
+            if (
+                old.lower() in WEEKDAYS
+                and i != weekday.day
+                and i not in ground.told.figures.weekdays
+            ):
                 tail = "s" if old.lower().endswith("s") and old.lower()[:-1] in WEEKDAYS else ""
                 yield TextEdit(weekday.start, weekday.end, with_case(name + tail, old), 1)
     for timed in ground.facts.times:
@@ -310,8 +314,8 @@ def _of_date(ground: Ground, dated: Dated, rng: random.Random) -> Iterator[TextE
     for m in _WORD.finditer(text):
         if m[0].lower() in MONTHS:
             yield from _months(ground, dated, m)
-    known_days = {day.day for day in ground.told.days}
-    known_years = {day.year for day in ground.told.days}
+    known_days = {day.day for day in ground.told.figures.days}
+    known_years = {day.year for day in ground.told.figures.days}
     for m in re.finditer(r"(?<!\d)\d{1,4}(?!\d)", text):
         value, size = int(m[0]), len(m[0])
         place = dated.start + m.start(), dated.start + m.end()
@@ -340,7 +344,7 @@ def _months(ground: Ground, dated: Dated, found: re.Match[str]) -> Iterator[Text
     names: Sequence[str] = _MONTH_NAMES[ground.language]
     if found[0].capitalize() not in names:
         names = _MONTH_SHORT[ground.language]
-    known = {day.month for day in ground.told.days}
+    known = {day.month for day in ground.told.figures.days}
     place = dated.start + found.start(), dated.start + found.end()
     for i, name in enumerate(names, 1):
         if i != MONTHS[found[0].lower()] and i not in known and (i != 2):
@@ -354,7 +358,7 @@ def _of_time(ground: Ground, start: int, end: int, rng: random.Random) -> Iterab
         return
     hour = int(found[0])
     hours = range(1, 12) if hour <= 12 else range(13, 23)
-    known = {minutes // 60 % 12 for minutes in ground.told.minutes}
+    known = {minutes // 60 % 12 for minutes in ground.told.figures.minutes}
     for other in rng.sample(list(hours), 5):
         if other != hour and other % 12 not in known:
             text = f"{other:02d}" if found[0][0] == "0" else str(other)
