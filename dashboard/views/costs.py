@@ -24,8 +24,8 @@ from dashboard.components.frame import (
 )
 from dashboard.session import current_client, current_project
 
-RUNS = ("run", "of", "models", "answers", "tokens read", "tokens written", "generating, by the "
-        "clock", "scoring, by the clock", "processor", "GPU", "money")  # fmt: skip
+RUNS = ("run", "of", "models", "answers", "tokens read", "tokens written", "generating",
+        "scoring", "processor", "GPU", "money")  # fmt: skip
 TRAININGS = ("training", "adapter", "by the clock", "processor", "GPU", "tokens", "money")
 ROUNDS = ("round", "state", "by the clock", "processor", "GPU", "tokens of runs",
           "tokens trained on", "minutes of experts", "simulated", "money")  # fmt: skip
@@ -54,7 +54,7 @@ def _show_tables(told: CostReport) -> None:
         ("Reviewed items", REVIEWS, [review_row(one) for one in told.reviews]),
         ("Rounds", ROUNDS, [round_row(one) for one in told.rounds]),
         ("Trainings", TRAININGS, [training_row(one) for one in told.trainings]),
-        ("Runs", RUNS, [run_row(one) for one in told.runs]),
+        ("Runs, generating and scoring by the clock", RUNS, [run_row(one) for one in told.runs]),
     )
     for title, columns, rows in tables:
         if rows:
@@ -63,20 +63,17 @@ def _show_tables(told: CostReport) -> None:
 
 
 def run_row(one: RunCost) -> list[Cell]:
-    """A run in the table."""
+    """A run in the table; its many figures may wrap, so that none is cut off."""
     failed = f", {one.failed} failed" if one.failed else ""
     return [
         one.run_id,
         f"{one.dataset} {one.split}",
         ", ".join(one.models),
         f"{one.answers}{failed}",
-        sum_cell(one.prompt_tokens),
-        sum_cell(one.completion_tokens),
-        sum_cell(one.generating),
-        sum_cell(one.scoring),
-        sum_cell(one.processor),
-        sum_cell(one.gpu),
-        sum_cell(one.money),
+        one.prompt_tokens.words,
+        one.completion_tokens.words,
+        *(spent.words for spent in (one.generating, one.scoring, one.processor, one.gpu)),
+        one.money.words,
     ]
 
 

@@ -20,9 +20,11 @@ from dashboard.components.figures.figures import (
 )
 from dashboard.components.figures.plots import intervals_plot, loss_plot, votes_plot
 from dashboard.components.frame import FigureText, Tag, facts_html, table_html
+from dashboard.views.costs import run_row
 from dashboard.views.rounds import hallucination_cell, phases_html
 from dashboard.views.runs.outputs import usage_words
 from tests.dashboard.charts import rows_of
+from tests.dashboard.fake_client import costs_shown
 
 FIGURE = FigureOut(
     model_version_id=1, model="base", slice={"task": "x"}, metric="f1",
@@ -86,6 +88,12 @@ def test_a_line_with_one_point_has_it_in_its_middle() -> None:
     both = [FIGURE, FIGURE.model_copy(update={"model": "v1"})]
     beside = intervals_plot(figure_points(both), label="line", value_title="v").to_dict()
     assert beside["layer"][0]["encoding"]["yOffset"] == {"field": "group", "type": "nominal"}
+
+
+def test_the_many_figures_of_a_run_wrap_so_that_none_is_cut_off() -> None:
+    row = run_row(costs_shown().runs[0])
+    assert len(row) == 11
+    assert not any(isinstance(cell, FigureText) for cell in row)
 
 
 def test_which_side_is_better_is_said_and_drawn() -> None:
