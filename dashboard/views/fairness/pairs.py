@@ -116,7 +116,9 @@ def _show_report(report: CounterfactualReportOut) -> None:
         title = "excess of change over the control"
         plot = intervals_plot(drawn, label="measure", value_title=title, mark_at=0.0)
         st.altair_chart(plot, width="stretch")
-    st.html(table_html(COLUMNS, [row(one) for one in report.contrasts], title="Excess of change"))
+    rows = [row(one) for one in report.contrasts]
+    with st.expander(f"Excess of change: {len(rows)} figures, with p values"):
+        st.html(table_html(COLUMNS, rows, title="Excess of change"))
     if report.shifts:
         rows = [shift_row(one) for one in report.shifts]
         with st.expander(f"Which way: {len(rows)} changes from one group to another"):
