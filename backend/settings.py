@@ -177,7 +177,9 @@ class Settings(BaseSettings):
     )
     lease_seconds: int = Field(600, ge=5, description="Life of a review lease.")
     worker_poll_seconds: float = Field(
-        1.0, gt=0, description="How often a worker looks for queued rows."
+        1.0,
+        gt=0,
+        description="How often a worker looks for queued rows; on SQLite each commit wakes it too.",
     )
     executor: Literal["local", "ray"] = Field(
         "local",

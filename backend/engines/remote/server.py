@@ -13,7 +13,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -210,7 +210,8 @@ class RemoteServer:
                 f"({_without_query(location)}).",
                 hint="Name that address, if it is the one you mean.",
             )
-        reply = replace(self.read(status, raw), seconds=seconds)
+        read = self.read(status, raw)
+        reply = ServerReply(read.status, read.body, seconds)
         if reply.status in tried_again:
             raise NoReply(
                 f"status {reply.status}, {reply.error}",

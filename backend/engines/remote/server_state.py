@@ -140,6 +140,9 @@ def by_load(
     places: Sequence[ServerPlace[Server]], rooms: Sequence[int]
 ) -> list[ServerPlace[Server]]:
     """The servers with room, first the one that should be done soonest with one request more."""
+    free = [place for place, room in zip(places, rooms, strict=True) if room > 0]
+    if len(free) < 2:
+        return free
     known = [typical for place in places if (typical := place.typical_s) is not None]
     unknown = min(known, default=1.0)
 
@@ -148,7 +151,6 @@ def by_load(
         each = unknown if typical is None else typical
         return (place.outstanding + 1) * each, place.outstanding
 
-    free = (place for place, room in zip(places, rooms, strict=True) if room > 0)
     return sorted(free, key=cost)
 
 

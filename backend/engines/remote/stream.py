@@ -199,7 +199,7 @@ class AnswerStream(Generic[Server, Asked, Answered]):
     def _give_one(self) -> bool:
         alone = sum(place.serves for place in self._places) == 1
         free = self._with_room()
-        if self._tasks:  # what waits can wait for a quicker server
+        if self._tasks and len(self._places) > 1:  # what waits can wait for a quicker server
             waiting = len(self._line)
             places = self._places
             free = [p for p in free if is_worth_asking(p, places, waiting, self._in_flight)]
