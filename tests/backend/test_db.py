@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,9 @@ def test_a_wait_ends_by_a_commit_of_another_and_by_nothing_else(engine: Engine) 
     assert (len(pauses), max(pauses)) == (3, COMMITS_SEEN_AFTER_S)
     with reading(session_factory(engine)) as session:
         assert session.scalar(COUNT) == 1
-    commits.wait(0.03)  # nobody writes: the whole time
+    begun = time.monotonic()
+    commits.wait(4 * COMMITS_SEEN_AFTER_S)
+    assert time.monotonic() - begun >= 4 * COMMITS_SEEN_AFTER_S, "nobody wrote"
     commits.wait(60.0, lambda _: True)  # told to end
     insert_elsewhere(engine)  # between two waits
     commits.wait(60.0, lambda _: pauses.append(0.0))
