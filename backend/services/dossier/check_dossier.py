@@ -70,7 +70,7 @@ def variance(total, count):  # of a ratio of totals of clusters (Cochran 1977, c
     return float(len(total) / (len(total) - 1) * apart / count.sum() ** 2)
 def expanded(level, clusters, narrow=1.0):  # Hesterberg 2015, Am. Stat. 69:371
     return min(2 * NORMAL.cdf(student(level, clusters - 1) * math.sqrt(narrow)) - 1, 1 - 1e-9)
-def drawn_before(signature):  # why an interval cannot be drawn again, or ""
+def drawn_before(signature: str) -> str:  # why an interval cannot be drawn again, or ""
     same = "|ci:bootstrap" not in signature or f"|draws:{VERSION}|" in signature
     return "" if same else "its interval was drawn by another version of the bootstrap"
 def resampled(sums, recipe):  # sums of resamples of whole clusters, drawn by the seed
