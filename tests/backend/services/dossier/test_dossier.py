@@ -141,6 +141,18 @@ def test_an_interval_by_other_draws_is_not_drawn_again(signed: bytes) -> None:
     assert found[chosen["id"]].startswith("NOT RECOMPUTED: its interval was drawn by another")
 
 
+def test_a_verdict_by_other_draws_is_signed_as_it_was_said(session: Session) -> None:
+    row = _judged(session)
+    lines = json.loads(json.dumps(row.lines))
+    said = next(line["evidence"] for line in lines if line["metric"] == "exact_match")
+    said["signature"] = "exact_match|ci:bootstrap-t|level:0.95|resamples:1000|seed:0"
+    said["low"] -= 0.0001
+    row.lines = lines
+    session.flush()
+    made = make_dossier(session, row, KEY)
+    assert any("drawn by another version" in why for why in made.not_recomputed)
+
+
 def test_a_thousand_of_a_thousand_edits_of_one_byte_are_found(signed: bytes) -> None:
     rng = random.Random(13)
     found = 0
