@@ -99,13 +99,9 @@ def forecast_figure(
     """
     import numpy as np
 
-    from evaluators.statistics.bootstrap import (
-        expanded_level,
-        percentile_interval,
-        resampled_figures,
-    )
+    from evaluators.statistics import bootstrap as boot
+    from evaluators.statistics import draws
     from evaluators.statistics.clusters import number_clusters, sum_clusters
-    from evaluators.statistics.draws import VERSION as DRAWS
 
     _check(metric, scored, sizes, groups)
     n, members, scale = len(groups), number_clusters(groups), float(metric.scale or 1.0)
@@ -115,13 +111,13 @@ def forecast_figure(
     if clusters < 2:
         raise UndefinedFigure(f"A forecast needs test rows of two groups; there are {clusters}.")
     whole = np.array([float(metric.summary.figure(_total(side))[0]) for side in sides])
-    drawn = resampled_figures(metric.summary.figure, sides, seed=seed, resamples=resamples)
+    drawn = boot.resampled_figures(metric.summary.figure, sides, seed=seed, resamples=resamples)
     value, spread = (
         _mirrored(metric, extrapolate(_mirrored(metric, found), sizes, target, least=0.5 / n))
         * scale
         for found in (whole / scale, np.stack(drawn) / scale)
     )
-    low, high = percentile_interval(spread, level=expanded_level(level, clusters))
+    low, high = boot.percentile_interval(spread, level=boot.expanded_level(level, clusters))
     _require_spread(value, low, high)
     signature = metric.signature(
         [score for scores in scored for score in scores],
@@ -129,7 +125,7 @@ def forecast_figure(
         to=target,
         forecast="power-law",
         bootstrap=resamples,
-        draws=DRAWS,
+        draws=draws.VERSION,
         seed=seed,
         level=level,
     )

@@ -29,12 +29,14 @@ from evaluators.statistics.correlations import (
     Places,
     Rated,
     RatedFigure,
+    Threshold,
+    balanced_accuracy,
+    is_binary,
     measures_of,
     within_documents,
 )
 from evaluators.statistics.intervals import Interval
 from evaluators.statistics.testing import agree_on_zero
-from evaluators.statistics.thresholds import Threshold, balanced_accuracy, is_binary
 
 FEW_DOCUMENTS = 20
 FEW_SYSTEMS = 10

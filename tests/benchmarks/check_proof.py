@@ -34,7 +34,7 @@ from evaluators.checks.risk.report import risk_figures
 from evaluators.checks.risk.risk import fit_risk, risk_of
 from evaluators.errors import UndefinedFigure
 from evaluators.registry import METRICS, resolve_metrics
-from evaluators.statistics.thresholds import choose_threshold, said_yes
+from evaluators.statistics.correlations import choose_threshold, said_yes
 from evaluators.types import Sample
 from tests.benchmarks.evaluators_data import read_claims
 

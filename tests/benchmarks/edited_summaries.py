@@ -49,7 +49,7 @@ from evaluators.checks.risk.risk import fit_risk, risk_of
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.statistics.bootstrap import draw_weights
 from evaluators.statistics.clusters import number_clusters
-from evaluators.statistics.thresholds import choose_threshold, said_yes
+from evaluators.statistics.correlations import choose_threshold, said_yes
 from evaluators.types import Sample
 
 FOLDER = Path(__file__).parent

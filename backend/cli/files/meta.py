@@ -34,8 +34,7 @@ from backend.cli.common import (
 
 if TYPE_CHECKING:
     from evaluators.files.estimation import JoinedItems
-    from evaluators.statistics.correlations import Rated
-    from evaluators.statistics.thresholds import Threshold
+    from evaluators.statistics.correlations import Rated, Threshold
 
 COLUMNS = ["metric", "coefficient", "at", "value", "low", "high", "n", "failed", "note"]
 MOST_NAMED = 3  # scores in a line of what was not computed
@@ -119,8 +118,7 @@ def _read(options: MetaOptions, scores: str, ratings: str) -> tuple[JoinedItems,
 
     from evaluators.files.estimation import join_files
     from evaluators.files.mapping import Notes
-    from evaluators.statistics.correlations import Rated
-    from evaluators.statistics.thresholds import is_binary
+    from evaluators.statistics.correlations import Rated, is_binary
 
     names, notes = column_names(options.map_, several=True), Notes()
     joined = join_files(
@@ -190,7 +188,7 @@ def _thresholds(
     options: MetaOptions, joined: JoinedItems, rated: Rated
 ) -> dict[str, Threshold] | None:
     """By score: what was stated, or what is best on the rows of another file."""
-    from evaluators.statistics.thresholds import Threshold, choose_threshold
+    from evaluators.statistics.correlations import Threshold, choose_threshold
 
     if options.threshold is not None:
         way = "at most" if options.below else "at least"
@@ -245,7 +243,7 @@ def _with_holm(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _notes(joined: JoinedItems, rated: Rated, options: MetaOptions) -> list[str]:
     import numpy as np
 
-    from evaluators.statistics.thresholds import is_binary
+    from evaluators.statistics.correlations import is_binary
 
     found = []
     if joined.unscored:

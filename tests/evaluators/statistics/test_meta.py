@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from evaluators.errors import InvalidValues, UndefinedFigure
-from evaluators.statistics.correlations import Rated
+from evaluators.statistics.correlations import Rated, Threshold, balanced_accuracy, choose_threshold
 from evaluators.statistics.meta import (
     MOST_LEFT_OUT,
     MetaFigure,
@@ -18,7 +18,6 @@ from evaluators.statistics.meta import (
     meta_differences,
     meta_figures,
 )
-from evaluators.statistics.thresholds import Threshold, balanced_accuracy, choose_threshold
 
 
 def _rated(seed: int = 0, documents: int = 12, systems: int = 6, **scores: Any) -> Rated:
