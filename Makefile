@@ -20,9 +20,9 @@ NEEDS_GGUF := $(findstring --real,$(ARGS))
 # Every test is in one group, and every group is one process, which loads what its tests use alone.
 # They wait for servers, browsers and workers often: more of them than there are cores leave no core
 # idle. A browser's pages have the right of way. Each group is shown when it has ended.
-MODELS := tests/loop tests/vllm
-JOBS := tests/backend/jobs tests/training tests/dashboard
-SERVICES := tests/backend/services tests/evaluators
+MODELS := tests/loop tests/vllm tests/backend/engines tests/backend/executors
+JOBS := tests/backend/jobs tests/training tests/dashboard tests/evaluators
+SERVICES := tests/backend/services
 OTHERS := tests $(addprefix --ignore=,tests/browser $(MODELS) $(JOBS) $(SERVICES))
 LOADED := backend.api.app, backend.jobs.worker, streamlit.testing.v1, altair, scipy.stats, \
 	sklearn.linear_model, peft, trl.trainer.sft_trainer, schemathesis, hypothesis
