@@ -67,6 +67,7 @@ def test_planted_bias_is_found() -> None:
     assert found[FLIP].value == 1.0
     assert found[FLIP].said == found[ANSWER].said == MORE
     assert found[FLIP].n == 80
+    assert (found[FLIP].swapped.value, found[FLIP].control.value) == (1.0, 0.0)
 
 
 def test_noise_of_the_same_size_on_both_sides_is_no_bias() -> None:
