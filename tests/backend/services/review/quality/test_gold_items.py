@@ -205,6 +205,19 @@ def test_why_a_contest_was_upheld_is_kept_and_told(session: Session, desk: Desk)
     assert settled.resolved_by_id == lead
 
 
+def test_a_contest_by_which_an_answer_was_withdrawn_is_settled_too(
+    session: Session, desk: Desk
+) -> None:
+    queue, results = one_paused(session, desk)
+    contest(session, desk, results[1])
+    gold_contests.resolve_contest(
+        session, results[1].id, "withdrawn", by=None, now=NOW, reason="It is wrong."
+    )
+    assert gold_contests.list_contests(session, queue.id) == []
+    [settled] = gold_contests.list_settled(session, queue.id)
+    assert (settled.resolution, settled.resolution_reason) == ("withdrawn", "It is wrong.")
+
+
 def test_only_ones_own_result_can_be_contested(session: Session, desk: Desk) -> None:
     _, results = one_paused(session, desk)
     with pytest.raises(NotFound):
