@@ -128,7 +128,7 @@ def _score(
     raised = [name for name in gain if gain[name] > _NOTHING]
     spans = tuple(span for name in raised if name in scores for span in scores[name].spans)
     named = [_say(model, name, row) for name in raised[:NAMED]]
-    reason = f"raised by {' and '.join(named)}" if named else "nothing raises it above the average"
+    reason = f"raised by {' and '.join(named)}" if named else "no check by itself raises it"
     return Score(risk, explanation=reason, spans=spans, stats=(risk,))
 
 

@@ -228,6 +228,8 @@ def test_a_risk_is_a_score_with_reason_and_spans() -> None:
     low, nothing = score_risk(model, [checked({"grounding": 0.05, "noise": 0.5}), checked(silent)])
     assert low.value == pytest.approx(risk_of(model, [{"grounding": 0.05, "noise": 0.5}])[0])
     assert (low.explanation or "").startswith("raised by grounding is 0.05 (usually 0.")
+    [high] = score_risk(model, [checked({"grounding": 1.0, "noise": None})])
+    assert high.explanation == "no check by itself raises it"  # said of a risk of any height
     assert [span.kind for span in low.spans] == ["money"]
     assert nothing.not_applicable
     assert score_risk(model, []) == []
