@@ -18,6 +18,7 @@ from backend.services.costs import (
     run_costs,
     training_costs,
 )
+from backend.services.costs.report import NOTES
 from backend.services.costs.totals import counted, total, unknown
 from backend.services.projects import set_manifest
 from backend.services.queue import JobKind
@@ -280,6 +281,8 @@ def test_a_project_is_told_whole_and_no_other_one_is_in_it(session: Session) -> 
     assert any("No job of a worker did it." in reason for reason in told.reasons)
     other = project_costs(session, desk.project.id, training_hour=3.0)
     assert (other.prices.bar, other.prices.completion) == ("bar, version 1", 2.0)
+    assert (other.prices.prompt, other.prices.training_hour) == (1.0, 3.0)
+    assert other.notes == NOTES
     assert (other.trainings, other.rounds, other.reviews) == ([], [], [])
     assert [one.run_id for one in other.runs] == [desk.run.id]
 
