@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from evaluators.checks.contradictions.alternatives import ALTERNATIVES
 from evaluators.checks.contradictions.denials import DENIERS, NOT
@@ -52,8 +52,7 @@ _MEASURES = stem_set(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PoleWord:
+class PoleWord(NamedTuple):
     """A word on a pole: its sentence, and the stems of the words that tell what it is said of.
 
     Attributes:

@@ -11,8 +11,8 @@ The words by which polarity is read: what denies, hedges, asserts, joins and bre
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from evaluators.checks.text.claims import word_set
 from evaluators.checks.text.statements import Polarity, Statement, Word
@@ -153,8 +153,7 @@ LONGEST = 4
 MOST_WORDS = 200  # a longer sentence is no sentence, and is not read
 
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+class Phrase(NamedTuple):
     """Something denied.
 
     Attributes:
@@ -174,8 +173,7 @@ class Phrase:
     inflected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SentenceReading:
+class SentenceReading(NamedTuple):
     """A sentence, what it denies, and whether it is plain enough to be a witness."""
 
     statement: Statement

@@ -9,8 +9,9 @@ The words by which polarity is read: what denies, hedges, asserts, joins and bre
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
 
 from evaluators.checks.contradictions.denials import (
     ADVERBS,
@@ -40,8 +41,7 @@ from evaluators.checks.contradictions.denials import (
 from evaluators.checks.text.statements import Polarity, Transcript, Word, transcribe
 
 
-@dataclass(frozen=True, slots=True)
-class PhraseMention:
+class PhraseMention(NamedTuple):
     """A place where a text speaks of a phrase."""
 
     polarity: Polarity
@@ -58,6 +58,9 @@ def read_polarity(text: str, words: frozenset[str] | None = None) -> list[Senten
     return [_read(text, transcript, i) for i in chosen]
 
 
+_TEXT = itemgetter(0)  # of a word
+
+
 def denied_phrases(text: str, stems: frozenset[str]) -> list[Phrase]:
     """All that a text denies for certain, of which every word has one of some stems."""
     transcript = transcribe(text)
@@ -65,6 +68,9 @@ def denied_phrases(text: str, stems: frozenset[str]) -> list[Phrase]:
         phrase
         for i in transcript.denying
         if any(w.stem in stems and w.text not in NEVER_FIRST for w in transcript.words(i))
+        and HEDGES.isdisjoint(
+            map(_TEXT, transcript.words(i))
+        )  # else not plain
         for phrase in _read(text, transcript, i).denied
         if stems.issuperset(phrase.stems)
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -29,6 +28,7 @@ _DENIAL = re.compile(
     r"n(?:(?<!\wn)(?:ot?|ever|egative)|['’]t)\b|w(?<!\ww)ithout\b|d(?<!\wd)en(?:y|ies|ied|ying)\b"
 )
 _CUES = ("no", "n't", "n’t", "never", "without", "deny", "deni", "negative")  # found faster
+_ASKED_OF = ("any", "you", *_CUES)  # in every question whose `no` denies something
 _MANY = 30
 _WORN_DOWN = {"ca": "can", "wo": "will", "sha": "shall", "ai": "is"}
 _YES = word_set("yes yeah yep yup correct right")
@@ -60,8 +60,7 @@ class Word(NamedTuple):
     stem: str
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """One sentence.
 
     Attributes:
@@ -197,7 +196,11 @@ class Transcript:
             i
             for i, bare in enumerate(self._bare)
             if (any(map(bare.__contains__, cues)) and _DENIAL.search(bare) is not None)
-            or (replies[i + 1].startswith(_REPLIES) and _REPLY.match(replies[i + 1]) is not None)
+            or (
+                replies[i + 1].startswith(_REPLIES)
+                and any(map(bare.__contains__, _ASKED_OF))
+                and _REPLY.match(replies[i + 1]) is not None
+            )
         ]
 
     def holding(self, words: frozenset[str]) -> Iterator[int]:
