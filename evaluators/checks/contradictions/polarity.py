@@ -68,9 +68,7 @@ def denied_phrases(text: str, stems: frozenset[str]) -> list[Phrase]:
         phrase
         for i in transcript.denying
         if any(w.stem in stems and w.text not in NEVER_FIRST for w in transcript.words(i))
-        and HEDGES.isdisjoint(
-            map(_TEXT, transcript.words(i))
-        )  # else not plain
+        and HEDGES.isdisjoint(map(_TEXT, transcript.words(i)))  # else not plain
         for phrase in _read(text, transcript, i).denied
         if stems.issuperset(phrase.stems)
     ]
