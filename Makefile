@@ -20,7 +20,8 @@ NEEDS_GGUF := $(findstring --real,$(ARGS))
 # Every test is in one group, and every group is one process, which loads what its tests use alone.
 # They wait for servers, browsers and workers often: more of them than there are cores leave no core
 # idle. A browser's pages have the right of way. Each group is shown when it has ended.
-MODELS := tests/loop tests/vllm tests/backend/engines tests/backend/executors
+MODELS := tests/loop tests/vllm tests/backend/engines tests/backend/executors \
+	$(addprefix tests/backend/services/,accounts audit checks curation datasets)
 JOBS := tests/backend/jobs tests/training tests/dashboard tests/evaluators
 SERVICES := tests/backend/services
 OTHERS := tests $(addprefix --ignore=,tests/browser $(MODELS) $(JOBS) $(SERVICES))
@@ -43,7 +44,7 @@ test-all: vllm $(VENV)/compiled
 test-browser: PART := tests/browser
 test-models: PART := $(MODELS)
 test-jobs: PART := $(JOBS)
-test-services: PART := $(SERVICES)
+test-services: PART := $(SERVICES) $(addprefix --ignore=,$(MODELS))
 test-others: PART := $(OTHERS)
 $(TEST_GROUPS):
 	@nice -n $(if $(findstring browser,$@),0,5) $(BIN)/python -m pytest $(PART) $(PYTEST_ARGS) \
