@@ -94,6 +94,28 @@ def test_every_benchmark_has_a_quick_size_that_it_takes() -> None:
     assert bench.run_benchmark("real_model", folder, quick=True)[0]["skipped"] == "no quick size"
 
 
+@pytest.mark.deep
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("name", [name for name, options in QUICK.items() if options is not None])
+def test_every_benchmark_runs_to_its_end_in_its_quick_size(name: str, tmp_path: Path) -> None:
+    rows = bench.run_benchmark(name, tmp_path, quick=True)
+    assert (tmp_path / f"{name}.txt").stat().st_size > 0
+    assert [row for row in rows if "failed" in row] == []
+
+
+@pytest.mark.deep
+@pytest.mark.postgres
+def test_growth_is_measured_on_postgresql_too(tmp_path: Path) -> None:
+    module = [
+        "tests.benchmarks.growth",
+        "--out",
+        str(tmp_path / "x.json"),
+        *str(QUICK["growth"]).split(),
+    ]
+    assert bench.run_aloud([*module, "--database", "postgresql"], tmp_path / "x.txt") == 0
+    assert "on postgresql" in (tmp_path / "x.txt").read_text()
+
+
 def test_the_options_of_a_quick_size_are_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,7 +242,7 @@ def _outcomes(
     if len(labels) <= MOST_LABELS and len(labels) < len(rows) / 2:
         kept = [label for label, n in labels.items() if n >= LEAST_ROWS]
         made = {f"label {label!r}": np.array([a == label for a in answers]) for label in kept}
-        return made, f"{len(kept)} class labels"
+        return made, f"{len(kept)} class label{'s' * (len(kept) != 1)}"
     sizes = np.array([len(answer.split()) for answer in answers])
     made = {"longer than the median": sizes > np.median(sizes)}
     declines = np.array(

@@ -33,7 +33,6 @@ from backend.cli.common import (
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
 
 if TYPE_CHECKING:
-    from backend.services.checks.bench import RightOutputs
     from evaluators.checks.planting.figures import Bench, BenchReport
 
 COLUMNS = ["kind", "planted in", "recall", "low", "high", "n", "scored worse", "marked", "failed"]
@@ -135,6 +134,7 @@ def _write(bench: Bench, out: Path, *, force: bool) -> None:
 def _on_project(options: BenchOptions) -> None:
     from backend.db import reading
     from backend.executors.spread import spreading
+    from backend.schemas.checks.benches import sources_text
     from backend.services.checks.bench import (
         BenchPlan,
         gather_right_outputs,
@@ -163,13 +163,8 @@ def _on_project(options: BenchOptions) -> None:
     with in_project(options.project) as (_, session, found):
         record_bench(session, found.id, plan, right, report)
     if not options.as_json:
-        typer.echo(_whence(right))
+        typer.echo(f"right outputs: {sources_text(right.sources)}")
     _show(report, options)
-
-
-def _whence(right: RightOutputs) -> str:
-    parts = [f"{count} {why}" for why, count in right.sources.items() if count]
-    return "right outputs: " + ", ".join(parts)
 
 
 def _show(report: BenchReport, options: BenchOptions) -> None:

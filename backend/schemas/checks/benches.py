@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -69,3 +70,11 @@ class CheckBenchOut(ResponseBody):
     digest: str
     report: BenchReportOut
     created_at: datetime
+
+
+def sources_text(sources: Mapping[str, int]) -> str:
+    """Where right outputs come from; those of simulated reviewers are among the others."""
+    parts = [f"{count} {why}" for why, count in sources.items() if count and why != "simulated"]
+    if simulated := sources.get("simulated", 0):
+        parts[-1] += f"; {simulated} of them by a simulated reviewer"
+    return ", ".join(parts)

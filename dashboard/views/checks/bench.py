@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.schemas.checks.benches import BenchCheck, BenchFigure, CheckBenchOut
+from backend.schemas.checks.benches import BenchCheck, BenchFigure, CheckBenchOut, sources_text
 from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import Cell, problems_shown, sentences_html, table_html
 from dashboard.session import current_client, current_project
@@ -49,12 +49,12 @@ def _show_one(bench: CheckBenchOut) -> None:
 def sentences(bench: CheckBenchOut) -> list[str]:
     """What was measured on what, and that it is simulated."""
     report = bench.report
-    whence = ", ".join(f"{count} {why}" for why, count in bench.sources.items() if count)
     on = f"{bench.dataset}, {' and '.join(bench.splits)}"
     left = "; ".join(f"{count} left out: {why}" for why, count in report.left_out.items())
     found = [
-        f"One error of each kind was planted in each of {report.n} right outputs of {on} "
-        f"({whence}; {report.groups} groups; seed {bench.seed}).",
+        f"One error of each kind was planted in every one of {report.n} right outputs of {on} that "
+        f"has a place for it ({sources_text(bench.sources)}; {report.groups} groups; seed "
+        f"{bench.seed}).",
         report.note[0].upper() + report.note[1:] + ".",
     ]
     return [*found, f"{left}."] if left else found

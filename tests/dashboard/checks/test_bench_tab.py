@@ -28,7 +28,7 @@ def made() -> CheckBenchOut:
         dataset="calls@1",
         splits=["train", "validation"],
         checks=["invented", "citations"],
-        sources={"references": 12, "corrections": 4, "approved": 0, "simulated": 0},
+        sources={"references": 12, "corrections": 4, "approved": 0, "simulated": 3},
         seed=0,
         digest="0" * 64,
         report=BenchReportOut.model_validate(report.as_dict()),
@@ -41,7 +41,7 @@ def test_the_page_shows_figures_with_their_n_and_says_simulated(made: CheckBench
     assert not app.exception
     page = shown(app)
     assert "simulated" in page
-    assert "12 references, 4 corrections" in page
+    assert "12 references, 4 corrections; 3 of them by a simulated reviewer" in page
     assert "1.00 (" in page
     assert "False alarms 0.00 (0.00 to" in page
     assert "on 16 outputs as they were" in page
