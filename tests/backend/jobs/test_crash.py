@@ -186,10 +186,10 @@ def test_one_of_two_workers_is_killed_and_the_other_completes_the_run(
     ):
         _wait_until_both_answer(installation)
         with reading(rows) as session:
-            leader = queue.get_job(session, 1).executor_id
-        dies, stays = (one, "two") if (leader == "one") == leads else (two, "one")
+            job = queue.get_job(session, 1)
+        assert job.state == JobState.RUNNING
+        dies, stays = (one, "two") if (job.executor_id == "one") == leads else (two, "one")
         kill(dies)
-        assert _states(rows)["generate"] == JobState.RUNNING
         (installation.home / GO_ON).touch()
         wait_for(lambda: _states(rows).get("score") == JobState.DONE)
     _require_all_once(rows, score_run_id)
