@@ -112,10 +112,8 @@ def test_a_server_with_its_worker_serves_phones_nowhere_and_ends_cleanly(
         assert process.stdout is not None
         assert "Nobody can sign in yet" in process.stdout.readline()
         own = shake_hands(address, address)
-        started = time.monotonic()
         for origin in ("http://evil.example", "http://127.0.0.1:1", "null"):
             assert b" 403 " in shake_hands(address, origin) + b" "
-        assert time.monotonic() - started < 5  # nobody waited for an address outside
         assert b" 101 " in own
         for path in ("/", "/_stcore/health", "/_stcore/host-config", "/api/healthz"):
             with urllib.request.urlopen(address + path, timeout=60) as answer:
