@@ -11,7 +11,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-FIRST ?=
 PYTEST_ARGS ?= --durations=10 --durations-min=3
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 NEEDS_VLLM := $(findstring vllm,$(ARGS))
@@ -35,7 +34,7 @@ demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(if $(NEEDS_GGUF),$(BIN)/python -m pip install --quiet "gguf>=0.10")
 	$(BIN)/strop demo $(ARGS)
 
-test: vllm $(VENV)/compiled $(FIRST)
+test: vllm $(VENV)/compiled
 	$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS) DEPTH="and not deep"
 
 test-all: vllm $(VENV)/compiled
@@ -83,8 +82,8 @@ $(VENV)/ready: requirements.lock pyproject.toml | $(VENV)/made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-# Where pip compiles nothing, each of the processes of the tests would compile the 5,600 modules that
-# most of them load, fifteen seconds of a core: one does it before them.
+# Where pip compiles nothing, each of the processes of the tests would compile the modules that most
+# of them load: one does it before them.
 $(VENV)/compiled: $(VENV)/ready
 	$(BIN)/python -c "import $(LOADED)"
 	touch $@
