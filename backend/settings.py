@@ -28,6 +28,7 @@ from backend.errors import InvalidInput
 
 DEMO_BASE = str(Path(__file__).parents[1] / "training" / "demo" / "base")
 LEAST_SECRET = 32
+LEASE_SECONDS = 600
 MAKE_SECRET = 'export STROP_SECRET="$(openssl rand -base64 48)"'
 LOCAL_ADDRESSES = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -175,7 +176,7 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(
         120, ge=1, description="Minutes without a request after which a person has to sign in."
     )
-    lease_seconds: int = Field(600, ge=5, description="Life of a review lease.")
+    lease_seconds: int = Field(LEASE_SECONDS, ge=5, description="Life of a review lease.")
     worker_poll_seconds: float = Field(
         1.0,
         gt=0,

@@ -15,6 +15,7 @@ import numpy as np
 
 from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.metric import Metric
+from evaluators.statistics import RESAMPLES
 from evaluators.statistics.bootstrap import (
     Floats,
     Sums,
@@ -38,7 +39,6 @@ from evaluators.statistics.intervals import (
 from evaluators.statistics.testing import agree_on_zero, mcnemar_exact, swap_test
 from evaluators.types import Difference, Figure, Score
 
-RESAMPLES = 1000
 FEW_FOR_BCA = 40
 LEVEL = 0.95
 

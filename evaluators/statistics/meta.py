@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evaluators.errors import InvalidValues, UndefinedFigure
+from evaluators.statistics import RESAMPLES
 from evaluators.statistics.bootstrap import bca_interval, draw_counts, expanded_level
 from evaluators.statistics.clusters import number_clusters
 from evaluators.statistics.correlations import (
@@ -41,7 +42,6 @@ from evaluators.statistics.testing import agree_on_zero
 FEW_DOCUMENTS = 20
 FEW_SYSTEMS = 10
 MOST_UNDEFINED = 0.1  # of the draws; beyond, an interval would be of the others alone
-RESAMPLES = 1000
 MOST_LEFT_OUT = 400
 VERSION = 2
 

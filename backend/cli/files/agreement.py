@@ -27,6 +27,7 @@ from backend.cli.common import (
     print_table,
 )
 from backend.cli.terminal.output import ForceOption, check_target
+from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from evaluators.files.mapping import Notes
@@ -76,7 +77,7 @@ def command(
     force: ForceOption = False,
     as_json: JsonOption = False,
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = 1000,
+    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = RESAMPLES,
     seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""

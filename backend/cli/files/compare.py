@@ -13,6 +13,7 @@ import typer
 
 from backend.cli.common import column_names, print_json, print_notes, print_table
 from backend.cli.terminal.output import check_target
+from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from evaluators.metric import Metric
@@ -34,7 +35,7 @@ def compare_files(
     force: bool = False,
     maps: Sequence[str] | None = None,
     level: float = 0.95,
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> list[Difference]:
     """Print the paired difference of each metric, candidate minus baseline, and return them.

@@ -31,6 +31,7 @@ from backend.cli.common import (
     shown_text,
     takes,
 )
+from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from evaluators.files.estimation import JoinedItems
@@ -80,7 +81,7 @@ class MetaOptions:
     map_: MapOption = None
     as_json: JsonOption = False
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
-    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = 1000
+    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = RESAMPLES
     seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0
 
 

@@ -26,6 +26,7 @@ from backend.cli.common import (
     print_table,
 )
 from backend.cli.terminal.output import ForceOption, check_target, said_ending, whole_file
+from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from evaluators.checks.grounding.relative import AnswerKey
@@ -65,7 +66,7 @@ def command(
     force: ForceOption = False,
     by_class: Annotated[bool, Option(help="Also precision and recall per class.")] = False,
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = 1000,
+    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = RESAMPLES,
     seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
     processes: Annotated[
         int | None, Option(min=1, help="Processes that score; all cores for large files.")

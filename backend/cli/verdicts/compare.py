@@ -23,6 +23,7 @@ from backend.cli.common import (
     shown_text,
 )
 from backend.cli.terminal.output import ForceOption
+from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -39,7 +40,7 @@ def command(
         list[str] | None, Option("--metric", help="Metric; several are allowed.")
     ] = None,
     level: Annotated[float, Option(help="Level of the intervals.")] = 0.95,
-    resamples: Annotated[int, Option(help="Bootstrap resamples, for files.")] = 1000,
+    resamples: Annotated[int, Option(help="Bootstrap resamples, for files.")] = RESAMPLES,
     seed: Annotated[int, Option(help="Seed of the bootstrap, for files.")] = 0,
     html: Annotated[
         Path | None, Option(help="Write a report that opens offline, for files.")

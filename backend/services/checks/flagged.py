@@ -32,6 +32,7 @@ from backend.services.review.opening.plan import warnings_of
 from backend.services.review.reports.measured import share_of
 from backend.services.runs.importing.imported import Imported, import_outputs, queue_scoring
 from backend.services.runs.importing.output_rows import ImportedOutput, ImportedOutputs
+from backend.settings import LEASE_SECONDS
 from backend.tables.datasets import Example, Split
 from backend.tables.health import HealthFinding, HealthQueue, HealthReport
 from backend.tables.review import QueueKind, Rating, Review, ReviewItem, ReviewQueue
@@ -70,7 +71,7 @@ class FindingsRequest:
     reviewer_ids: tuple[int, ...] = ()
     rubric: str | None = None
     seed: int = 7
-    lease_seconds: int = 600
+    lease_seconds: int = LEASE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

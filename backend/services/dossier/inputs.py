@@ -166,7 +166,7 @@ def _entry(
     *,
     level: float,
 ) -> Entry:
-    from evaluators.aggregate import RESAMPLES
+    from evaluators.statistics import RESAMPLES
 
     metric = metric_of_run(spec, subject.score_run)
     entry = {
@@ -293,7 +293,7 @@ def _add_usage(subject: DossierSubject, found: Inputs, one: PairedFigure) -> Non
         for model in pair
         for (example, sample), score in taken(model.id)[one.spec.metric][1].items()
     ]
-    from evaluators.aggregate import RESAMPLES
+    from evaluators.statistics import RESAMPLES
 
     metric, _ = taken(pair[0].id)[one.spec.metric]
     recipe = {

@@ -22,6 +22,7 @@ from backend.services.review.rules import DEFAULT, QueueRules
 from backend.services.runs.scoring import list_score_runs
 from backend.services.synthetic.draftings import drafts_of_drafting
 from backend.services.synthetic.sifting import DropReason
+from backend.settings import LEASE_SECONDS
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
 from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import Score
@@ -77,7 +78,7 @@ class QueueAsk:
     approves: str = APPROVES
     risk_max: float | None = None
     seed: int = 7
-    lease_seconds: int = 600
+    lease_seconds: int = LEASE_SECONDS
     rules: QueueRules = DEFAULT
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from evaluators.checks.planting.plant import KINDS
 from evaluators.errors import UndefinedFigure
 from evaluators.metric import Metric
+from evaluators.statistics import RESAMPLES
 from evaluators.types import Figure, Sample, Score
 
 ALLOWED = 0.05
@@ -149,7 +150,7 @@ def _rate(
     if set(values) <= {0.0, 1.0}:
         interval = rate_interval(sums, level=level)
     else:
-        interval = mean_interval(sums, scale=1.0, seed=0, resamples=1000, level=level)
+        interval = mean_interval(sums, scale=1.0, seed=0, resamples=RESAMPLES, level=level)
     return Figure(
         metric=name,
         value=float(values.mean()),

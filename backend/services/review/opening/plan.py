@@ -65,6 +65,7 @@ from backend.services.review.opening.routing import (
 )
 from backend.services.review.opening.targets import TargetMaterial, target_stratum
 from backend.services.review.rules import QueueRules
+from backend.settings import LEASE_SECONDS
 from backend.tables.datasets import Example, Split
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
@@ -166,7 +167,7 @@ class Opening:
     overlap_share: float = 0.0
     overlap: int = 1
     score_run_id: int | None = None
-    lease_seconds: int = 600
+    lease_seconds: int = LEASE_SECONDS
     design: SamplingDesign = field(default_factory=SamplingDesign)
     assignment: Assignment = field(default_factory=Assignment)
     routing: Routing | None = None

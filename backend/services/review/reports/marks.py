@@ -30,13 +30,13 @@ from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.votes import cluster_name
 from backend.tables.review import QueueKind, Review, ReviewItem
 from backend.tables.runs import Generation
+from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from evaluators.statistics.intervals import Interval
 
 VERSION = 2
 LEAST_CLUSTERS = 3
-RESAMPLES = 1000
 
 
 class Mark(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from backend.schemas.review.reports import Measured
+from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
     from evaluators.statistics.intervals import Interval
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 LEAST = 3
-RESAMPLES = 1000
 
 
 def scaled(measured: Measured, factor: float, *, unit: str) -> Measured:
