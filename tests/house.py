@@ -3,14 +3,16 @@
     python -m tests.house                     a table of what is here
     python -m tests.house --against 09fb884   the same beside a revision
 
-`tests/test_house.py` holds what must not grow. Hops are traced: a claim and a submit are made on
-SQLite, and the modules of `backend.services` in which a function ran are counted.
+`tests/test_house.py` holds what must not grow. Ways are traced (`tests/ways.py`): each is walked on
+SQLite, and counted are the modules of `backend.services` in which a function ran, and as hops the
+modules of ours, of any package, on the call stack that held most of them at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import subprocess
 import sys
 import tempfile
@@ -203,60 +205,24 @@ def _reached(edges: dict[str, set[str]], start: str) -> set[str]:
     return found
 
 
-TRACE = """
-import sys
-from pathlib import Path
-from backend.db import migrate, open_database, session_factory
-from tests.fixtures_review import GOOD, NOW, build_desk
-from backend.services import review
-import backend.services as services
-
-folder = Path(sys.argv[1])
-url = f"sqlite:///{folder / 'strop.db'}"
-migrate(url)
-root = str(Path(services.__file__).parent)
-
-
-def traced(act):
-    seen = set()
-
-    def note(frame, event, _):
-        name = frame.f_code.co_filename
-        if event == "call" and name.startswith(root) and frame.f_code.co_name != "<module>":
-            seen.add(name)
-
-    sys.setprofile(note)
-    try:
-        result = act()
-    finally:
-        sys.setprofile(None)
-    return result, len(seen)
-
-
-with session_factory(open_database(url))() as session:
-    desk = build_desk(session)
-    queue = desk.open(session)
-    user = desk.experts[0]
-    take = lambda: review.claim_review_item(session, queue.id, user.id, now=NOW)
-    give = lambda claim: review.submit_review(
-        session, slot_id=claim.slot_id, version=claim.version, user_id=user.id,
-        answer=review.Answer(GOOD), now=NOW)
-    give(take())
-    claim, claimed = traced(take)
-    _, submitted = traced(lambda: give(claim))
-    print(claimed, submitted)
-"""
-
-
 def hops(root: Path) -> dict[str, int]:
-    """How many modules of services a claim and a submit run through; empty if they cannot run."""
+    """Modules of services and hops of each way in `tests.ways`; without those that cannot run."""
+    ways = Path(__file__).with_name("ways.py").read_text("utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", TRACE, folder]
+        command = [sys.executable, "-c", ways, folder]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
     if done.returncode:
         return {}
-    claimed, submitted = map(int, done.stdout.split()[-2:])
-    return {"modules of a claim": claimed, "modules of a submit": submitted}
+    walked = json.loads(done.stdout.splitlines()[-1])
+    for way, error in walked.items():
+        if isinstance(error, str):
+            print(f"{way} cannot be walked in {root}: {error}", file=sys.stderr)
+    return {
+        f"{what} of {way}": n
+        for way, numbers in walked.items()
+        if not isinstance(numbers, str)
+        for what, n in zip(("modules", "hops"), numbers, strict=True)
+    }
 
 
 def main() -> None:
