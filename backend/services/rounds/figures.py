@@ -1,10 +1,4 @@
-"""What a round came to: its verdict, its rows, and the expert time that went into it.
-
-The replay of a round's corrections on its candidate, part of the phase EVALUATE.
-
-The runs are known by set, candidate and dataset version, and the step that lays them down commits
-whole: a worker that dies leaves none or all, and the next one starts no second.
-"""
+"""What a round came to: its verdict, its rows, and the expert time that went into it."""
 
 from __future__ import annotations
 
@@ -13,18 +7,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.engines.base import SamplingParams
 from backend.errors import CannotCompute
 from backend.schemas.rounds import RoundFigures
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.review import stands
-from backend.services.rounds.plans import RoundPlan
 from backend.services.runs.figures import KeptFigures, metric_traits, model_figure
 from backend.services.runs.score_columns import read_scores
-from backend.services.yields import replays_of, start_replays
-from backend.settings import Settings
+from backend.services.yields import replays_of
 from backend.tables.curation import TrainingSet, TrainingSetRow
-from backend.tables.models import ModelVersion
 from backend.tables.review import Review, ReviewItem
 from backend.tables.rounds import Round
 from backend.tables.training import TrainingRun
@@ -105,23 +95,6 @@ def _minutes(session: Session, row: Round) -> float:
         )
         total += session.scalar(votes) or 0.0
     return round(total / 60, 1)
-
-
-def start_round_replays(
-    session: Session, row: Round, plan: RoundPlan, settings: Settings
-) -> list[int]:
-    """The generation runs of the replays, laid down and queued if they are lacking."""
-    if not plan.replay:
-        return []
-    replays = start_replays(
-        session,
-        session.get_one(TrainingSet, row.training_set_id),
-        session.get_one(ModelVersion, row.candidate_id),
-        engine=plan.engine or settings.engine,
-        params=SamplingParams(max_tokens=plan.max_tokens),
-        created_by_id=row.started_by_id,
-    )
-    return [replay.generation_run_id for replay in replays]
 
 
 def replay_runs(session: Session, row: Round) -> list[int]:

@@ -30,7 +30,6 @@ from backend.services.queue import JobKind
 from backend.services.review.opening.checks import requested_rubric
 from backend.services.review.opening.frames import NothingToReview
 from backend.services.review.reports.ab import watch_queue
-from backend.services.rounds.figures import start_round_replays
 from backend.services.rounds.plans import ReviewPlan, StoredPlan, stored_plan
 from backend.services.runs import generation, scoring
 from backend.services.training import runs as training
@@ -38,6 +37,7 @@ from backend.services.training.start import weekly_start
 from backend.services.verdicts.comparison import compare_models
 from backend.services.verdicts.promotion import CHAMPION, decide_promotion, get_comparison
 from backend.services.verdicts.verdict import Verdict
+from backend.services.yields import start_replays
 from backend.settings import Settings
 from backend.tables.curation import TrainingSet
 from backend.tables.models import BASE, ModelVersion
@@ -176,7 +176,7 @@ def _as_trained(session: Session, row: Round, model: ModelVersion) -> ModelVersi
 def _evaluate(turn: Turn) -> Moved | Waits:
     session, row = turn.session, turn.row
     # Before the run, so that the newest run that people find is the one with the figures.
-    replays = start_round_replays(session, row, turn.plan, turn.settings)
+    replays = _start_replays(turn)
     if row.generation_run_id is None:
         _start_run(turn)
     assert row.generation_run_id is not None
@@ -189,6 +189,25 @@ def _evaluate(turn: Turn) -> Moved | Waits:
         return waiting
     following = Phase.DECIDE if turn.plan.review is None else Phase.REVIEW
     return Moved(following, f"preflight passed; run {row.generation_run_id} is written and scored")
+
+
+def _start_replays(turn: Turn) -> list[int]:
+    """The generation runs in which the candidate replays its corrections, begun if they lack.
+
+    They are known by set, candidate and dataset version, and the step that lays them down commits
+    whole: a worker that dies leaves none or all, and the next one starts no second.
+    """
+    if not turn.plan.replay:
+        return []
+    replays = start_replays(
+        turn.session,
+        turn.session.get_one(TrainingSet, turn.row.training_set_id),
+        _candidate(turn),
+        engine=turn.plan.engine or turn.settings.engine,
+        params=SamplingParams(max_tokens=turn.plan.max_tokens),
+        created_by_id=turn.row.started_by_id,
+    )
+    return [replay.generation_run_id for replay in replays]
 
 
 def _start_run(turn: Turn) -> None:
