@@ -1,7 +1,7 @@
 """The widgets of a rubric: one question after the other, digits for the one that is next.
 
-Each scale has one widget; a scale without one is a type error. Buttons answer through the function
-they are given; words stay in their box, under `text_key`, until the desk takes them.
+A scale that is answered by one of its choices needs nothing here. Buttons answer through the
+function they are given; words stay in their box, under `text_key`, until the desk takes them.
 """
 
 from __future__ import annotations
@@ -9,22 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import assert_never
 
 import streamlit as st
 
 from backend.rubrics import (
-    Category,
     Choice,
     Criterion,
     Illustration,
     Multi,
     Number,
     Rubric,
-    Stars,
     Text,
-    VerdictScale,
-    YesNo,
     chosen_options,
 )
 from dashboard.components.editor import text_editor
@@ -120,10 +115,8 @@ def show_questions(
                     _show_number(criterion, value, rate, key=key)
                 case Multi():
                     _show_multi(criterion, value, rate, key=key, digits=criterion.name == active)
-                case YesNo() | VerdictScale() | Stars() | Category():
+                case _:  # of any other scale one of its choices is picked
                     _show_choices(criterion, value, rate, key=key, digits=criterion.name == active)
-                case _:
-                    assert_never(criterion)
 
 
 def _show_question(criterion: Criterion, value: Value) -> None:

@@ -7,7 +7,17 @@ from typing import Any, get_args
 import pytest
 
 from backend.errors import InvalidInput
-from backend.rubrics import SCALES, Control, Criterion, Rubric, parse_rubric, validate_answer
+from backend.rubrics import (
+    SCALES,
+    Control,
+    Criterion,
+    Multi,
+    Number,
+    Rubric,
+    Text,
+    parse_rubric,
+    validate_answer,
+)
 from backend.services.exchange import argilla, label_studio
 
 OPTIONS = [{"name": "a", "label": "An a"}, {"name": "b", "label": "A b"}]
@@ -71,6 +81,14 @@ class TestEveryScale:
         for choice in scale.choices():
             given = [choice.value] if scale.control is Control.OPTIONS else choice.value
             assert validate_answer(scale, given) is not None
+
+    def test_the_desk_has_a_widget_for_it(self, kind: type[Any]) -> None:
+        _, scale = made(kind)
+        widgets = {Control.OPTIONS: Multi, Control.NUMBER: Number, Control.TEXT: Text}
+        for control, drawn in widgets.items():
+            assert (scale.control is control) == isinstance(scale, drawn), (
+                f"dashboard/components/questions.py draws {control} for {drawn.__name__} alone"
+            )
 
     def test_other_tools_have_a_control_for_it(self, kind: type[Any]) -> None:
         rubric, _ = made(kind)
