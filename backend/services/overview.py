@@ -10,15 +10,12 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from backend.services.models.versions import alias_target, list_models
 from backend.services.pages import PageAsk, RowPage, page_of
-from backend.services.queue import KINDS, JobKind
+from backend.services.queue import KINDS
 from backend.tables.accounts import User
-from backend.tables.health import HealthReport
 from backend.tables.models import Preflight
 from backend.tables.queue import Job
 from backend.tables.review import Review, ReviewItem, ReviewState
-from backend.tables.runs import GenerationRun, Score, ScoreRun, ScoreSignature
-from backend.tables.synthetic import Drafting
-from backend.tables.training import TrainingRun
+from backend.tables.runs import Score, ScoreSignature
 from backend.tables.verdicts import Promotion
 
 EXPORTED_AT_ONCE = 1_000
@@ -32,19 +29,12 @@ def count_jobs(session: Session) -> dict[str, int]:
 
 def jobs_of_project(session: Session, project_id: int, *, limit: int = 50) -> list[Job]:
     """The newest jobs on the project's runs."""
-    generations = select(GenerationRun.id).where(GenerationRun.project_id == project_id)
-    scores = select(ScoreRun.id).where(ScoreRun.generation_run_id.in_(generations))
-    trainings = select(TrainingRun.id).where(TrainingRun.project_id == project_id)
-    examinations = select(HealthReport.id).where(HealthReport.project_id == project_id)
-    draftings = select(Drafting.id).where(Drafting.project_id == project_id)
-    subjects = {
-        JobKind.GENERATE: generations,
-        JobKind.SCORE: scores,
-        JobKind.TRAIN: trainings,
-        JobKind.HEALTH: examinations,
-        JobKind.DRAFT: draftings,
-    }
-    mine = or_(*((Job.kind == kind) & Job.subject_id.in_(subjects[kind]) for kind in KINDS))
+    mine = or_(
+        *(
+            (Job.kind == kind) & Job.subject_id.in_(entry.of_project(project_id))
+            for kind, entry in KINDS.items()
+        )
+    )
     return list(session.scalars(select(Job).where(mine).order_by(Job.id.desc()).limit(limit)))
 
 

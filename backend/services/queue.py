@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from backend.db import utc_now
 from backend.errors import Conflict, NotFound, UnknownName
 from backend.prepared import PreparedStatement
+from backend.tables.health import HealthReport
 from backend.tables.queue import Job, JobState, Worker
+from backend.tables.runs import GenerationRun, ScoreRun
+from backend.tables.synthetic import Drafting
+from backend.tables.training import TrainingRun
 
 HEARTBEAT_SECONDS = 5.0
 SILENT_AFTER = timedelta(seconds=60)
@@ -49,6 +53,7 @@ class KindEntry:
         title: the subject at the head of a sentence.
         subject: the name of the subject's id, as in `access.require_in_project`.
         again: the command that goes on with it, `{id}` being the subject's number.
+        of_project: the ids of a project's subjects.
     """
 
     queue: str
@@ -56,23 +61,53 @@ class KindEntry:
     title: str
     subject: str
     again: str
+    of_project: Callable[[int], Select[tuple[int]]]
+
+
+def _of(table: Any) -> Callable[[int], Select[tuple[int]]]:
+    return lambda project_id: select(table.id).where(table.project_id == project_id)
+
+
+def _score_runs(project_id: int) -> Select[tuple[int]]:
+    runs = _of(GenerationRun)(project_id)
+    return select(ScoreRun.id).where(ScoreRun.generation_run_id.in_(runs))
 
 
 KINDS: dict[JobKind, KindEntry] = {
     JobKind.GENERATE: KindEntry(
-        "gen", "run", "Run", "generation_run_id", "strop run --resume {id}"
+        "gen",
+        "run",
+        "Run",
+        "generation_run_id",
+        "strop run --resume {id}",
+        _of(GenerationRun),
     ),
     JobKind.SCORE: KindEntry(
-        "score", "score", "Score run", "score_run_id", "strop run --resume RUN"
+        "score", "score", "Score run", "score_run_id", "strop run --resume RUN", _score_runs
     ),
     JobKind.TRAIN: KindEntry(
-        "gpu", "training", "Training run", "training_run_id", "strop train --resume {id}"
+        "gpu",
+        "training",
+        "Training run",
+        "training_run_id",
+        "strop train --resume {id}",
+        _of(TrainingRun),
     ),
     JobKind.HEALTH: KindEntry(
-        "score", "health", "Health report", "health_report_id", "strop dataset health NAME"
+        "score",
+        "health",
+        "Health report",
+        "health_report_id",
+        "strop dataset health NAME",
+        _of(HealthReport),
     ),
     JobKind.DRAFT: KindEntry(
-        "gen", "drafting", "Drafting", "drafting_id", "strop synthetic draft --resume {id}"
+        "gen",
+        "drafting",
+        "Drafting",
+        "drafting_id",
+        "strop synthetic draft --resume {id}",
+        _of(Drafting),
     ),
 }
 

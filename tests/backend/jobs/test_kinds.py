@@ -22,7 +22,7 @@ def test_jobs_of_each_kind_are_looked_for_in_a_project(
     sqlite_sessions: sessionmaker[Session],
 ) -> None:
     with sqlite_sessions() as session:
-        assert jobs_of_project(session, 1) == []  # KeyError for a kind whose project is not known
+        assert jobs_of_project(session, 1) == []
 
 
 def test_an_unknown_kind_names_the_nearest() -> None:
