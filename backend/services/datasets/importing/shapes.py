@@ -48,7 +48,7 @@ _LABELS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0
 _SPEAKERS = re.compile(r"\n\n(Human|Assistant):")
 ANSWERS = ("chosen", "completion", "output")
 TURNS = ("messages", "conversations")
-PROMPTS = ("messages", "conversations", "instruction", "prompt", "input")
+PROMPTS = (*TURNS, "instruction", "prompt", "input")
 
 Messages = list[dict[str, str]]
 
@@ -242,7 +242,7 @@ def _prompt(values: RowValues) -> tuple[Messages, str | None, str]:
     """The prompt of a row, the answer where its turns end with one, and where both stand."""
     key = next((key for key in PROMPTS if values.has(key)), "")
     match key:
-        case "messages" | "conversations":
+        case _ if key in TURNS:
             return *_from_turns(values, key), key
         case "prompt" if not isinstance(values.get("prompt"), str | int | float):
             turns = _turns(values, values.get("prompt"), "prompt")
