@@ -16,63 +16,28 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from backend.errors import InvalidInput, UnknownName
-from backend.rubrics.scales import (
-    NAME,
-    SCALES,
-    VERDICTS,
-    Category,
-    CheckedAnswer,
-    Choice,
-    Control,
-    Criterion,
-    Illustration,
-    Multi,
-    Number,
-    Option,
-    RubricPart,
-    Severity,
-    Stars,
-    Text,
-    VerdictScale,
-    Weight,
-    YesNo,
-    chosen_options,
-    number_of,
-    refuse_repeats,
-    validate_answer,
-    value_in_words,
-)
+from backend.rubrics.scales import NAME, RubricPart, Weight, refuse_repeats
+from backend.rubrics.scales import SCALES as SCALES
+from backend.rubrics.scales import VERDICTS as VERDICTS
+from backend.rubrics.scales import Category as Category
+from backend.rubrics.scales import CheckedAnswer as CheckedAnswer
+from backend.rubrics.scales import Choice as Choice
+from backend.rubrics.scales import Control as Control
+from backend.rubrics.scales import Criterion as Criterion
+from backend.rubrics.scales import Illustration as Illustration
+from backend.rubrics.scales import Multi as Multi
+from backend.rubrics.scales import Number as Number
+from backend.rubrics.scales import Option as Option
+from backend.rubrics.scales import Severity as Severity
+from backend.rubrics.scales import Stars as Stars
+from backend.rubrics.scales import Text as Text
+from backend.rubrics.scales import VerdictScale as VerdictScale
+from backend.rubrics.scales import YesNo as YesNo
+from backend.rubrics.scales import chosen_options as chosen_options
+from backend.rubrics.scales import number_of as number_of
+from backend.rubrics.scales import validate_answer as validate_answer
+from backend.rubrics.scales import value_in_words as value_in_words
 
-__all__ = [
-    "SCALES",
-    "VERDICTS",
-    "Category",
-    "CheckedAnswer",
-    "Choice",
-    "Control",
-    "Criterion",
-    "Illustration",
-    "Multi",
-    "Number",
-    "Option",
-    "Rubric",
-    "Severity",
-    "Stars",
-    "Text",
-    "VerdictScale",
-    "YesNo",
-    "chosen_options",
-    "dump_rubric",
-    "find_rubric",
-    "library_names",
-    "library_rubric",
-    "number_of",
-    "parse_rubric",
-    "rubric_from_content",
-    "validate_answer",
-    "validate_answers",
-    "value_in_words",
-]
 LIBRARY = "backend.rubrics.library"
 LATER = ("examples", "span_help", "severities", "span_weights")
 

@@ -1,8 +1,8 @@
 """Tables, one module per stage; importing this package registers them all on `Base`."""
 
-from backend.db import Base
-from backend.tables import accounts as users
-from backend.tables import (
+from backend.db import Base as Base
+from backend.tables import (  # noqa: F401
+    accounts,
     audit,
     checks,
     curation,
@@ -11,45 +11,15 @@ from backend.tables import (
     erasure,
     health,
     masking,
+    models,
     projects,
     queue,
     review,
     rounds,
+    runs,
     sign_in,
     synthetic,
     training,
+    verdicts,
     webhooks,
 )
-from backend.tables import models as model_versions
-from backend.tables import review as quality
-from backend.tables import runs as generation
-from backend.tables import runs as scoring
-from backend.tables import verdicts as comparison
-from backend.tables import verdicts as promotion
-
-__all__ = [
-    "Base",
-    "audit",
-    "checks",
-    "comparison",
-    "curation",
-    "datasets",
-    "dossier",
-    "erasure",
-    "generation",
-    "health",
-    "masking",
-    "model_versions",
-    "projects",
-    "promotion",
-    "quality",
-    "queue",
-    "review",
-    "rounds",
-    "scoring",
-    "sign_in",
-    "synthetic",
-    "training",
-    "users",
-    "webhooks",
-]

@@ -20,89 +20,48 @@ Everything here takes a session and flushes; the caller commits. A claim and a s
 short transaction.
 """
 
-from backend.services.review.answer import Answer, SideChoice, SpanMark
-from backend.services.review.counted import counts, stands
-from backend.services.review.desk.claim import (
-    Claim,
-    NoItem,
-    Reason,
-    claim_adjudication,
-    claim_next,
-    claim_review_item,
-)
-from backend.services.review.desk.history import my_queues, my_reviews, past_review
-from backend.services.review.desk.item_view import item_view
-from backend.services.review.desk.revise import revise
-from backend.services.review.desk.skip import skip_review
-from backend.services.review.desk.submit import Submitted, submit_review
-from backend.services.review.lease import heartbeat, save_draft
-from backend.services.review.opening.plan import Opening, QueuePlan, plan_queue
-from backend.services.review.opening.store import open_queue, store_queue
-from backend.services.review.progress import queue_progress
-from backend.services.review.queues import (
-    add_reviewers,
-    close_queue,
-    find_queue,
-    get_queue,
-    list_queues,
-    rubric_of,
-)
-from backend.services.review.reports.agreement import CriterionAgreement, queue_agreement
-from backend.services.review.reports.progress import reviewer_progress
-from backend.services.review.reports.votes import (
-    PairVote,
-    models_of_queue,
-    preference_summary,
-    queue_votes,
-    win_rate,
-)
-from backend.services.review.rubrics import save_rubric
-from backend.services.review.rules import QueueRules, SkipPolicy, rules_from
-
-__all__ = [
-    "Answer",
-    "Claim",
-    "CriterionAgreement",
-    "NoItem",
-    "Opening",
-    "PairVote",
-    "QueuePlan",
-    "QueueRules",
-    "Reason",
-    "SideChoice",
-    "SkipPolicy",
-    "SpanMark",
-    "Submitted",
-    "add_reviewers",
-    "claim_adjudication",
-    "claim_next",
-    "claim_review_item",
-    "close_queue",
-    "counts",
-    "find_queue",
-    "get_queue",
-    "heartbeat",
-    "item_view",
-    "list_queues",
-    "models_of_queue",
-    "my_queues",
-    "my_reviews",
-    "open_queue",
-    "past_review",
-    "plan_queue",
-    "preference_summary",
-    "queue_agreement",
-    "queue_progress",
-    "queue_votes",
-    "reviewer_progress",
-    "revise",
-    "rubric_of",
-    "rules_from",
-    "save_draft",
-    "save_rubric",
-    "skip_review",
-    "stands",
-    "store_queue",
-    "submit_review",
-    "win_rate",
-]
+from backend.services.review.answer import Answer as Answer
+from backend.services.review.answer import SideChoice as SideChoice
+from backend.services.review.answer import SpanMark as SpanMark
+from backend.services.review.counted import counts as counts
+from backend.services.review.counted import stands as stands
+from backend.services.review.desk.claim import Claim as Claim
+from backend.services.review.desk.claim import NoItem as NoItem
+from backend.services.review.desk.claim import Reason as Reason
+from backend.services.review.desk.claim import claim_adjudication as claim_adjudication
+from backend.services.review.desk.claim import claim_next as claim_next
+from backend.services.review.desk.claim import claim_review_item as claim_review_item
+from backend.services.review.desk.history import my_queues as my_queues
+from backend.services.review.desk.history import my_reviews as my_reviews
+from backend.services.review.desk.history import past_review as past_review
+from backend.services.review.desk.item_view import item_view as item_view
+from backend.services.review.desk.revise import revise as revise
+from backend.services.review.desk.skip import skip_review as skip_review
+from backend.services.review.desk.submit import Submitted as Submitted
+from backend.services.review.desk.submit import submit_review as submit_review
+from backend.services.review.lease import heartbeat as heartbeat
+from backend.services.review.lease import save_draft as save_draft
+from backend.services.review.opening.plan import Opening as Opening
+from backend.services.review.opening.plan import QueuePlan as QueuePlan
+from backend.services.review.opening.plan import plan_queue as plan_queue
+from backend.services.review.opening.store import open_queue as open_queue
+from backend.services.review.opening.store import store_queue as store_queue
+from backend.services.review.progress import queue_progress as queue_progress
+from backend.services.review.queues import add_reviewers as add_reviewers
+from backend.services.review.queues import close_queue as close_queue
+from backend.services.review.queues import find_queue as find_queue
+from backend.services.review.queues import get_queue as get_queue
+from backend.services.review.queues import list_queues as list_queues
+from backend.services.review.queues import rubric_of as rubric_of
+from backend.services.review.reports.agreement import CriterionAgreement as CriterionAgreement
+from backend.services.review.reports.agreement import queue_agreement as queue_agreement
+from backend.services.review.reports.progress import reviewer_progress as reviewer_progress
+from backend.services.review.reports.votes import PairVote as PairVote
+from backend.services.review.reports.votes import models_of_queue as models_of_queue
+from backend.services.review.reports.votes import preference_summary as preference_summary
+from backend.services.review.reports.votes import queue_votes as queue_votes
+from backend.services.review.reports.votes import win_rate as win_rate
+from backend.services.review.rubrics import save_rubric as save_rubric
+from backend.services.review.rules import QueueRules as QueueRules
+from backend.services.review.rules import SkipPolicy as SkipPolicy
+from backend.services.review.rules import rules_from as rules_from

@@ -201,41 +201,28 @@ def _checked_span(subject: SlotSubject, mark: SpanMark) -> SpanMark:
     return mark
 
 
+_WITH_A_LEFT = {
+    SideChoice.LEFT: Winner.A,
+    SideChoice.RIGHT: Winner.B,
+    SideChoice.TIE: Winner.TIE,
+    SideChoice.BOTH_BAD: Winner.BOTH_BAD,
+    SideChoice.CANNOT_JUDGE: Winner.CANNOT_JUDGE,
+}
+_WITH_B_LEFT = {**_WITH_A_LEFT, SideChoice.LEFT: Winner.B, SideChoice.RIGHT: Winner.A}
+
+
 def _to_winner(choice: str | None, *, a_is_left: bool) -> Winner:
     if choice is None or choice not in set(SideChoice):
         raise InvalidInput(
             "The pair needs a vote.", hint="Choose left, right, tie, both_bad or cannot_judge."
         )
-    match SideChoice(choice):
-        case SideChoice.LEFT:
-            return Winner.A if a_is_left else Winner.B
-        case SideChoice.RIGHT:
-            return Winner.B if a_is_left else Winner.A
-        case SideChoice.TIE:
-            return Winner.TIE
-        case SideChoice.BOTH_BAD:
-            return Winner.BOTH_BAD
-        case SideChoice.CANNOT_JUDGE:
-            return Winner.CANNOT_JUDGE
-        case _ as never:
-            assert_never(never)
+    return (_WITH_A_LEFT if a_is_left else _WITH_B_LEFT)[SideChoice(choice)]
 
 
 def to_choice(winner: str, *, a_is_left: bool) -> SideChoice:
     """The stored winner as the person saw it."""
-    match Winner(winner):
-        case Winner.A:
-            return SideChoice.LEFT if a_is_left else SideChoice.RIGHT
-        case Winner.B:
-            return SideChoice.RIGHT if a_is_left else SideChoice.LEFT
-        case Winner.TIE:
-            return SideChoice.TIE
-        case Winner.BOTH_BAD:
-            return SideChoice.BOTH_BAD
-        case Winner.CANNOT_JUDGE:
-            return SideChoice.CANNOT_JUDGE
-        case _ as never:
-            assert_never(never)
+    winners = _WITH_A_LEFT if a_is_left else _WITH_B_LEFT
+    return next(side for side, known in winners.items() if known == winner)
 
 
 def _core(table: Any) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import select
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from backend.rubrics import CheckedAnswer
 from backend.rubrics.wrong import WrongWhen
 from backend.tables.review import Correction, Rating, Span
+from evaluators.spread import cut
 
 CHUNK = 500
 
@@ -18,19 +18,19 @@ CHUNK = 500
 def judge_reviews(session: Session, review_ids: Sequence[int], when: WrongWhen) -> dict[int, bool]:
     """By review, whether it says that its output is wrong; those that do not say are left out."""
     found: dict[int, bool] = {}
-    for start in range(0, len(review_ids), CHUNK):
-        chunk = review_ids[start : start + CHUNK]
-        ratings, marked = _ratings(session, chunk), _marked(session, chunk)
+    for chunk in cut(review_ids, CHUNK):
+        ratings, marked = ratings_of(session, chunk), _marked(session, chunk)
         for review_id in chunk:
-            wrong = when.judge(ratings.get(review_id, {}), marked=review_id in marked)
+            wrong = when.judge(ratings[review_id], marked=review_id in marked)
             if wrong is not None:
                 found[review_id] = wrong
     return found
 
 
-def _ratings(session: Session, ids: Sequence[int]) -> dict[int, dict[str, CheckedAnswer]]:
+def ratings_of(session: Session, ids: Sequence[int]) -> dict[int, dict[str, CheckedAnswer]]:
+    """What each of these reviews says by criterion."""
     query = select(Rating.review_id, Rating.criterion, Rating.value, Rating.number)
-    found: dict[int, dict[str, CheckedAnswer]] = defaultdict(dict)
+    found: dict[int, dict[str, CheckedAnswer]] = {id_: {} for id_ in ids}
     for review_id, name, value, number in session.execute(query.where(Rating.review_id.in_(ids))):
         found[review_id][name] = CheckedAnswer(value, number)
     return found

@@ -29,6 +29,7 @@ from backend.tables.review import (
     ReviewState,
     SlotState,
 )
+from evaluators.spread import cut
 
 
 class ActiveMember(NamedTuple):
@@ -216,9 +217,7 @@ def _members(session: Session, queue_id: int) -> list[ActiveMember]:
 def _seen(session: Session, item_ids: Sequence[int]) -> Mapping[int, set[int]]:
     """By item, the people who answered or skipped it, or have another slot of it."""
     seen: dict[int, set[int]] = defaultdict(set)
-    ids = sorted(set(item_ids))
-    for start in range(0, len(ids), 500):
-        part = ids[start : start + 500]
+    for part in cut(sorted(set(item_ids)), 500):
         reviewed = select(Review.item_id, Review.reviewer_id).where(
             Review.item_id.in_(part),
             Review.state.in_([ReviewState.SUBMITTED, ReviewState.SKIPPED]),

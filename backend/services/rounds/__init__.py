@@ -11,47 +11,22 @@ seconds, and a step either commits whole, with the id of what it made, or has no
 is kept in a process, so that a killed worker loses nothing and trains nothing twice.
 """
 
-from backend.services.rounds.advance import advance_round, advance_rounds
-from backend.services.rounds.figures import round_outcome
-from backend.services.rounds.plans import (
-    AcceptedLeaks,
-    ReviewPlan,
-    RoundPlan,
-    hold_back_in,
-    parse_plan,
-)
-from backend.services.rounds.turns import (
-    Explanation,
-    Signature,
-    cancel_round,
-    explain_round,
-    find_round,
-    list_rounds,
-    pause_round,
-    plan_signing,
-    sign_round,
-    start_round,
-    take_up_round,
-)
-
-__all__ = [
-    "AcceptedLeaks",
-    "Explanation",
-    "ReviewPlan",
-    "RoundPlan",
-    "Signature",
-    "advance_round",
-    "advance_rounds",
-    "cancel_round",
-    "explain_round",
-    "find_round",
-    "hold_back_in",
-    "list_rounds",
-    "parse_plan",
-    "pause_round",
-    "plan_signing",
-    "round_outcome",
-    "sign_round",
-    "start_round",
-    "take_up_round",
-]
+from backend.services.rounds.advance import advance_round as advance_round
+from backend.services.rounds.advance import advance_rounds as advance_rounds
+from backend.services.rounds.figures import round_outcome as round_outcome
+from backend.services.rounds.plans import AcceptedLeaks as AcceptedLeaks
+from backend.services.rounds.plans import ReviewPlan as ReviewPlan
+from backend.services.rounds.plans import RoundPlan as RoundPlan
+from backend.services.rounds.plans import hold_back_in as hold_back_in
+from backend.services.rounds.plans import parse_plan as parse_plan
+from backend.services.rounds.turns import Explanation as Explanation
+from backend.services.rounds.turns import Signature as Signature
+from backend.services.rounds.turns import cancel_round as cancel_round
+from backend.services.rounds.turns import explain_round as explain_round
+from backend.services.rounds.turns import find_round as find_round
+from backend.services.rounds.turns import list_rounds as list_rounds
+from backend.services.rounds.turns import pause_round as pause_round
+from backend.services.rounds.turns import plan_signing as plan_signing
+from backend.services.rounds.turns import sign_round as sign_round
+from backend.services.rounds.turns import start_round as start_round
+from backend.services.rounds.turns import take_up_round as take_up_round

@@ -1,5 +1,3 @@
 """Tables of checks: risk models, triage, judges, benches."""
 
-from backend.tables.checks import benches, checkers, judges, risk, triage
-
-__all__ = ["benches", "checkers", "judges", "risk", "triage"]
+from backend.tables.checks import benches, checkers, judges, risk, triage  # noqa: F401

@@ -16,6 +16,7 @@ from backend.errors import InvalidInput
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind
 from backend.tables.runs import Generation
+from evaluators.spread import cut
 
 AT_ONCE = 10_000
 ARTEFACTS = ("<|", "[INST]", "</s>", "<s>", "### ", "<think>", "As an AI", "language model")
@@ -200,15 +201,11 @@ def slices_of(session: Session, candidates: Sequence[ItemCandidate]) -> list[Map
     """The slices of each candidate's example, as text."""
     by_example: dict[int, dict[str, str]] = {}
     ids = sorted({candidate.example_id for candidate in candidates})
-    for start in range(0, len(ids), 500):
-        query = select(Example.id, Example.slices).where(Example.id.in_(ids[start : start + 500]))
+    for some in cut(ids, 500):
+        query = select(Example.id, Example.slices).where(Example.id.in_(some))
         for example_id, slices in session.execute(query):
-            by_example[example_id] = _as_text(slices)
+            by_example[example_id] = {str(key): str(value) for key, value in slices.items()}
     return [by_example[candidate.example_id] for candidate in candidates]
-
-
-def _as_text(slices: Mapping[str, Any]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in slices.items()}
 
 
 def parse_slice(text: str, slices: Iterable[Mapping[str, str]]) -> tuple[str, str]:

@@ -69,6 +69,7 @@ from backend.settings import LEASE_SECONDS
 from backend.tables.datasets import Example, Split
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import Generation, GenerationRun, ScoreRun
+from evaluators.spread import cut
 
 LEAST_TIMED = 5
 CHUNK = 500
@@ -426,10 +427,8 @@ def splits_drawn(session: Session, plan: QueuePlan) -> dict[str, int]:
     """How many of the items that would be drawn are of each split."""
     drawn = [plan.frame.candidates[one.number].example_id for one in plan.drawn]
     split_of: dict[int, str] = {}
-    for start in range(0, len(drawn), CHUNK):
-        query = select(Example.id, Example.split).where(
-            Example.id.in_(drawn[start : start + CHUNK])
-        )
+    for some in cut(drawn, CHUNK):
+        query = select(Example.id, Example.split).where(Example.id.in_(some))
         split_of.update((row.id, row.split) for row in session.execute(query))
     return dict(Counter(split_of[example_id] for example_id in drawn))
 

@@ -19,6 +19,7 @@ from backend.services.review.opening.design import Drawn
 from backend.services.review.opening.frames import Frame
 from backend.tables.checks.triage import AUDIT, QueueRouting, SkippedOutput
 from backend.tables.runs import Score
+from evaluators.spread import cut
 
 WHY_AUDITED = (
     "A check found little to worry about in this answer. Some of those are looked at all the same, "
@@ -186,11 +187,11 @@ def read_scores(
 ) -> dict[int, float]:
     """Finite scores of these outputs by a metric; what has none is left out."""
     found: dict[int, float] = {}
-    for start in range(0, len(generation_ids), CHUNK):
+    for some in cut(generation_ids, CHUNK):
         query = select(Score.generation_id, Score.value).where(
             Score.score_run_id == score_run_id,
             Score.metric == metric,
-            Score.generation_id.in_(generation_ids[start : start + CHUNK]),
+            Score.generation_id.in_(some),
             Score.value.is_not(None),
         )
         for generation_id, value in session.execute(query):
@@ -215,5 +216,5 @@ def store_routing(session: Session, queue_id: int, routing: Routing, routed: Rou
     )
     session.flush()
     rows = [{"queue_id": queue_id, **one._asdict()} for one in routed.skipped]
-    for start in range(0, len(rows), CHUNK):
-        session.execute(insert(SkippedOutput), rows[start : start + CHUNK])
+    for some in cut(rows, CHUNK):
+        session.execute(insert(SkippedOutput), some)

@@ -31,6 +31,7 @@ from backend.services.review.opening.frames import Frame, ItemCandidate, parse_s
 from backend.tables.datasets import Example
 from backend.tables.review import Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, GenerationRunModel, Score, ScoreRun
+from evaluators.spread import cut
 
 SLICE = "slice:"
 READ = {"yield_per": 10_000}
@@ -126,8 +127,7 @@ def _models_apart(material: TargetMaterial, target: Target) -> Values:
     candidates = material.frame.candidates
     order = sorted(range(len(candidates)), key=lambda i: candidates[i].example_id)
     values: Values = [None] * len(candidates)
-    for start in range(0, len(order), CHUNK):  # the words of all outputs would be gigabytes
-        some = order[start : start + CHUNK]
+    for some in cut(order, CHUNK):  # the words of all outputs would be gigabytes
         ends = candidates[some[0]].example_id, candidates[some[-1]].example_id
         cells = _cells_between(material, ends)
         for i in some:
@@ -374,8 +374,7 @@ def _reviewed_examples(session: Session, project_id: int) -> set[int]:
 
 def _texts(session: Session, example_ids: Sequence[int]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for start in range(0, len(example_ids), CHUNK):
-        query = select(Example).where(Example.id.in_(example_ids[start : start + CHUNK]))
-        for example in session.scalars(query):
+    for some in cut(example_ids, CHUNK):
+        for example in session.scalars(select(Example).where(Example.id.in_(some))):
             found[example.id] = content_text(example)[:CHARACTERS]
     return found

@@ -44,13 +44,13 @@ from backend.services.pages import PageAsk, RowPage, page_of
 from backend.services.review.answer import Answer
 from backend.services.review.blind import mask_answer, mask_text, masked_terms_of, said_by
 from backend.services.review.counted import counts
+from backend.services.review.judged import ratings_of
 from backend.services.review.lease import add_slot, lock_item
 from backend.services.review.rules import QueueRules
 from backend.tables.review import (
     Adjudication,
     Preference,
     Purpose,
-    Rating,
     Review,
     ReviewItem,
     ReviewQueue,
@@ -101,9 +101,7 @@ def distance(criterion: Criterion | None, a: CheckedAnswer, b: CheckedAnswer) ->
 
     A vote has no criterion.
     """
-    if criterion is None:
-        return float(a.value != b.value)
-    return criterion.distance(a, b)
+    return float(a.value != b.value) if criterion is None else criterion.distance(a, b)
 
 
 def _reason(apart: Mapping[str, float], given: Sequence[Answers]) -> str:
@@ -138,12 +136,7 @@ def _given(session: Session, item_id: int) -> list[Answers]:
 
 def answers_of(session: Session, review_ids: Sequence[int]) -> dict[int, dict[str, CheckedAnswer]]:
     """What reviews say by criterion, a vote under `winner`; by the id of the review."""
-    given: dict[int, dict[str, CheckedAnswer]] = {id_: {} for id_ in review_ids}
-    ratings = select(Rating.review_id, Rating.criterion, Rating.value, Rating.number)
-    for review_id, name, value, number in session.execute(
-        ratings.where(Rating.review_id.in_(review_ids))
-    ):
-        given[review_id][name] = CheckedAnswer(value, number)
+    given = ratings_of(session, review_ids)
     votes = select(Preference.review_id, Preference.winner)
     for review_id, winner in session.execute(votes.where(Preference.review_id.in_(review_ids))):
         given[review_id][WINNER] = CheckedAnswer(winner, None)

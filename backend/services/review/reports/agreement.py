@@ -38,6 +38,7 @@ from backend.tables.review import (
     ReviewQueue,
 )
 from backend.tables.runs import Generation
+from evaluators.spread import cut
 
 if TYPE_CHECKING:
     from evaluators.statistics.agreement.ratings import ItemRating, RatingTable, Scale
@@ -255,8 +256,8 @@ def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstIte
     shared = {item_id: ids for item_id, ids in reviews.items() if len(ids) >= 2}
     answers = {}
     every = [review_id for ids in shared.values() for review_id in ids]
-    for start in range(0, len(every), CHUNK):
-        answers.update(answers_of(session, every[start : start + CHUNK]))
+    for some in cut(every, CHUNK):
+        answers.update(answers_of(session, some))
     decided = select(Adjudication.item_id).where(
         Adjudication.queue_id == queue_id, Adjudication.decided_at.is_not(None)
     )

@@ -41,6 +41,7 @@ from backend.tables.review import (
     Winner,
 )
 from backend.tables.runs import Generation
+from evaluators.spread import cut
 
 if TYPE_CHECKING:
     from evaluators.statistics.votes import Vote as FileVote
@@ -258,19 +259,14 @@ class _SideRow:
 def _lengths(session: Session, item_ids: set[int]) -> dict[int, _SideRow]:
     """Characters of both answers of each pair, and which stood on the left."""
     a, b = aliased(Generation), aliased(Generation)
-    ids = sorted(item_ids)
     found: dict[int, _SideRow] = {}
-    for start in range(0, len(ids), CHUNK):
+    lengths = func.length(a.text), func.length(b.text)
+    for some in cut(sorted(item_ids), CHUNK):
         query = (
-            select(
-                ReviewItem.id,
-                ReviewItem.a_is_left,
-                func.length(a.text),
-                func.length(b.text),
-            )
+            select(ReviewItem.id, ReviewItem.a_is_left, *lengths)
             .join(a, a.id == ReviewItem.generation_a_id)
             .join(b, b.id == ReviewItem.generation_b_id)
-            .where(ReviewItem.id.in_(ids[start : start + CHUNK]))
+            .where(ReviewItem.id.in_(some))
         )
         for item_id, a_is_left, of_a, of_b in session.execute(query):
             found[item_id] = _SideRow(a_is_left, (of_a or 0, of_b or 0))
