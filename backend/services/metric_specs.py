@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Maximum:
     """What a line may only bound from above, and of no slice; no metric of outputs.
 
-    The evidence of each is in `backend.services.verdicts.lines`.
+    The evidence of each is in `backend.services.verdicts.comparison`.
 
     Attributes:
         unit: of its threshold, in words.

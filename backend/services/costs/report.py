@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.schemas.costs import CostReport, Prices
-from backend.schemas.projects import Price
 from backend.services.costs.people import review_costs
 from backend.services.costs.rounds import round_costs
 from backend.services.costs.work import run_costs, training_costs
@@ -41,9 +40,10 @@ def project_costs(
     price, name = None, None
     if bar is not None and bar.content:
         price, name = manifest_of(bar).price, f"{manifest_of(bar).name}, version {bar.version}"
+    stated = dict.fromkeys(("prompt", "completion", "currency")) if price is None else dict(price)
     rounds = select(Round).where(Round.project_id == project_id).order_by(Round.id.desc())
     return CostReport(
-        prices=_prices(price, name, training_hour),
+        prices=Prices(bar=name if price else None, training_hour=training_hour, **stated),
         limit=limit,
         runs=run_costs(session, _newest(session, GenerationRun, project_id, limit), price=price),
         trainings=training_costs(session, _newest(session, TrainingRun, project_id, limit)),
@@ -51,13 +51,6 @@ def project_costs(
         reviews=review_costs(session, _newest(session, ReviewQueue, project_id, limit)),
         notes=NOTES,
     )
-
-
-def _prices(price: Price | None, bar: str | None, training_hour: float | None) -> Prices:
-    if price is None:
-        nothing = dict.fromkeys(("bar", "prompt", "completion", "currency"))
-        return Prices(training_hour=training_hour, **nothing)
-    return Prices(bar=bar, training_hour=training_hour, **dict(price))
 
 
 def _newest(session: Session, table: Any, project_id: int, limit: int) -> list[int]:

@@ -41,8 +41,10 @@ def _round_cost(session: Session, row: Round, price: Price | None) -> RoundCost:
     trainings = training_costs(session, trained)
     work: list[RunCost | TrainingCost] = [*runs, *trainings]
     reviews = _reviews(session, row)
-    spent = [*(one.money for one in runs), *(one.money for one in trainings)]
-    money, unpriced = _by_currency([*spent, *(part.money for part in reviews)])
+    # a run that was not scored has no clock of scoring
+    clocks = [clock for run in runs for clock in (run.generating, run.scoring) if clock.n_all]
+    clocks += [one.clock for one in trainings]
+    money, unpriced = _by_currency([one.money for one in (*work, *reviews)])
     return RoundCost(
         round_id=row.id,
         number=row.number,
@@ -50,7 +52,7 @@ def _round_cost(session: Session, row: Round, price: Price | None) -> RoundCost:
         adapter=str(row.plan.get("adapter", "")),
         runs=len(runs),
         n_simulated=sum(part.n_simulated for part in reviews),
-        clock=total(_clocks(runs, trainings), SECONDS, nothing=NOTHING_DONE),
+        clock=total(clocks, SECONDS, nothing=NOTHING_DONE),
         processor=total([one.processor for one in work], SECONDS, nothing=NOTHING_DONE),
         gpu=total([one.gpu for one in work], SECONDS, nothing=NOTHING_DONE),
         tokens=total([_tokens(run) for run in runs], TOKENS, nothing=NO_RUN, each_is_one=False),
@@ -61,12 +63,6 @@ def _round_cost(session: Session, row: Round, price: Price | None) -> RoundCost:
         money=money,
         unpriced=unpriced,
     )
-
-
-def _clocks(runs: Sequence[RunCost], trainings: Sequence[TrainingCost]) -> list[CostTotal]:
-    """The clocks of what there is; a run that was not scored has none of scoring."""
-    of_runs = [clock for run in runs for clock in (run.generating, run.scoring) if clock.n_all]
-    return [*of_runs, *(one.clock for one in trainings)]
 
 
 def _tokens(run: RunCost) -> CostTotal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from backend.schemas.costs import CostTotal
@@ -38,7 +38,7 @@ def total(
         each_is_one: n counts the parts; else what they count is added up.
     """
     known = [part.value for part in parts if part.value is not None]
-    lacks = _distinct(part.error or part.note for part in parts)
+    lacks = " ".join(dict.fromkeys(filter(None, (part.error or part.note for part in parts))))
     if not known:
         return unknown(unit, lacks or nothing, of=len(parts))
     short = len(known) < len(parts) or any(part.at_least for part in parts)
@@ -54,7 +54,3 @@ def at_price(amount: CostTotal, price: float | None, unit: str, *, lacking: str)
     if amount.value is None:
         return replace(amount, unit=unit)
     return replace(amount, value=amount.value * price, unit=unit)
-
-
-def _distinct(reasons: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(reason for reason in reasons if reason))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, case, func, or_, select
@@ -32,6 +31,7 @@ NO_JOB = "No job of a worker did it."
 NO_SCORING = "It was not scored."
 NO_PROCESSOR = "Its job has not noted any processor seconds, or ended before they were noted."
 NO_GPU = "A server answered, or its job ended before GPU seconds were noted."
+NOT_SAID = "Its result does not say."
 NO_HOUR_PRICE = "No price_per_hour was stated when it was trained."
 
 
@@ -53,12 +53,7 @@ def run_costs(session: Session, run_ids: Sequence[int], *, price: Price | None) 
     jobs = _jobs(session, run_ids)
     rows = _runs(session, run_ids)
     return [
-        _run_cost(
-            rows[run_id],
-            answers.get(run_id, _Answers()),
-            jobs[run_id],
-            price=price,
-        )
+        _run_cost(rows[run_id], answers.get(run_id, _Answers()), jobs[run_id], price=price)
         for run_id in run_ids
         if run_id in rows
     ]
@@ -79,13 +74,7 @@ def _runs(session: Session, run_ids: Sequence[int]) -> dict[int, GenerationRun]:
     return {row.id: row for row in session.scalars(query)}
 
 
-def _run_cost(
-    row: GenerationRun,
-    found: _Answers,
-    jobs: _Jobs,
-    *,
-    price: Price | None,
-) -> RunCost:
+def _run_cost(row: GenerationRun, found: _Answers, jobs: _Jobs, *, price: Price | None) -> RunCost:
     of = found.answers
     version = row.dataset_version
     return RunCost(
@@ -212,57 +201,41 @@ def training_costs(session: Session, run_ids: Sequence[int]) -> list[TrainingCos
         TrainingRun.finished_at,
         TrainingRun.result["ledger"],
     ).where(TrainingRun.id.in_(run_ids))
-    rows = {row[0]: row for row in session.execute(query)}
+    rows = {row[0]: tuple(row) for row in session.execute(query)}
     jobs = select(Job.subject_id, Job.state).where(
         Job.kind == JobKind.TRAIN, Job.subject_id.in_(run_ids)
     )
     states = {subject_id: str(state) for subject_id, state in session.execute(jobs)}
-    found = []
-    for run_id in run_ids:
-        if run_id in rows:
-            _, adapter, finished_at, ledger = rows[run_id]
-            found.append(_training_cost(run_id, adapter, finished_at, ledger, states.get(run_id)))
-    return found
+    return [_training_cost(*rows[i], states.get(i)) for i in run_ids if i in rows]
 
 
 def _training_cost(
     run_id: int, adapter: str, finished_at: Any, ledger: Any, state: str | None
 ) -> TrainingCost:
-    told = _TrainingLedger(
-        ledger if isinstance(ledger, Mapping) else {}, _why_none(finished_at, state)
-    )
-    starts = told.ledger.get("starts")
+    told: Mapping[str, Any] = ledger if isinstance(ledger, Mapping) else {}
+    starts = told.get("starts")
+
+    def spent(name: str, unit: str, *, otherwise: str = NOT_SAID) -> CostTotal:
+        value = told.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return CostTotal(float(value), unit, 1, 1)
+        return unknown(unit, otherwise if told else _why_none(finished_at, state))
+
     return TrainingCost(
         training_run_id=run_id,
         adapter=adapter,
         starts=starts if isinstance(starts, int) else None,
-        clock=told.spent("seconds", SECONDS),
-        processor=told.spent("cpu_seconds", SECONDS),
-        gpu=told.spent("gpu_seconds", SECONDS),
-        tokens=told.spent("tokens", TOKENS),
-        money=told.spent("cost", "", otherwise=NO_HOUR_PRICE),
+        clock=spent("seconds", SECONDS),
+        processor=spent("cpu_seconds", SECONDS),
+        gpu=spent("gpu_seconds", SECONDS),
+        tokens=spent("tokens", TOKENS),
+        money=spent("cost", "", otherwise=NO_HOUR_PRICE),
     )
 
 
 def _why_none(finished_at: Any, state: str | None) -> str:
     if finished_at is not None:
-        return "Its result does not say."
+        return NOT_SAID
     ended = state is not None and state not in UNFINISHED
     why = f"its job is {state}" if state else "no job is on it"
     return f"It has no result, {why}." if ended or state is None else f"It has not ended, {why}."
-
-
-@dataclass(frozen=True, slots=True)
-class _TrainingLedger:
-    """The ledger of a training; `why_none` says why it is empty."""
-
-    ledger: Mapping[str, Any] = field(default_factory=dict)
-    why_none: str = ""
-
-    def spent(
-        self, name: str, unit: str, *, otherwise: str = "Its result does not say."
-    ) -> CostTotal:
-        value = self.ledger.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return CostTotal(float(value), unit, 1, 1)
-        return unknown(unit, otherwise if self.ledger else self.why_none)

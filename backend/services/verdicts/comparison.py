@@ -4,17 +4,11 @@ Blind votes are judged by their anytime-valid interval, since anybody may have l
 candidate has to pass every line, so that the chance of a wrong PASS is no greater than that of one
 line (an intersection-union test: Berger 1982, Technometrics 24:295); p-values that Holm's method
 adjusts over the lines stand beside them for whoever reads one line alone.
-
-A comparison in full: base, champion and candidate on the same frozen examples.
-
-The verdict is by the manifest, of the candidate against one baseline; here stand the paired
-differences to the base and to the champion too, what an answer costs, and whether the bar moved.
-Computed from the ledger, by seed; what was computed of the same scores before may be kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -31,7 +25,8 @@ from backend.services.models.cards import write_card
 from backend.services.projects import manifest_of
 from backend.services.review.reports.ab import watch_queue
 from backend.services.runs import scoring
-from backend.services.verdicts.lines import EVIDENCE
+from backend.services.verdicts.fair import counterfactual_evidence, parity_evidence, skew_evidence
+from backend.services.verdicts.forgetting import exposure_evidence, forgetting_evidence
 from backend.services.verdicts.verdict import (
     CandidateLine,
     Evidence,
@@ -48,6 +43,17 @@ from backend.tables.runs import GenerationRun, GenerationRunModel, ScoreRun
 from backend.tables.verdicts import Comparison
 from evaluators.statistics.testing import holm
 from evaluators.types import Difference, Figure
+
+EVIDENCE: Mapping[str, Callable[[Session, CandidateLine], Evidence]] = {
+    "forgetting": forgetting_evidence,
+    "forgetting_earlier": forgetting_evidence,
+    "parity": parity_evidence,
+    "counterfactual": counterfactual_evidence,
+    "skew": skew_evidence,
+    "canary_exposure": exposure_evidence,
+}
+"""Lines of the bar whose figure is no metric of outputs, by their entries of `metric_specs.MAXIMA`:
+CannotCompute says the reason where there is no figure or no interval."""
 
 
 def compare_models(
@@ -75,10 +81,7 @@ def compare_models(
         session, manifest_row.project_id, score_run, queue, baseline=baseline, candidate=candidate
     )
     manifest = manifest_of(manifest_row)
-    lines = [
-        _judge(session, manifest, line, score_run.id, baseline, candidate, queue)
-        for line in manifest.lines
-    ]
+    lines = judge_lines(session, manifest, manifest.lines, score_run, baseline, candidate, queue)
     run_id = score_run.generation_run_id
     standing = preflight_summary(session, run_id, baseline=baseline, candidate=candidate)
     row = Comparison(
@@ -158,53 +161,44 @@ def judge_lines(
     score_run: ScoreRun,
     baseline: ModelVersion,
     candidate: ModelVersion,
+    queue: ReviewQueue | None = None,
 ) -> list[LineVerdict]:
-    """Lines of a manifest by the scores of a run alone; nothing is stored."""
-    return [
-        _judge(session, manifest, line, score_run.id, baseline, candidate, None) for line in lines
-    ]
-
-
-def _judge(
-    session: Session,
-    manifest: Manifest,
-    line: ManifestLine,
-    score_run_id: int,
-    baseline: ModelVersion,
-    candidate: ModelVersion,
-    queue: ReviewQueue | None,
-) -> LineVerdict:
+    """Lines of a manifest by the scores of a run, and the votes of a queue; nothing is stored."""
     level = 1 - manifest.alpha
+    asked = [CandidateLine(line, score_run.id, baseline, candidate, level) for line in lines]
+    return [_judge(session, one, queue) for one in asked]
+
+
+def _judge(session: Session, asked: CandidateLine, queue: ReviewQueue | None) -> LineVerdict:
+    line = asked.line
     try:
         if line.metric == WIN_RATE and line.threshold is None:
             raise CannotCompute("A win rate is judged by a threshold (0.5 is a draw).")
         if find_maximum(line.metric):
-            asked = CandidateLine(line, score_run_id, baseline, candidate, level)
             evidence = EVIDENCE[line.metric.partition(":")[0]](session, asked)
         elif line.metric == WIN_RATE:
+            models = (asked.baseline, asked.candidate)
             evidence = _vote_evidence(
-                session,
-                queue,
-                baseline,
-                candidate,
-                level,
-                threshold=line.threshold,
-                slice=line.slice,
+                session, queue, *models, asked.level, threshold=line.threshold, slice=line.slice
             )
         elif line.threshold is not None:
-            evidence = _figure_evidence(session, line, score_run_id, candidate, level)
+            evidence = _figure_evidence(session, asked)
         else:
-            evidence = _paired_evidence(session, line, score_run_id, baseline, candidate, level)
+            evidence = _paired_evidence(session, asked)
     except StropError as error:  # a figure that is not there is a reason on the line, never a pass
         return judge_line(line, None, missing=error.message)
     return judge_line(line, evidence)
 
 
-def _figure_evidence(
-    session: Session, line: ManifestLine, score_run_id: int, candidate: ModelVersion, level: float
-) -> Evidence:
+def _figure_evidence(session: Session, asked: CandidateLine) -> Evidence:
+    line = asked.line
     figure = scoring.model_figure(
-        session, score_run_id, candidate.id, line.metric, slice=line.slice, level=level
+        session,
+        asked.score_run_id,
+        asked.candidate.id,
+        line.metric,
+        slice=line.slice,
+        level=asked.level,
     )
     low, high = _bounds(figure)
     return Evidence(figure.value, low, high, figure.n, figure.failed, figure.signature)
@@ -221,22 +215,10 @@ def _bounds(found: Figure | Difference) -> tuple[float, float]:
     return found.low, found.high
 
 
-def _paired_evidence(
-    session: Session,
-    line: ManifestLine,
-    score_run_id: int,
-    baseline: ModelVersion,
-    candidate: ModelVersion,
-    level: float,
-) -> Evidence:
+def _paired_evidence(session: Session, asked: CandidateLine) -> Evidence:
+    line, models = asked.line, (asked.baseline.id, asked.candidate.id)
     found = scoring.paired_figure(
-        session,
-        score_run_id,
-        baseline.id,
-        candidate.id,
-        line.metric,
-        slice=line.slice,
-        level=level,
+        session, asked.score_run_id, *models, line.metric, slice=line.slice, level=asked.level
     )
     low, high = _bounds(found)
     return Evidence(

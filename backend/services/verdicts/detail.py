@@ -94,9 +94,7 @@ def describe_comparison(
 
 
 def _others(
-    comparison: Comparison,
-    champion: ModelVersion | None,
-    taking_part: dict[int, ModelVersion],
+    comparison: Comparison, champion: ModelVersion | None, taking_part: dict[int, ModelVersion]
 ) -> list[int]:
     """The baseline, the base and the champion, each once, as far as they took part."""
     base = [model.id for model in taking_part.values() if model.name == BASE]

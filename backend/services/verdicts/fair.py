@@ -17,10 +17,10 @@ from backend.services.fairness.pairs import is_pairs
 from backend.services.fairness.parity import ParityPlan, run_parity
 from backend.services.fairness.training import set_skew
 from backend.services.metric_specs import get_score_run
+from backend.services.verdicts.forgetting import training_of
 from backend.services.verdicts.verdict import CandidateLine, Evidence
 from backend.tables.datasets import DatasetVersion, Split
 from backend.tables.runs import GenerationRun, GenerationRunModel
-from backend.tables.training import TrainingRun
 
 DEFAULT_MEASURE = "answer"
 
@@ -110,10 +110,7 @@ def skew_evidence(session: Session, asked: CandidateLine) -> Evidence:
     Raises:
         CannotCompute: it was not trained here, or its set mentions too few people.
     """
-    bare = asked.candidate.without_prompt
-    if bare.training_run_id is None:
-        raise CannotCompute(f"{bare.label} was not trained here: what it learned is not known.")
-    trained = session.get_one(TrainingRun, bare.training_run_id)
+    trained = training_of(session, asked.candidate, ": what it learned is not known")
     kind = asked.line.metric.partition(":")[2]
     frozen = get_training_set(session, trained.training_set_id)
     found = set_skew(session, frozen.id, kind, level=asked.level)

@@ -1,8 +1,9 @@
-"""What a candidate's training made its model lose, as evidence for a line of the bar.
+"""What a candidate's training made its model lose, and what it gives away of planted canaries, as
+evidence for a line of the bar.
 
-Read from the record of the training run alone: what came with files from elsewhere says of itself
-what it likes. The change is since where that training began, the base or the model that it went on
-from, and is that of the weights, whatever prompt the candidate is asked with.
+Read from the record of the training run alone, which measured it: what came with files from
+elsewhere says of itself what it likes. All is of the weights, whatever prompt the candidate is
+asked with; a loss is since where that training began, the base or the model that it went on from.
 """
 
 from __future__ import annotations
@@ -16,11 +17,21 @@ from backend.errors import CannotCompute
 from backend.services.verdicts.verdict import CandidateLine, Evidence
 from backend.tables.models import BASE, ModelVersion
 from backend.tables.training import TrainingRun
+from training.results.exposure import mean_exposure
 
 STUDENT = "student"
 MEASURED = {"forgetting": "general", "forgetting_earlier": "earlier"}
 """What a line is on, and where `training.results.forgetting` left it."""
 FIXED_TEXT = "the text that it is measured on is fixed, so that no more of it would settle it"
+MORE_CANARIES = "train with more canaries (--canaries N): the interval narrows with their number"
+
+
+def training_of(session: Session, candidate: ModelVersion, otherwise: str) -> TrainingRun:
+    """The training of a candidate's weights. CannotCompute, which ends so, where there was none."""
+    bare = candidate.without_prompt
+    if bare.training_run_id is None:
+        raise CannotCompute(f"{bare.label} was not trained here{otherwise}.")
+    return session.get_one(TrainingRun, bare.training_run_id)
 
 
 def forgetting_evidence(session: Session, asked: CandidateLine) -> Evidence:
@@ -33,12 +44,7 @@ def forgetting_evidence(session: Session, asked: CandidateLine) -> Evidence:
             interval.
     """
     metric, level = asked.line.metric, asked.level
-    bare = asked.candidate.without_prompt
-    if bare.training_run_id is None:
-        raise CannotCompute(
-            f"{bare.label} was not trained here, so that nobody measured what it forgot."
-        )
-    run = session.get_one(TrainingRun, bare.training_run_id)
+    run = training_of(session, asked.candidate, ", so that nobody measured what it forgot")
     found = (run.result.get("forgetting") or {}).get(MEASURED[metric])
     if found is None:
         raise CannotCompute(
@@ -89,4 +95,36 @@ def _signature(
         f"{metric}|nats a token|since:{since}|before:{found['before']['value']:.3f}|"
         f"rows:{change['n']}|groups:{change['groups']}|{change['method']}|level:{level:g}|"
         f"training-run:{run.id}"
+    )
+
+
+def exposure_evidence(session: Session, asked: CandidateLine) -> Evidence:
+    """The mean exposure of the planted canaries, in bits; n counts canaries.
+
+    Raises:
+        CannotCompute: it was not trained here, or no canary was planted.
+    """
+    run = training_of(session, asked.candidate, ", so that no canary was planted")
+    found = run.result.get("canaries")
+    if not found:
+        raise CannotCompute(
+            f"Training run {run.id} planted no canary. Train with --canaries N, 8 at least."
+        )
+    ranks, references = found["planted"]["after"]["ranks"], found["references"]
+    mean = mean_exposure(ranks, references=references, length=found["length"], level=asked.level)
+    before = found["planted"]["before"]["value"]
+    return Evidence(
+        mean.value,
+        mean.low,
+        mean.high,
+        n=mean.n,
+        failed=0,
+        signature=(
+            f"canary_exposure|bits|rank among {references} random sequences|length:"
+            f"{found['length']}|repeats:{','.join(map(str, found['repeats']))}|"
+            f"seed:{found['seed']}|"
+            f"before:{before:.2f}|level:{asked.level:g}|training-run:{run.id}"
+        ),
+        unit="canaries",
+        forecast=MORE_CANARIES,
     )

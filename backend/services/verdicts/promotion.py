@@ -53,7 +53,6 @@ def reason_of(comparison: Comparison) -> str:
 
 def evidence_of(session: Session, comparison: Comparison) -> dict[str, Any]:
     """Verdict, preflight, bar and digests as they are now; kept with the decision."""
-    candidate = session.get_one(ModelVersion, comparison.candidate_id)
     bar = session.get_one(SuccessManifest, comparison.manifest_id)
     change = change_since_training(session, comparison)
     return {
@@ -62,7 +61,7 @@ def evidence_of(session: Session, comparison: Comparison) -> dict[str, Any]:
         "preflight": comparison.preflight or NO_PREFLIGHT,
         "bar": {"version": bar.version, "digest": bar.digest, "changed": change.changed},
         "bar_sentence": change.sentence,
-        "digests": digests_of(candidate),
+        "digests": digests_of(session.get_one(ModelVersion, comparison.candidate_id)),
     }
 
 
@@ -85,9 +84,8 @@ def served_evidence(report: ServingReport, unserved: str | None) -> dict[str, An
 
 def newest_fingerprint(session: Session, model: ModelVersion) -> dict[str, Any] | None:
     """That of the newest passed preflight in which the model was asked."""
-    query = select(Preflight).where(
-        Preflight.project_id == model.project_id, Preflight.passed.is_(True)
-    )
+    passed = select(Preflight).where(Preflight.passed.is_(True))
+    query = passed.where(Preflight.project_id == model.project_id)
     for row in session.scalars(query.order_by(Preflight.id.desc())):
         known = row.fingerprint
         if known and model.id in row.model_ids and model.serving_name in known["first_tokens"]:

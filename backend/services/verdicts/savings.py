@@ -26,7 +26,8 @@ def payoff_of(session: Session, comparison: Comparison) -> list[str]:
     old = session.get_one(ModelVersion, comparison.baseline_id)
     new = session.get_one(ModelVersion, comparison.candidate_id)
     bar = manifest_of(session.get_one(SuccessManifest, comparison.manifest_id))
-    return [*_in_quality(old, new, comparison.lines), *_in_tokens(session, run, bar, old, new)]
+    saved = token_savings(session, run, bar, old, new)
+    return [*_in_quality(old, new, comparison.lines), *([] if saved is None else [saved])]
 
 
 def _in_quality(
@@ -35,7 +36,8 @@ def _in_quality(
     """Whether a trained model is shown to be better than a base, its own or another, with a
     prompt."""
     trained = new.without_prompt.adapter_path or new.without_prompt.training_run_id
-    untrained = old.is_base or _is_plain_base(old)
+    bare = old.without_prompt  # which nobody trained here, where it is another base
+    untrained = old.is_base or (bare.is_own_base and bare.training_run_id is None)
     if not untrained or old.prompt is None or trained is None:
         return []
     compared = [line for line in lines if line.get("threshold") is None]
@@ -58,12 +60,6 @@ def _in_quality(
     ]
 
 
-def _is_plain_base(model: ModelVersion) -> bool:
-    """Whether it is another base of the project, that nobody trained here."""
-    bare = model.without_prompt
-    return bare.is_own_base and bare.training_run_id is None
-
-
 def _improvement(line: Mapping[str, Any]) -> tuple[float, float]:
     """The interval of the improvement of a line, in which positive is better; around 0 where there
     is none."""
@@ -72,13 +68,6 @@ def _improvement(line: Mapping[str, Any]) -> tuple[float, float]:
     if low is None or high is None:
         return (0.0, 0.0)
     return (low, high) if line.get("direction", "higher") == "higher" else (-high, -low)
-
-
-def _in_tokens(
-    session: Session, run: ScoreRun, bar: Manifest, old: ModelVersion, new: ModelVersion
-) -> list[str]:
-    sentence = token_savings(session, run, bar, old, new)
-    return [] if sentence is None else [sentence]
 
 
 def token_savings(

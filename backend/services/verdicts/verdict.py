@@ -240,10 +240,8 @@ def change_since_training(session: Session, comparison: Comparison) -> BarOut:
     judged = session.get_one(SuccessManifest, comparison.manifest_id)
     training_run_id = candidate.without_prompt.training_run_id
     if training_run_id is None:
-        sentence = (
-            f"{candidate.label} was not trained here, so it cannot be told which bar stood before "
-            "its training."
-        )
+        why = "so it cannot be told which bar stood before its training."
+        sentence = f"{candidate.label} was not trained here, {why}"
         return BarOut(changed=None, sentence=sentence, diff=[])
     run = session.get_one(TrainingRun, training_run_id)
     before = session.get_one(SuccessManifest, run.manifest_id)

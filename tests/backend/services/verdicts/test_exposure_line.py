@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute
-from backend.services.verdicts.exposure import exposure_evidence
+from backend.services.verdicts.forgetting import exposure_evidence
 from backend.services.verdicts.verdict import CandidateLine
 from training.results.exposure import mean_exposure
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.errors import InvalidInput
 from backend.services.metric_specs import MAXIMA
 from backend.services.projects import set_manifest
-from backend.services.verdicts.lines import EVIDENCE
+from backend.services.verdicts.comparison import EVIDENCE
 from backend.tables.models import ModelVersion
 from backend.tables.training import TrainingRun
 from tests.fixtures_trial import Trial
