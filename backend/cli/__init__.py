@@ -201,7 +201,7 @@ def _show_error(error: Exception, *, debug: bool) -> int:
         text = f"{reason_of(error)} (this is a defect; --debug shows where)"
     else:
         text = str(error)
-    from backend.cli.common import shown_text
+    from backend.cli.terminal.printing import shown_text
 
     typer.echo(f"error: {shown_text(text)}", err=True)
     _show_findings(getattr(error, "findings", ()))

@@ -1,51 +1,25 @@
-"""What commands share: the installation they work on, and how results are printed."""
+"""The installation that commands work on: its database, its projects, and who acts."""
 
 from __future__ import annotations
 
-import json
-import sys
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
-from functools import update_wrapper
-from inspect import Parameter, Signature, signature
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import typer
-from typer import Option
-from typer.core import TyperGroup
+
+from backend.cli.terminal.printing import count_of
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
 
-    from backend.services.datasets.importing.rows import TableReading
     from backend.services.datasets.leaks import Acceptance
     from backend.settings import Settings
     from backend.tables.accounts import User
     from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
     from backend.tables.review import ReviewQueue
-    from evaluators.files.mapping import ColumnNames, Notes
-
-Options = TypeVar("Options")
-FILE_WIDTH = 180
-FILE_HELP = "JSONL, JSON, CSV, .xlsx, .parquet or .arrow, also .gz; - is stdin."
-BIDI_CONTROLS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
-ProjectOption = Annotated[str | None, Option("--project", help="Project, if several.")]
-JsonOption = Annotated[bool, Option("--json", help="Print JSON.")]
-AcceptLeaksOption = Annotated[
-    str | None, Option("--accept-leaks", help="Why near-duplicates may stand; needs --as.")
-]
-AsOption = Annotated[str | None, Option("--as", help="Your user name, for the record.")]
-MapOption = Annotated[
-    list[str] | None,
-    Option("--map", help="FIELD=COLUMN of the file, for example prediction=answer."),
-]
-HomeOption = Annotated[Path | None, Option("--home", help="Folder of this installation.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +28,6 @@ class Installation:
 
     settings: Settings
     sessions: sessionmaker[Session]
-
-
-def takes(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
-    """Make a command of a function that is given all its options as one value.
-
-    For commands of many options: these are the fields of a frozen dataclass, each annotated as
-    typer has it of a parameter, in the order in which help lists them.
-    """
-    hints = get_type_hints(options, include_extras=True)
-    fields = signature(options).parameters.values()
-    named = [
-        Parameter(f.name, Parameter.KEYWORD_ONLY, default=f.default, annotation=hints[f.name])
-        for f in fields
-    ]
-
-    def make(work: Callable[[Options], None]) -> Callable[..., None]:
-        def command(**given: Any) -> None:
-            work(options(**given))
-
-        update_wrapper(command, work)
-        command.__annotations__ = hints
-        command.__signature__ = Signature(named)  # type: ignore[attr-defined]
-        return command
-
-    return make
 
 
 def open_installation(*, any_revision: bool = False, **overrides: Any) -> Installation:
@@ -213,35 +162,6 @@ def _act_for(session: Session, user: User) -> User:
     return user
 
 
-def names_in(text: str | None) -> list[str]:
-    """`a, b` as two names."""
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def distinct_names(text: str | None) -> tuple[str, ...]:
-    """`a, b` as two names, each once."""
-    return tuple(dict.fromkeys(names_in(text)))
-
-
-def read_text(path: Path) -> str:
-    """The text of a file. Raises InvalidInput: it is not UTF-8, or it cannot be read."""
-    from backend.errors import InvalidInput
-
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{path} is not UTF-8: {error.reason}.", hint="Save it as UTF-8."
-        ) from None
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def count_of(n: int, one: str, more: str) -> str:
-    """`1 person`, `2 people`."""
-    return f"{n} {one if n == 1 else more}"
-
-
 def leak_acceptance(session: Session, reason: str | None, name: str | None) -> Acceptance | None:
     """Who accepts leaks and why, from `--accept-leaks REASON --as USER`; both or neither."""
     from backend.db import utc_now
@@ -254,136 +174,3 @@ def leak_acceptance(session: Session, reason: str | None, name: str | None) -> A
     if name is None:  # even where there is one person alone: this is signed
         raise InvalidInput("Leaks are accepted by a named person.", hint="Say who: --as USER")
     return Acceptance(find_user(session, name).id, reason, utc_now())
-
-
-def column_names(maps: Sequence[str] | None, *, several: bool = False) -> ColumnNames:
-    """What `--map` says; with several files a column need be in one of them alone."""
-    from evaluators.files.mapping import ColumnNames, column_pairs
-
-    return ColumnNames(column_pairs(maps or ()), several=several)
-
-
-def read_rows(
-    files: Sequence[str],
-    notes: Notes,
-    maps: Sequence[str] | None,
-    slices: Sequence[str] | None = None,
-    *,
-    instruction: str | None = None,
-    need_reference: bool,
-) -> list[TableReading]:
-    """Rows of files that are named for a dataset, by what --map, --slice and the like say."""
-    from backend.services.datasets.importing.incoming import read_sources
-    from backend.services.datasets.importing.rows import ColumnMap
-    from backend.settings import load_settings
-    from evaluators.files.mapping import column_pairs
-
-    return read_sources(
-        files,
-        ColumnMap(column_pairs(maps or ()), instruction=instruction, slice_columns=slices or ()),
-        notes=notes,
-        need_reference=need_reference,
-        max_row_bytes=load_settings().max_row_bytes,
-    )
-
-
-def print_notes(notes: Notes) -> None:
-    """What reading files took upon itself, on stderr, a line each."""
-    for sentence in notes.sentences():
-        typer.echo(f"note: {shown_text(sentence)}", err=True)
-
-
-def print_json(value: object) -> None:
-    """One JSON document on stdout; shapes and dataclasses by their fields, what else as text."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    return value.model_dump() if hasattr(value, "model_dump") else str(value)
-
-
-def print_table(
-    rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], title: str | None = None
-) -> None:
-    """A readable table of the named columns; cells are shown as text, never as markup."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for column in columns:
-        numeric = any(isinstance(row.get(column), int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
-    # A pipe or a log file has no width of its own; folding there would only hide figures.
-    Console(width=None if sys.stdout.isatty() else FILE_WIDTH).print(table)
-
-
-def print_rows(
-    rows: Sequence[Mapping[str, Any]],
-    *,
-    columns: Sequence[str] | None = None,
-    title: str | None = None,
-    json: bool = False,
-    whole: object = None,
-) -> None:
-    """Rows as JSON, or as a table.
-
-    Args:
-        columns: of the table; where none are named all of them, and of no rows there is no table.
-        whole: what JSON tells in place of the rows.
-    """
-    if json:
-        print_json(rows if whole is None else whole)
-    elif columns is not None or rows:
-        print_table(rows, columns=list(rows[0]) if columns is None else columns, title=title)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else shown_text(str(value))
-
-
-def shown_text(text: str) -> str:
-    """A text that a terminal only shows: what moves its cursor, colours it or turns the direction
-    of reading is written as U+FFFD. Line ends and tabs stay."""
-    return "".join("\ufffd" if _commands(sign) else sign for sign in text)
-
-
-def _commands(sign: str) -> bool:
-    return sign not in "\n\t" and (unicodedata.category(sign) == "Cc" or sign in BIDI_CONTROLS)
-
-
-def group(help: str = "", *, alone: bool = False, default_verb: str = "") -> typer.Typer:
-    """The verbs of a noun.
-
-    Args:
-        alone: one verb only, which typer would take for the noun itself.
-        default_verb: what a first word is asked for that is no verb.
-    """
-    kind: Any = type("Verbs", (_VerbMayBeMissing,), {"default_verb": default_verb})
-    options: dict[str, Any] = {"help": help} if help else {}
-    app = typer.Typer(cls=kind, no_args_is_help=True, add_completion=False, **options)
-    if alone:
-        app.callback()(lambda: None)
-    return app
-
-
-class _VerbMayBeMissing(TyperGroup):
-    default_verb = ""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the verb in where it was left out."""
-        if (
-            self.default_verb
-            and args
-            and not args[0].startswith("-")
-            and args[0] not in self.commands
-        ):
-            args = [self.default_verb, *args]
-        return super().parse_args(ctx, args)

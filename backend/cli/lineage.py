@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument
 
-from backend.cli.common import JsonOption, ProjectOption, in_project, print_json
+from backend.cli.common import in_project
+from backend.cli.options import JsonOption, ProjectOption
+from backend.cli.terminal.printing import print_json
 
 if TYPE_CHECKING:
     from backend.schemas.rounds import LineageOut

@@ -9,15 +9,10 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    print_json,
-    print_table,
-    read_text,
-)
+from backend.cli.common import in_project
+from backend.cli.inputs import read_text
+from backend.cli.options import JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_table
 
 app = group("The bar, set before training.")
 

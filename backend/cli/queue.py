@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    acting_person,
-    group,
-    in_project,
-    print_json,
-    print_table,
-)
+from backend.cli.common import acting_person, in_project
+from backend.cli.options import AsOption, JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_table
 from backend.errors import UnknownName
 from backend.services.queue import KINDS, JobKind, find_kind
 

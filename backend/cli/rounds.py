@@ -9,18 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AcceptLeaksOption,
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    print_json,
-    print_rows,
-    print_table,
-)
+from backend.cli.common import in_project
 from backend.cli.curation import sets as options
+from backend.cli.options import AcceptLeaksOption, AsOption, JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_rows, print_table
 from backend.cli.verdicts.signing import UnservedOption, serve
 
 if TYPE_CHECKING:

@@ -14,16 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AcceptLeaksOption,
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    in_project,
-    leak_acceptance,
-    print_json,
-    takes,
-)
+from backend.cli.common import in_project, leak_acceptance
+from backend.cli.options import AcceptLeaksOption, AsOption, JsonOption, ProjectOption, takes
+from backend.cli.terminal.printing import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

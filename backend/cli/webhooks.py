@@ -7,15 +7,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    open_installation,
-    print_json,
-    print_rows,
-)
+from backend.cli.common import in_project, open_installation
+from backend.cli.options import JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_rows
 
 app = group("Tell other programs what happens in queues.")
 HookArgument = Annotated[int, Argument(help="Id from strop webhook list.")]

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import JsonOption, group, open_installation, print_json, print_rows
+from backend.cli.common import open_installation
+from backend.cli.options import JsonOption, group
+from backend.cli.terminal.printing import print_json, print_rows
 
 app = group("Bearer tokens of programs.")
 

@@ -12,7 +12,9 @@ import typer
 from typer import Argument, Option
 
 from backend.cli.accounts import ways_in
-from backend.cli.common import JsonOption, group, open_installation, print_json, print_rows
+from backend.cli.common import open_installation
+from backend.cli.options import JsonOption, group
+from backend.cli.terminal.printing import print_json, print_rows
 from backend.errors import InvalidInput
 
 if TYPE_CHECKING:

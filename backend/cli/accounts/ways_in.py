@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import JsonOption, open_installation, print_json
+from backend.cli.common import open_installation
+from backend.cli.options import JsonOption
+from backend.cli.terminal.printing import print_json
 from backend.errors import InvalidInput
 
 NameArgument = Annotated[str, Argument(help="Name to sign in with.")]

@@ -15,22 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    MapOption,
-    ProjectOption,
-    column_names,
-    count_of,
-    distinct_names,
-    in_project,
-    open_installation,
-    print_json,
-    print_notes,
-    print_table,
-    shown_text,
-    takes,
-)
+from backend.cli.common import in_project, open_installation
+from backend.cli.inputs import column_names, distinct_names
+from backend.cli.options import JsonOption, MapOption, ProjectOption, takes
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
+from backend.cli.terminal.printing import count_of, print_json, print_notes, print_table, shown_text
 
 if TYPE_CHECKING:
     from evaluators.checks.planting.figures import Bench, BenchReport

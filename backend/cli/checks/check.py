@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.cli.checks import bench, checkers
-from backend.cli.common import group
+from backend.cli.options import group
 
 app = group("Checks: measure them, train checkers.")
 app.command("bench")(bench.command)

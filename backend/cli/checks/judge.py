@@ -9,23 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    FILE_HELP,
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    engine_for,
-    group,
-    in_project,
-    names_in,
-    print_json,
-    print_rows,
-    print_table,
-    read_base_first,
-    read_text,
-    shown_text,
-)
+from backend.cli.common import engine_for, in_project, read_base_first
+from backend.cli.inputs import names_in, read_text
+from backend.cli.options import FILE_HELP, AsOption, JsonOption, ProjectOption, group
 from backend.cli.review.figures import tell
+from backend.cli.terminal.printing import print_json, print_rows, print_table, shown_text
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker

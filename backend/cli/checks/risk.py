@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    distinct_names,
-    group,
-    in_project,
-    names_in,
-    open_installation,
-    print_json,
-    print_table,
-)
+from backend.cli.common import in_project, open_installation
+from backend.cli.inputs import distinct_names, names_in
+from backend.cli.options import JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from backend.tables.checks.risk import RiskVersion

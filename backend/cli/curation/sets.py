@@ -13,20 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AcceptLeaksOption,
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    leak_acceptance,
-    print_json,
-    print_rows,
-    print_table,
-    read_text,
-    takes,
-)
+from backend.cli.common import in_project, leak_acceptance
+from backend.cli.inputs import read_text
+from backend.cli.options import AcceptLeaksOption, AsOption, JsonOption, ProjectOption, group, takes
+from backend.cli.terminal.printing import print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from backend.services.curation import Recipe

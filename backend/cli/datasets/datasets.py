@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
+from backend.cli.common import in_project, leak_acceptance
+from backend.cli.datasets import health
+from backend.cli.inputs import read_rows
+from backend.cli.options import (
     FILE_HELP,
     AcceptLeaksOption,
     AsOption,
@@ -18,17 +21,15 @@ from backend.cli.common import (
     MapOption,
     ProjectOption,
     group,
-    in_project,
-    leak_acceptance,
+    takes,
+)
+from backend.cli.terminal.printing import (
     print_json,
     print_notes,
     print_rows,
     print_table,
-    read_rows,
     shown_text,
-    takes,
 )
-from backend.cli.datasets import health
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

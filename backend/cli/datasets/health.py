@@ -20,24 +20,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    FILE_HELP,
-    AsOption,
-    JsonOption,
-    MapOption,
-    ProjectOption,
-    acting_person,
-    distinct_names,
-    in_project,
-    open_installation,
-    print_json,
-    print_notes,
-    print_table,
-    read_rows,
-    shown_text,
-    takes,
-)
+from backend.cli.common import acting_person, in_project, open_installation
+from backend.cli.inputs import distinct_names, read_rows
+from backend.cli.options import FILE_HELP, AsOption, JsonOption, MapOption, ProjectOption, takes
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
+from backend.cli.terminal.printing import print_json, print_notes, print_table, shown_text
 
 if TYPE_CHECKING:
     from backend.services.datasets.health.findings import Flagged, HealthMaterial

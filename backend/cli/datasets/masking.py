@@ -19,24 +19,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
+from backend.cli.common import acting_person, in_project
+from backend.cli.inputs import read_rows, read_text
+from backend.cli.options import (
     FILE_HELP,
     AsOption,
     JsonOption,
     MapOption,
     ProjectOption,
-    acting_person,
     group,
-    in_project,
-    print_json,
-    print_notes,
-    print_table,
-    read_rows,
-    read_text,
-    shown_text,
     takes,
 )
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
+from backend.cli.terminal.printing import print_json, print_notes, print_table, shown_text
 
 if TYPE_CHECKING:
     from backend.services.datasets.masking.files import Masker

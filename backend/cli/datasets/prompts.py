@@ -8,20 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    count_of,
-    distinct_names,
-    group,
-    in_project,
-    print_json,
-    print_rows,
-    print_table,
-    read_base_first,
-    read_text,
-    shown_text,
-)
+from backend.cli.common import in_project, read_base_first
+from backend.cli.inputs import distinct_names, read_text
+from backend.cli.options import JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import count_of, print_json, print_rows, print_table, shown_text
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -110,7 +110,7 @@ def simulate_reviews(demo: Demo, queue_name: str, reviewer: str) -> None:
 
 def judge(demo: Demo, candidate: str, baseline: str) -> str:
     """Judge the candidate by the bar, promote or hold it, and say why; returns the verdict."""
-    from backend.cli.common import print_table
+    from backend.cli.terminal.printing import print_table
     from backend.services.models.versions import find_model
     from backend.services.projects import current_manifest
     from backend.services.verdicts import comparison

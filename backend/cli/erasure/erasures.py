@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from backend.cli.common import JsonOption, group, open_installation, print_json, print_rows
+from backend.cli.common import open_installation
 from backend.cli.erasure.examples import as_row, show_erasure
+from backend.cli.options import JsonOption, group
+from backend.cli.terminal.printing import print_json, print_rows
 
 app = group("What was erased.")
 

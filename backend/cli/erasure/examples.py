@@ -11,15 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    count_of,
-    group,
-    in_project,
-    print_json,
-)
+from backend.cli.common import in_project
+from backend.cli.options import AsOption, JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import count_of, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from backend.cli.common import AsOption, JsonOption, acting_person, group, open_installation
+from backend.cli.common import acting_person, open_installation
 from backend.cli.erasure.examples import ReasonOption, YesOption, leftovers, show_erasure
+from backend.cli.options import AsOption, JsonOption, group
 
 app = group("People: erase them.", alone=True)
 

@@ -12,17 +12,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    acting_person,
-    group,
-    in_project,
-    open_installation,
-    print_json,
-    print_table,
-)
+from backend.cli.common import acting_person, in_project, open_installation
+from backend.cli.options import AsOption, JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_table
 
 app = group("How long things are kept.")
 

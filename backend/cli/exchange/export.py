@@ -28,17 +28,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    FILE_HELP,
-    JsonOption,
-    MapOption,
-    ProjectOption,
-    column_names,
-    open_installation,
-    print_json,
-    print_notes,
-    takes,
-)
+from backend.cli.common import open_installation
+from backend.cli.inputs import column_names
+from backend.cli.options import FILE_HELP, JsonOption, MapOption, ProjectOption, takes
 from backend.cli.terminal.output import (
     ForceOption,
     check_target,
@@ -46,6 +38,7 @@ from backend.cli.terminal.output import (
     said_ending,
     whole_file,
 )
+from backend.cli.terminal.printing import print_json, print_notes
 
 if TYPE_CHECKING:
     from backend.services.curation.formats import TrainingRow

@@ -6,8 +6,8 @@ strop fairness 12 --by language,site         those of a run of the project
 
 from __future__ import annotations
 
-from backend.cli.common import group
 from backend.cli.fairness import data, pairs, parity
+from backend.cli.options import group
 
 app = group(default_verb="parity")
 app.command("parity", help="Gaps between groups of a file, a run or a queue.")(parity.command)

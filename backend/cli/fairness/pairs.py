@@ -16,16 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    distinct_names,
-    in_project,
-    print_json,
-    print_table,
-    shown_text,
-    takes,
-)
+from backend.cli.common import in_project
+from backend.cli.inputs import distinct_names
+from backend.cli.options import JsonOption, ProjectOption, takes
+from backend.cli.terminal.printing import print_json, print_table, shown_text
 
 if TYPE_CHECKING:
     from backend.schemas.fairness import Contrast, CounterfactualReportOut

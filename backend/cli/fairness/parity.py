@@ -14,20 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    FILE_HELP,
-    JsonOption,
-    MapOption,
-    ProjectOption,
-    column_names,
-    distinct_names,
-    in_project,
-    print_json,
-    print_notes,
-    print_table,
-    shown_text,
-    takes,
-)
+from backend.cli.common import in_project
+from backend.cli.inputs import column_names, distinct_names
+from backend.cli.options import FILE_HELP, JsonOption, MapOption, ProjectOption, takes
+from backend.cli.terminal.printing import print_json, print_notes, print_table, shown_text
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -16,17 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    FILE_HELP,
-    JsonOption,
-    MapOption,
-    column_names,
-    names_in,
-    print_json,
-    print_notes,
-    print_table,
-)
+from backend.cli.inputs import column_names, names_in
+from backend.cli.options import FILE_HELP, JsonOption, MapOption
 from backend.cli.terminal.output import ForceOption, check_target
+from backend.cli.terminal.printing import print_json, print_notes, print_table
 from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backend.cli.common import column_names, print_json, print_notes, print_table
+from backend.cli.inputs import column_names
 from backend.cli.terminal.output import check_target
+from backend.cli.terminal.printing import print_json, print_notes, print_table
 from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from backend.cli.common import (
-    JsonOption,
-    MapOption,
-    column_names,
-    print_json,
-    print_notes,
-    print_table,
-)
+from backend.cli.inputs import column_names
+from backend.cli.options import JsonOption, MapOption
+from backend.cli.terminal.printing import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from evaluators.files.estimation import JoinedItems

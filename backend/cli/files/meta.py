@@ -20,17 +20,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    MapOption,
-    column_names,
-    count_of,
-    print_json,
-    print_notes,
-    print_table,
-    shown_text,
-    takes,
-)
+from backend.cli.inputs import column_names
+from backend.cli.options import JsonOption, MapOption, takes
+from backend.cli.terminal.printing import count_of, print_json, print_notes, print_table, shown_text
 from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:

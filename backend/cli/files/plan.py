@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import JsonOption, MapOption, column_names, print_json, print_notes
+from backend.cli.inputs import column_names
+from backend.cli.options import JsonOption, MapOption
+from backend.cli.terminal.printing import print_json, print_notes
 
 if TYPE_CHECKING:
     from evaluators.statistics.planning import RatingPlan

@@ -13,16 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    FILE_HELP,
-    JsonOption,
-    MapOption,
-    column_names,
-    print_json,
-    print_notes,
-    print_table,
-)
+from backend.cli.inputs import column_names
+from backend.cli.options import FILE_HELP, JsonOption, MapOption
 from backend.cli.terminal.output import ForceOption, check_target
+from backend.cli.terminal.printing import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from evaluators.statistics.votes import Vote

@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    engine_for,
-    find_project,
-    group,
-    in_project,
-    print_json,
-    print_rows,
-    print_table,
-    shown_text,
-)
+from backend.cli.common import engine_for, find_project, in_project
+from backend.cli.options import JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_rows, print_table, shown_text
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import ProjectOption, group, in_project, open_installation
+from backend.cli.common import in_project, open_installation
 from backend.cli.models import adapter
+from backend.cli.options import ProjectOption, group
 
 if TYPE_CHECKING:
     from backend.tables.models import ModelVersion

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from backend.cli.common import HomeOption, ProjectOption, in_project, names_in, print_json
+from backend.cli.common import in_project
+from backend.cli.inputs import names_in
+from backend.cli.options import HomeOption, ProjectOption
+from backend.cli.terminal.printing import print_json
 from backend.errors import InvalidInput
 
 if TYPE_CHECKING:

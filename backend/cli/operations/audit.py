@@ -17,18 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    HomeOption,
-    Installation,
-    JsonOption,
-    count_of,
-    group,
-    open_installation,
-    print_json,
-    print_table,
-    takes,
-)
+from backend.cli.common import Installation, open_installation
+from backend.cli.options import HomeOption, JsonOption, group, takes
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
+from backend.cli.terminal.printing import count_of, print_json, print_table
 
 if TYPE_CHECKING:
     from backend.schemas.audit import AuditEntryOut

@@ -29,9 +29,10 @@ from typing import IO, Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import HomeOption, Installation, open_installation
+from backend.cli.common import Installation, open_installation
 from backend.cli.operations.restore import CONTENTS, DATABASE, ask_passphrase, restore
 from backend.cli.operations.sealed_archive import sealing
+from backend.cli.options import HomeOption
 
 HOLDS = (
     "It is not encrypted: whoever has it reads every text, and secret.key opens what is sealed in "

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from backend.cli.common import HomeOption, JsonOption, print_rows
+from backend.cli.options import HomeOption, JsonOption
+from backend.cli.terminal.printing import print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import HomeOption
+from backend.cli.options import HomeOption
 
 if TYPE_CHECKING:
     from backend.services.stories.begin import Begun

@@ -9,14 +9,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    on_queue,
-    print_json,
-    print_rows,
-    print_table,
-)
+from backend.cli.common import on_queue
+from backend.cli.options import JsonOption, ProjectOption
+from backend.cli.terminal.printing import print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

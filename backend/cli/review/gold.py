@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    on_queue,
-    print_json,
-    print_rows,
-)
+from backend.cli.common import in_project, on_queue
+from backend.cli.options import AsOption, JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import JsonOption, ProjectOption, in_project, print_json, print_table, takes
+from backend.cli.common import in_project
+from backend.cli.options import JsonOption, ProjectOption, takes
+from backend.cli.terminal.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

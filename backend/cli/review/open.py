@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    count_of,
-    in_project,
-    names_in,
-    print_json,
-    print_table,
-    takes,
-)
+from backend.cli.common import in_project
+from backend.cli.inputs import names_in
+from backend.cli.options import JsonOption, ProjectOption, takes
+from backend.cli.terminal.printing import count_of, print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

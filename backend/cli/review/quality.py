@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    acting_person,
-    in_project,
-    on_queue,
-    print_json,
-    print_rows,
-    print_table,
-)
+from backend.cli.common import acting_person, in_project, on_queue
+from backend.cli.options import AsOption, JsonOption, ProjectOption
+from backend.cli.terminal.printing import print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

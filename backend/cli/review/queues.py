@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    on_queue,
-    print_json,
-    print_table,
-)
+from backend.cli.common import in_project, on_queue
+from backend.cli.options import JsonOption, ProjectOption, group
 from backend.cli.review import figures as review_figures
 from backend.cli.review import gold as review_gold
 from backend.cli.review import imports as review_import
 from backend.cli.review import open as review_open
 from backend.cli.review import quality as review_quality
 from backend.cli.review import skipped as review_skipped
+from backend.cli.terminal.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import JsonOption, ProjectOption, group, in_project, print_json, print_rows
+from backend.cli.common import in_project
+from backend.cli.options import JsonOption, ProjectOption, group
 from backend.cli.terminal.output import ForceOption, whole_file
+from backend.cli.terminal.printing import print_json, print_rows
 
 if TYPE_CHECKING:
     from backend.rubrics import Rubric

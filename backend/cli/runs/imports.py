@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    FILE_HELP,
-    JsonOption,
-    MapOption,
-    ProjectOption,
-    column_names,
-    in_project,
-    print_notes,
-    shown_text,
-    takes,
-)
+from backend.cli.common import in_project
+from backend.cli.inputs import column_names
+from backend.cli.options import FILE_HELP, JsonOption, MapOption, ProjectOption, takes
+from backend.cli.terminal.printing import print_notes, shown_text
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument
 
-from backend.cli.common import (
-    Installation,
-    JsonOption,
-    ProjectOption,
-    open_installation,
-    print_json,
-    print_table,
-)
+from backend.cli.common import Installation, open_installation
+from backend.cli.options import JsonOption, ProjectOption
+from backend.cli.terminal.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from backend.cli.common import (
-    AcceptLeaksOption,
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    in_project,
-    leak_acceptance,
-    read_base_first,
-    takes,
-)
+from backend.cli.common import in_project, leak_acceptance, read_base_first
+from backend.cli.options import AcceptLeaksOption, AsOption, JsonOption, ProjectOption, takes
 from backend.cli.runs import imports
 
 if TYPE_CHECKING:

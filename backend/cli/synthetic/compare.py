@@ -15,18 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    AcceptLeaksOption,
-    AsOption,
-    JsonOption,
-    ProjectOption,
-    in_project,
-    leak_acceptance,
-    print_json,
-    print_table,
-    read_base_first,
-    takes,
-)
+from backend.cli.common import in_project, leak_acceptance, read_base_first
+from backend.cli.options import AcceptLeaksOption, AsOption, JsonOption, ProjectOption, takes
+from backend.cli.terminal.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from backend.cli.common import Installation

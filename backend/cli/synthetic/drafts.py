@@ -16,18 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    names_in,
-    print_json,
-    print_table,
-    read_base_first,
-    takes,
-)
+from backend.cli.common import in_project, read_base_first
+from backend.cli.inputs import names_in
+from backend.cli.options import JsonOption, ProjectOption, group, takes
 from backend.cli.synthetic import compare
+from backend.cli.terminal.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

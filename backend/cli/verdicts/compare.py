@@ -13,16 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    MapOption,
-    ProjectOption,
-    in_project,
-    print_json,
-    print_table,
-    shown_text,
-)
+from backend.cli.common import in_project
+from backend.cli.options import JsonOption, MapOption, ProjectOption
 from backend.cli.terminal.output import ForceOption
+from backend.cli.terminal.printing import print_json, print_table, shown_text
 from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:

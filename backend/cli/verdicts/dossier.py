@@ -8,16 +8,10 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    group,
-    in_project,
-    open_installation,
-    print_json,
-    read_text,
-    shown_text,
-)
+from backend.cli.common import in_project, open_installation
+from backend.cli.inputs import read_text
+from backend.cli.options import JsonOption, ProjectOption, group
+from backend.cli.terminal.printing import print_json, shown_text
 
 app = group("One signed archive on a candidate: strop dossier CANDIDATE.", default_verb="make")
 

@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from backend.cli.common import (
-    JsonOption,
-    ProjectOption,
-    in_project,
-    print_json,
-    print_table,
-    shown_text,
-)
+from backend.cli.common import in_project
+from backend.cli.options import JsonOption, ProjectOption
+from backend.cli.terminal.printing import print_json, print_table, shown_text
 
 if TYPE_CHECKING:
     from backend.schemas.verdicts import BarOut

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from typer import Option
 
-from backend.cli.common import ProjectOption, in_project
+from backend.cli.common import in_project
+from backend.cli.options import ProjectOption
 from backend.cli.verdicts.signing import ExpectedOption, SignerOption, UnservedOption, serve
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from backend.cli.common import print_json, print_rows, print_table
+from backend.cli.terminal.printing import print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

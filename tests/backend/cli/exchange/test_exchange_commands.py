@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
-from backend.cli.common import print_table, shown_text
+from backend.cli.terminal.printing import print_table, shown_text
 from backend.db import connect
 from backend.settings import Settings
 from tests.fixtures_exchange import Reviewed, reviewed_queue
