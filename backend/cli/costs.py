@@ -10,7 +10,7 @@ from typer import Option
 
 from backend.cli.common import in_project
 from backend.cli.options import JsonOption, ProjectOption
-from backend.cli.terminal.printing import print_json, print_table, shown_text
+from backend.cli.terminal.printing import print_shown, print_table, shown_text
 
 if TYPE_CHECKING:
     from backend.schemas.costs import CostReport, CostTotal
@@ -34,10 +34,7 @@ def command(
     with in_project(project) as (installation, session, found):
         hour = installation.settings.price_per_hour
         told = project_costs(session, found.id, training_hour=hour, limit=limit)
-    if json:
-        print_json(told)
-        return
-    _show(told)
+    print_shown(told, _show, json=json)
 
 
 def _show(told: CostReport) -> None:

@@ -15,7 +15,7 @@ from typer import Argument, Option
 
 from backend.cli.common import acting_person, in_project
 from backend.cli.options import AsOption, JsonOption, ProjectOption, group
-from backend.cli.terminal.printing import print_json, print_table
+from backend.cli.terminal.printing import print_rows
 from backend.errors import UnknownName
 from backend.services.queue import KINDS, JobKind, find_kind
 
@@ -36,12 +36,9 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
     with in_project(project) as (_, session, found):
         rows = [_row(job) for job in jobs_of_project(session, found.id)]
-    if json:
-        print_json(rows)
-    elif not rows:
-        typer.echo("Nothing has run yet: strop run --dataset NAME --models base")
-    else:
-        print_table([{**row, **_times(row)} for row in rows], columns=COLUMNS)
+    shown = [{**row, **_times(row)} for row in rows]
+    empty = "Nothing has run yet: strop run --dataset NAME --models base"
+    print_rows(shown, columns=COLUMNS, json=json, whole=rows, empty=empty)
 
 
 def _row(job: Job) -> dict[str, Any]:

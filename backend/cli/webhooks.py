@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from backend.cli.common import in_project, open_installation
 from backend.cli.options import JsonOption, ProjectOption, group
-from backend.cli.terminal.printing import print_json, print_rows
+from backend.cli.terminal.printing import print_json, print_result, print_rows
 
 app = group("Tell other programs what happens in queues.")
 HookArgument = Annotated[int, Argument(help="Id from strop webhook list.")]
@@ -31,11 +31,12 @@ def add(
         seal = open_seal(installation.settings)
         hook, secret = webhooks.add_webhook(session, found.id, url, seal=seal, events=asked)
         row = {"id": hook.id, "url": hook.url, "events": hook.events, "secret": secret}
-    if json:
-        print_json(row)
-    else:
-        typer.echo(f"Webhook {row['id']} tells {row['url']} of {', '.join(hook.events)}.")
-        typer.echo(f"Secret: {row['secret']}")
+    print_result(
+        row,
+        f"Webhook {row['id']} tells {row['url']} of {', '.join(hook.events)}.",
+        f"Secret: {row['secret']}",
+        json=json,
+    )
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from backend.cli.common import open_installation
 from backend.cli.options import JsonOption, group
-from backend.cli.terminal.printing import print_json, print_rows
+from backend.cli.terminal.printing import print_result, print_rows
 
 app = group("Bearer tokens of programs.")
 
@@ -29,10 +29,7 @@ def create(
     with open_installation().sessions.begin() as session:
         person = find_user(session, user)
         secret = create_token(session, person, name, days=days or None, now=utc_now())
-    if json:
-        print_json({"id": secret.row_id, "token": secret.value})
-    else:
-        typer.echo(secret.value)
+    print_result({"id": secret.row_id, "token": secret.value}, secret.value, json=json)
 
 
 @app.command("list")

@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from backend.cli.common import in_project
 from backend.cli.options import JsonOption, ProjectOption, takes
-from backend.cli.terminal.printing import print_json, print_table
+from backend.cli.terminal.printing import print_result, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,12 +143,7 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
     with in_project(project) as (_, session, found):
         rows = [_line(one) for one in list_checkers(session, found.id)]
-    if json:
-        print_json(rows)
-    elif not rows:
-        typer.echo("There is no checker: strop check train NAME")
-    else:
-        print_table(rows, columns=list(rows[0]))
+    print_rows(rows, json=json, empty="There is no checker: strop check train NAME")
 
 
 def _line(trained: Trained) -> dict[str, Any]:
@@ -187,11 +182,7 @@ def show(
             "form": trained.checker.form,
             "figures": trained.checker.figures,
         }
-    if json:
-        print_json(record)
-        return
-    for line in describe(record):
-        typer.echo(line)
+    print_result(record, *describe(record), json=json)
 
 
 def describe(record: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,14 @@ from backend.cli.common import engine_for, in_project, read_base_first
 from backend.cli.inputs import names_in, read_text
 from backend.cli.options import FILE_HELP, AsOption, JsonOption, ProjectOption, group
 from backend.cli.review.figures import tell
-from backend.cli.terminal.printing import print_json, print_rows, print_table, shown_text
+from backend.cli.terminal.printing import (
+    print_json,
+    print_result,
+    print_rows,
+    print_shown,
+    print_table,
+    shown_text,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session, sessionmaker
@@ -150,10 +157,11 @@ def notes(
         named = find_dataset(session, found.id, dataset)
         author = None if by is None else find_user(session, by).id
         noted = add_notes(session, named, given, created_by_id=author)
-    if json:
-        print_json({"new": noted.new, "changed": noted.changed, "same": noted.same})
-        return
-    typer.echo(f"{noted.new} notes are new, {noted.changed} changed, {noted.same} stood already.")
+    print_result(
+        {"new": noted.new, "changed": noted.changed, "same": noted.same},
+        f"{noted.new} notes are new, {noted.changed} changed, {noted.same} stood already.",
+        json=json,
+    )
 
 
 @app.command()
@@ -189,10 +197,7 @@ def compare(
         judge, source = session.get_one(Judge, judge.id), get_run(session, run)
         again = [session.get_one(ModelVersion, model.id) for model in chosen]
         report = judged_pairs(session, judge, source, again)
-    if json:
-        print_json(report)
-    else:
-        _print_pairs(report)
+    print_shown(report, _print_pairs, json=json)
 
 
 def _ask(
@@ -341,10 +346,7 @@ def audit(name: JudgeArgument, project: ProjectOption = None, json: JsonOption =
 
 
 def _print_or_dump(shown: Sequence[LicenceOut], *, json: bool) -> None:
-    if json:
-        print_json(shown)
-    else:
-        _print_licences(shown)
+    print_shown(shown, _print_licences, json=json)
     if any(one.state != "licensed" for one in shown):
         raise typer.Exit(REFUSED)
 

@@ -15,7 +15,7 @@ from typer import Argument, Option
 from backend.cli.common import in_project, open_installation
 from backend.cli.inputs import distinct_names, names_in
 from backend.cli.options import JsonOption, ProjectOption, group
-from backend.cli.terminal.printing import print_json, print_table
+from backend.cli.terminal.printing import print_json, print_rows, print_shown, print_table
 
 if TYPE_CHECKING:
     from backend.tables.checks.risk import RiskVersion
@@ -82,16 +82,10 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
     with in_project(project) as (_, session, found):
         rows = [_shown(row) for row in list_risks(session, found.id)]
-    if json:
-        print_json(rows)
-        return
-    if not rows:
-        typer.echo("No risk was fitted yet: strop risk fit")
-        return
-    print_table(
-        [{**row, **_headline(row)} for row in rows],
-        columns=["metric", "auroc", "low", "high", "n", "positives", "simulated", "wrong_when"],
-    )
+    shown = [{**row, **_headline(row)} for row in rows]
+    columns = ["metric", "auroc", "low", "high", "n", "positives", "simulated", "wrong_when"]
+    empty = "No risk was fitted yet: strop risk fit"
+    print_rows(shown, columns=columns, json=json, whole=rows, empty=empty)
 
 
 @app.command()
@@ -105,10 +99,7 @@ def show(
 
     with in_project(project) as (_, session, found):
         shown = _shown(find_risk(session, found.id, version))
-    if json:
-        print_json(shown)
-        return
-    _print(shown)
+    print_shown(shown, _print, json=json)
 
 
 def _ids(text: str | None) -> list[int]:

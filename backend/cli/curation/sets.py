@@ -16,7 +16,7 @@ from typer import Argument, Option
 from backend.cli.common import in_project, leak_acceptance
 from backend.cli.inputs import read_text
 from backend.cli.options import AcceptLeaksOption, AsOption, JsonOption, ProjectOption, group, takes
-from backend.cli.terminal.printing import print_json, print_rows, print_table
+from backend.cli.terminal.printing import print_json, print_rows, print_shown, print_table
 
 if TYPE_CHECKING:
     from backend.services.curation import Recipe
@@ -170,10 +170,7 @@ def freeze(asked: FreezeOptions) -> None:
         record, warning = _record(frozen), set_warning(session, frozen.id)
     if warning is not None:
         typer.echo(f"note: {warning}", err=True)
-    if asked.json:
-        print_json(record)
-        return
-    _show(record)
+    print_shown(record, _show, json=asked.json)
 
 
 @app.command("list")

@@ -11,7 +11,15 @@ from typer import Argument, Option
 from backend.cli.common import in_project, read_base_first
 from backend.cli.inputs import distinct_names, read_text
 from backend.cli.options import JsonOption, ProjectOption, group
-from backend.cli.terminal.printing import count_of, print_json, print_rows, print_table, shown_text
+from backend.cli.terminal.printing import (
+    count_of,
+    print_json,
+    print_result,
+    print_rows,
+    print_shown,
+    print_table,
+    shown_text,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -44,10 +52,7 @@ def add(
     spec = parse_prompt(source)
     with in_project(project) as (_, session, found):
         record = _record(add_prompt(session, found.id, name or file.stem, spec))
-    if json:
-        print_json(record)
-        return
-    typer.echo(f"{record['prompt']}, sha256 {record['digest']}.")
+    print_result(record, f"{record['prompt']}, sha256 {record['digest']}.", json=json)
 
 
 @app.command("list")
@@ -144,10 +149,7 @@ def try_(
         settings = installation.settings
         chosen = ELSEWHERE if elsewhere else engine or settings.engine
         record["answer"] = _answer(answers, messages, chosen, settings, max_tokens)
-    if json:
-        print_json(record)
-    else:
-        _print_tried(record)
+    print_shown(record, _print_tried, json=json)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typer import Argument
 from backend.cli.common import open_installation
 from backend.cli.erasure.examples import as_row, show_erasure
 from backend.cli.options import JsonOption, group
-from backend.cli.terminal.printing import print_json, print_rows
+from backend.cli.terminal.printing import print_result, print_rows
 
 app = group("What was erased.")
 
@@ -54,10 +54,11 @@ def replay(
     installation = open_installation()
     with file.open(encoding="utf-8") as lines:
         done = replay_erasures(installation.sessions, installation.settings, lines, now=utc_now())
-    if json:
-        print_json([as_row(one) for one in done])
-    else:
-        typer.echo(f"{len(done)} erasures were done again; what was gone already stayed so.")
+    print_result(
+        [as_row(one) for one in done],
+        f"{len(done)} erasures were done again; what was gone already stayed so.",
+        json=json,
+    )
     raise typer.Exit(2 if any(one.state != "done" for one in done) else 0)
 
 
@@ -71,8 +72,9 @@ def resume(json: JsonOption = False) -> None:
     n = resume_erasures(installation.sessions, installation.settings, now=utc_now())
     with reading(installation.sessions) as session:
         waiting = [as_row(one) for one in list_erasures(session) if one.state != "done"]
-    if json:
-        print_json({"resumed": n, "waiting": waiting})
-    else:
-        typer.echo(f"{n} erasures were taken up, {len(waiting)} still wait.")
+    print_result(
+        {"resumed": n, "waiting": waiting},
+        f"{n} erasures were taken up, {len(waiting)} still wait.",
+        json=json,
+    )
     raise typer.Exit(2 if waiting else 0)

@@ -14,7 +14,7 @@ from typer import Argument, Option
 
 from backend.cli.common import acting_person, in_project, open_installation
 from backend.cli.options import AsOption, JsonOption, ProjectOption, group
-from backend.cli.terminal.printing import print_json, print_table
+from backend.cli.terminal.printing import print_json, print_result, print_table
 
 app = group("How long things are kept.")
 
@@ -50,10 +50,9 @@ def set_(
     with in_project(project) as (_, session, found):
         by_id = None if as_ is None else acting_person(session, as_).id
         rule = set_rule(session, found.id, kind, days, by_id=by_id, now=utc_now())
-    if json:
-        print_json(rule)
-    else:
-        typer.echo(f"{rule.kind} ({rule.words}) are kept for {rule.days} days from now on.")
+    print_result(
+        rule, f"{rule.kind} ({rule.words}) are kept for {rule.days} days from now on.", json=json
+    )
 
 
 @app.command()

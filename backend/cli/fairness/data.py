@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from backend.cli.common import in_project
 from backend.cli.options import JsonOption, ProjectOption
-from backend.cli.terminal.printing import print_json, print_table, shown_text
+from backend.cli.terminal.printing import print_json, print_shown, print_table, shown_text
 
 if TYPE_CHECKING:
     from backend.schemas.fairness import SetMentions
@@ -37,10 +37,7 @@ def command(
     with in_project(project) as (_, session, found):
         frozen = find_training_set(session, found.id, set_)
         report = set_mentions(session, frozen.id, language=language, level=level)
-    if as_json:
-        print_json(report)
-    else:
-        _print(report)
+    print_shown(report, _print, json=as_json)
     raise typer.Exit(2 if any(skew.found for skew in report.skews) else 0)
 
 

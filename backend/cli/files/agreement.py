@@ -19,7 +19,7 @@ from typer import Argument, Option
 from backend.cli.inputs import column_names, names_in
 from backend.cli.options import FILE_HELP, JsonOption, MapOption
 from backend.cli.terminal.output import ForceOption, check_target
-from backend.cli.terminal.printing import print_json, print_notes, print_table
+from backend.cli.terminal.printing import print_notes, print_shown, print_table
 from evaluators.statistics import RESAMPLES
 
 if TYPE_CHECKING:
@@ -96,10 +96,7 @@ def command(
         report["labels"] = _infer([row.rating for row in rows])
     if html is not None:
         _write_html(html, ratings, report, force=force)
-    if as_json:
-        print_json(report)
-    else:
-        _print(report)
+    print_shown(report, _print, json=as_json)
     if not any("value" in row for row in report["figures"]):
         raise typer.Exit(1)
 

@@ -23,7 +23,7 @@ from typer import Option
 from backend.cli.inputs import column_names
 from backend.cli.options import JsonOption, MapOption
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
-from backend.cli.terminal.printing import print_json, print_notes, print_table
+from backend.cli.terminal.printing import print_notes, print_shown, print_table
 
 if TYPE_CHECKING:
     from evaluators.checks.risk.risk import Fitted
@@ -79,10 +79,7 @@ def command(
             file.write(json.dumps(fitted.model.as_dict()))
     if html is not None:
         _write_html(html, report, force=force)
-    if as_json:
-        print_json(report)
-    else:
-        _print(report)
+    print_shown(report, _print, json=as_json)
 
 
 def _report(rows: LabelledRows, fitted: Fitted, seed: int) -> dict[str, Any]:

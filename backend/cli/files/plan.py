@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from backend.cli.inputs import column_names
 from backend.cli.options import JsonOption, MapOption
-from backend.cli.terminal.printing import print_json, print_notes
+from backend.cli.terminal.printing import print_notes, print_shown
 
 if TYPE_CHECKING:
     from evaluators.statistics.planning import RatingPlan
@@ -50,10 +50,7 @@ def command(
     else:
         goal = threshold or 0.0
         found = plan_verdict(values, threshold=goal, assurance=assurance, level=level, seed=seed)
-    if as_json:
-        print_json(found)
-    else:
-        _print(found)
+    print_shown(found, _print, json=as_json)
 
 
 def _print(plan: RatingPlan) -> None:

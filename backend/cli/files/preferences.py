@@ -16,7 +16,7 @@ from typer import Argument, Option
 from backend.cli.inputs import column_names
 from backend.cli.options import FILE_HELP, JsonOption, MapOption
 from backend.cli.terminal.output import ForceOption, check_target
-from backend.cli.terminal.printing import print_json, print_notes, print_table
+from backend.cli.terminal.printing import print_notes, print_shown, print_table
 
 if TYPE_CHECKING:
     from evaluators.statistics.votes import Vote
@@ -68,10 +68,7 @@ def command(
         report["judge"] = [asdict(row) for row in found]
     if html is not None:
         _write_html(html, votes, report, force=force)
-    if as_json:
-        print_json(report)
-    else:
-        _print(report)
+    print_shown(report, _print, json=as_json)
 
 
 def _strengths(votes: Sequence[Vote], *, side: bool, length: bool, level: float) -> dict[str, Any]:

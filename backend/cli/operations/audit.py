@@ -20,7 +20,7 @@ from typer import Argument, Option
 from backend.cli.common import Installation, open_installation
 from backend.cli.options import HomeOption, JsonOption, group, takes
 from backend.cli.terminal.output import ForceOption, check_target, whole_file
-from backend.cli.terminal.printing import count_of, print_json, print_table
+from backend.cli.terminal.printing import count_of, print_json, print_result, print_rows
 
 if TYPE_CHECKING:
     from backend.schemas.audit import AuditEntryOut
@@ -59,13 +59,10 @@ class ListOptions:
 @takes(ListOptions)
 def list_(asked: ListOptions) -> None:
     """List entries, the newest last."""
-    rows = _entries(open_installation(), asked)
-    if asked.json:
-        print_json([row.model_dump(mode="json") for row in rows])
-    elif not rows:
-        typer.echo("Nothing like that is in the log.")
-    else:
-        print_table([_row(row) for row in rows], columns=["at (UTC)", "who", "did what", "project"])
+    found = _entries(open_installation(), asked)
+    whole = [entry.model_dump(mode="json") for entry in found]
+    rows = [_row(entry) for entry in found]
+    print_rows(rows, json=asked.json, whole=whole, empty="Nothing like that is in the log.")
 
 
 def _entries(installation: Installation, asked: ListOptions) -> list[AuditEntryOut]:
@@ -143,10 +140,11 @@ def export(
     with installation.sessions.begin() as session:
         told = {"route": "strop audit export", "of": "entries", "lines": count}
         record(session, "export.ended", subject="audit:log", detail=told)
-    if json:
-        print_json({"out": str(out), "entries": count, "head": str(head)})
-    else:
-        typer.echo(f"{count_of(count, 'entry', 'entries')} written to {out}. Head: {head}")
+    print_result(
+        {"out": str(out), "entries": count, "head": str(head)},
+        f"{count_of(count, 'entry', 'entries')} written to {out}. Head: {head}",
+        json=json,
+    )
 
 
 @app.command()
@@ -157,10 +155,9 @@ def head(home: HomeOption = None, json: JsonOption = False) -> None:
     holds the log against it later.
     """
     found = _sealed(open_installation(home=home))
-    if json:
-        print_json({"head": str(found), "seq": found.seq, "digest": found.digest})
-    else:
-        typer.echo(str(found))
+    print_result(
+        {"head": str(found), "seq": found.seq, "digest": found.digest}, str(found), json=json
+    )
 
 
 def _sealed(installation: Installation) -> Head:

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from backend.cli.common import in_project, on_queue
 from backend.cli.options import AsOption, JsonOption, ProjectOption, group
-from backend.cli.terminal.printing import print_json, print_rows
+from backend.cli.terminal.printing import print_result, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -181,7 +181,8 @@ def _words(answer: dict[str, Any]) -> str:
 
 
 def _print_added(queue: str, added: list[GoldAnswer], *, json: bool) -> None:
-    if json:
-        print_json({"queue": queue, "ids": [one.id for one in added]})
-    else:
-        typer.echo(f"{queue}: {len(added)} known answers added.")
+    print_result(
+        {"queue": queue, "ids": [one.id for one in added]},
+        f"{queue}: {len(added)} known answers added.",
+        json=json,
+    )

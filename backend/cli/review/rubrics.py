@@ -11,7 +11,7 @@ from typer import Argument, Option
 from backend.cli.common import in_project
 from backend.cli.options import JsonOption, ProjectOption, group
 from backend.cli.terminal.output import ForceOption, whole_file
-from backend.cli.terminal.printing import print_json, print_rows
+from backend.cli.terminal.printing import print_json, print_result, print_rows
 
 if TYPE_CHECKING:
     from backend.rubrics import Rubric
@@ -76,10 +76,7 @@ def add(file: FileArgument, project: ProjectOption = None, json: JsonOption = Fa
     rubric = find_rubric(str(file))
     with in_project(project) as (_, session, found):
         saved = edit_rubric(session, found.id, rubric)
-    if json:
-        print_json(_saved(saved))
-    else:
-        typer.echo(saved.sentence())
+    print_result(_saved(saved), saved.sentence(), json=json)
 
 
 @app.command()

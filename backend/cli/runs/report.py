@@ -10,7 +10,7 @@ from typer import Argument
 
 from backend.cli.common import Installation, open_installation
 from backend.cli.options import JsonOption, ProjectOption
-from backend.cli.terminal.printing import print_json, print_table
+from backend.cli.terminal.printing import print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -196,9 +196,5 @@ def list_runs(installation: Installation, project: str | None, *, as_json: bool)
                     "state": job.state if job else "",
                 }
             )
-    if as_json:
-        print_json(rows)
-    elif not rows:
-        typer.echo("There is no run yet: strop run --dataset NAME --models base")
-    else:
-        print_table(rows, columns=list(rows[0]))
+    empty = "There is no run yet: strop run --dataset NAME --models base"
+    print_rows(rows, json=as_json, empty=empty)

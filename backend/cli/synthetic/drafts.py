@@ -20,7 +20,7 @@ from backend.cli.common import in_project, read_base_first
 from backend.cli.inputs import names_in
 from backend.cli.options import JsonOption, ProjectOption, group, takes
 from backend.cli.synthetic import compare
-from backend.cli.terminal.printing import print_json, print_table
+from backend.cli.terminal.printing import print_json, print_result, print_rows, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -187,14 +187,10 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
     with in_project(project) as (_, session, found):
         records = [drafting_record(session, one) for one in list_draftings(session, found.id)]
-    if json:
-        print_json(records)
-        return
-    if not records:
-        typer.echo("Nothing was drafted yet: strop synthetic draft --from documents FOLDER")
-        return
+    rows = [_row(record) for record in records]
     columns = ["id", "drafting", "from", "by", *_STATES, "ended"]
-    print_table([_row(record) for record in records], columns=columns)
+    empty = "Nothing was drafted yet: strop synthetic draft --from documents FOLDER"
+    print_rows(rows, columns=columns, json=json, whole=records, empty=empty)
 
 
 _STATES = ("drafted", "dropped", "waiting", "approved", "corrected", "refused")
@@ -291,10 +287,7 @@ def open_(
         opened = open_queue(session, one, ask)
         shown = {"queue": opened.name, "id": opened.id, "items": opened.design.get("n_items")}
         shown["items"] = _count_items(session, opened.id)
-    if json:
-        print_json(shown)
-        return
-    typer.echo(f"{shown['queue']} is open with {shown['items']} drafts.")
+    print_result(shown, f"{shown['queue']} is open with {shown['items']} drafts.", json=json)
 
 
 def _count_items(session: Session, queue_id: int) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from evaluators.files.mapping import Notes
 
 FILE_WIDTH = 180
+Shown = TypeVar("Shown")
 BIDI_CONTROLS = frozenset(
     "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
@@ -35,6 +36,19 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return value.model_dump() if hasattr(value, "model_dump") else str(value)
+
+
+def print_result(value: object, *lines: str, json: bool) -> None:
+    """What a command came to: as JSON, or in so many lines."""
+    print_shown(value, lambda _: typer.echo("\n".join(lines)), json=json)
+
+
+def print_shown(value: Shown, show: Callable[[Shown], object], *, json: bool) -> None:
+    """What a command came to: as JSON, or as `show` prints it."""
+    if json:
+        print_json(value)
+    else:
+        show(value)
 
 
 def print_table(
@@ -63,15 +77,19 @@ def print_rows(
     title: str | None = None,
     json: bool = False,
     whole: object = None,
+    empty: str = "",
 ) -> None:
     """Rows as JSON, or as a table.
 
     Args:
         columns: of the table; where none are named all of them, and of no rows there is no table.
         whole: what JSON tells in place of the rows.
+        empty: a sentence in place of a table without rows.
     """
     if json:
         print_json(rows if whole is None else whole)
+    elif empty and not rows:
+        typer.echo(empty)
     elif columns is not None or rows:
         print_table(rows, columns=list(rows[0]) if columns is None else columns, title=title)
 
