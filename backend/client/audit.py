@@ -29,18 +29,18 @@ class Audit(Resource):
 
     def list(self, **query: Unpack[AuditQuery]) -> Page[AuditEntryOut]:
         """A page of entries of all projects and of none, the newest first."""
-        return self._wire.get(Page[AuditEntryOut], "/v1/audit", **query)
+        return self._get(Page[AuditEntryOut], "/v1/audit", **query)
 
     def of_project(self, project_id: int, **query: Unpack[AuditQuery]) -> Page[AuditEntryOut]:
         """A page of entries of one project, the newest first."""
-        return self._wire.get(Page[AuditEntryOut], f"/v1/projects/{project_id}/audit", **query)
+        return self._get(Page[AuditEntryOut], f"/v1/projects/{project_id}/audit", **query)
 
     def status(self, *, last: int | None = None) -> AuditStatus:
         """Whether the chain holds, over its last entries, and against the noted heads."""
-        return self._wire.get(AuditStatus, "/v1/audit/status", last=last)
+        return self._get(AuditStatus, "/v1/audit/status", last=last)
 
     def export(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> Iterator[bytes]:
         """The chain as JSONL, in pieces."""
-        return self._wire.stream("/v1/audit/export", since=since, until=until)
+        return self._stream("/v1/audit/export", since=since, until=until)

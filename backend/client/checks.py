@@ -11,26 +11,23 @@ class Checks(Resource):
 
     def benches(self, project_id: int) -> list[benches.CheckBenchOut]:
         """What the checks find of planted errors, the newest bench first."""
-        path = f"/v1/projects/{project_id}/check-benches"
-        return self._wire.get_list(benches.CheckBenchOut, path)
+        return self._list(benches.CheckBenchOut, f"/v1/projects/{project_id}/check-benches")
 
     def checkers(self, project_id: int) -> list[checkers.CheckerOut]:
         """The project's own checkers and how good they are, the newest first."""
-        path = f"/v1/projects/{project_id}/checkers"
-        return self._wire.get_list(checkers.CheckerOut, path)
+        return self._list(checkers.CheckerOut, f"/v1/projects/{project_id}/checkers")
 
     def routings(self, project_id: int) -> list[triage.RoutingOut]:
         """Every queue of a project of which something skipped review, newest first."""
-        return self._wire.get_list(triage.RoutingOut, f"/v1/projects/{project_id}/routings")
+        return self._list(triage.RoutingOut, f"/v1/projects/{project_id}/routings")
 
     def skipped(self, queue_id: int) -> triage.RoutingOut:
         """What of a queue skipped review, and how its guarantee stands."""
-        return self._wire.get(triage.RoutingOut, f"/v1/review-queues/{queue_id}/skipped")
+        return self._get(triage.RoutingOut, f"/v1/review-queues/{queue_id}/skipped")
 
     def return_skipped(self, queue_id: int) -> triage.RoutingOut:
         """Put what skipped into the queue, after what is there."""
-        path = f"/v1/review-queues/{queue_id}/skipped/return"
-        return self._wire.post(triage.RoutingOut, path)
+        return self._post(triage.RoutingOut, f"/v1/review-queues/{queue_id}/skipped/return")
 
 
 class Judges(Resource):
@@ -38,27 +35,27 @@ class Judges(Resource):
 
     def add(self, project_id: int, body: judges.JudgeIn) -> judges.JudgeOut:
         """Keep a judge; the same content is the version that stands."""
-        return self._wire.create(judges.JudgeOut, f"/v1/projects/{project_id}/judges", body)
+        return self._create(judges.JudgeOut, f"/v1/projects/{project_id}/judges", body)
 
     def get(self, judge_id: int) -> judges.JudgeOut:
         """One version of a judge."""
-        return self._wire.get(judges.JudgeOut, f"/v1/judges/{judge_id}")
+        return self._get(judges.JudgeOut, f"/v1/judges/{judge_id}")
 
     def pairs(self, judge_id: int) -> list[judges.JudgedPairs]:
         """What a comparer said, by run, newest first."""
-        return self._wire.get_list(judges.JudgedPairs, f"/v1/judges/{judge_id}/pairs")
+        return self._list(judges.JudgedPairs, f"/v1/judges/{judge_id}/pairs")
 
     def ask_licence(self, judge_id: int, body: judges.AskLicence) -> judges.JudgeOut:
         """Ask for a licence by the reviews of a queue."""
-        return self._wire.create(judges.JudgeOut, f"/v1/judges/{judge_id}/licences", body)
+        return self._create(judges.JudgeOut, f"/v1/judges/{judge_id}/licences", body)
 
     def audit(self, judge_id: int) -> judges.JudgeOut:
         """Write down what later reviews refute."""
-        return self._wire.post(judges.JudgeOut, f"/v1/judges/{judge_id}/audit")
+        return self._post(judges.JudgeOut, f"/v1/judges/{judge_id}/audit")
 
     def list(self, project_id: int) -> list[judges.JudgeOut]:
         """All versions of all judges."""
-        return self._wire.get_list(judges.JudgeOut, f"/v1/projects/{project_id}/judges")
+        return self._list(judges.JudgeOut, f"/v1/projects/{project_id}/judges")
 
 
 class Risks(Resource):
@@ -66,12 +63,12 @@ class Risks(Resource):
 
     def fit(self, project_id: int, body: risk.RiskIn) -> risk.RiskVersionOut:
         """Fit the next version."""
-        return self._wire.create(risk.RiskVersionOut, f"/v1/projects/{project_id}/risks", body)
+        return self._create(risk.RiskVersionOut, f"/v1/projects/{project_id}/risks", body)
 
     def get(self, risk_id: int) -> risk.RiskVersionOut:
         """One version."""
-        return self._wire.get(risk.RiskVersionOut, f"/v1/risks/{risk_id}")
+        return self._get(risk.RiskVersionOut, f"/v1/risks/{risk_id}")
 
     def list(self, project_id: int) -> list[risk.RiskVersionOut]:
         """All versions, the newest first."""
-        return self._wire.get_list(risk.RiskVersionOut, f"/v1/projects/{project_id}/risks")
+        return self._list(risk.RiskVersionOut, f"/v1/projects/{project_id}/risks")

@@ -11,4 +11,4 @@ class Costs(Resource):
 
     def of(self, project_id: int, *, limit: int = 20) -> costs.CostReport:
         """What the newest runs, trainings, rounds and queues of a project took."""
-        return self._wire.get(costs.CostReport, f"/v1/projects/{project_id}/costs", limit=limit)
+        return self._get(costs.CostReport, f"/v1/projects/{project_id}/costs", limit=limit)

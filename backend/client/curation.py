@@ -14,13 +14,12 @@ class Curation(Resource):
     def freeze(self, project_id: int, body: curation.TrainingSetIn) -> curation.TrainingSetOut:
         """Freeze a training set."""
         path = f"/v1/projects/{project_id}/training-sets"
-        return self._wire.create(curation.TrainingSetOut, path, body)
+        return self._create(curation.TrainingSetOut, path, body)
 
     def export(self, training_set_id: int, format: str) -> Iterator[bytes]:
         """The rows as JSONL in another tool's format, in pieces as they arrive."""
-        return self._wire.stream(f"/v1/training-sets/{training_set_id}/export", format=format)
+        return self._stream(f"/v1/training-sets/{training_set_id}/export", format=format)
 
     def list(self, project_id: int) -> list[curation.TrainingSetOut]:
         """The frozen training sets, newest first."""
-        path = f"/v1/projects/{project_id}/training-sets"
-        return self._wire.get_list(curation.TrainingSetOut, path)
+        return self._list(curation.TrainingSetOut, f"/v1/projects/{project_id}/training-sets")

@@ -13,8 +13,7 @@ class Datasets(Resource):
 
     def upload(self, project_id: int, body: datasets.DatasetIn) -> datasets.DatasetVersionOut:
         """Import rows as the next version of a dataset."""
-        path = f"/v1/projects/{project_id}/datasets"
-        return self._wire.create(datasets.DatasetVersionOut, path, body)
+        return self._create(datasets.DatasetVersionOut, f"/v1/projects/{project_id}/datasets", body)
 
     def examples(
         self,
@@ -25,7 +24,7 @@ class Datasets(Resource):
         cursor: str | None = None,
     ) -> Page[datasets.ExampleOut]:
         """A page of examples."""
-        return self._wire.get(
+        return self._get(
             Page[datasets.ExampleOut],
             f"/v1/dataset-versions/{dataset_version_id}/examples",
             split=split,
@@ -36,11 +35,11 @@ class Datasets(Resource):
     def ask_health(self, project_id: int, body: examined.HealthIn) -> examined.HealthReportOut:
         """Have a dataset version examined by a worker."""
         path = f"/v1/projects/{project_id}/health-reports"
-        return self._wire.create(examined.HealthReportOut, path, body)
+        return self._create(examined.HealthReportOut, path, body)
 
     def health(self, health_report_id: int) -> examined.HealthReportOut:
         """One report with its kinds."""
-        return self._wire.get(examined.HealthReportOut, f"/v1/health-reports/{health_report_id}")
+        return self._get(examined.HealthReportOut, f"/v1/health-reports/{health_report_id}")
 
     def findings(
         self,
@@ -51,7 +50,7 @@ class Datasets(Resource):
         cursor: str | None = None,
     ) -> Page[examined.HealthFindingOut]:
         """A page of what a report flags."""
-        return self._wire.get(
+        return self._get(
             Page[examined.HealthFindingOut],
             f"/v1/health-reports/{health_report_id}/findings",
             kind=kind,
@@ -64,16 +63,12 @@ class Datasets(Resource):
     ) -> examined.HealthQueueOut:
         """Open a review queue on what a report flags."""
         path = f"/v1/health-reports/{health_report_id}/review"
-        return self._wire.create(examined.HealthQueueOut, path, body)
+        return self._create(examined.HealthQueueOut, path, body)
 
     def health_reports(self, project_id: int) -> list[examined.HealthReportOut]:
         """The reports of a project, the newest first."""
-        return self._wire.get_list(
-            examined.HealthReportOut, f"/v1/projects/{project_id}/health-reports"
-        )
+        return self._list(examined.HealthReportOut, f"/v1/projects/{project_id}/health-reports")
 
     def list(self, project_id: int) -> list[datasets.DatasetVersionOut]:
         """All versions of all datasets, newest first."""
-        return self._wire.get_list(
-            datasets.DatasetVersionOut, f"/v1/projects/{project_id}/datasets"
-        )
+        return self._list(datasets.DatasetVersionOut, f"/v1/projects/{project_id}/datasets")

@@ -15,25 +15,24 @@ class Erasures(Resource):
         """What hangs on an example before it is erased."""
         path = f"/v1/projects/{project_id}/erasures/preview"
         asked = {"what": what, "group": group, "copies": copies}
-        return self._wire.get(shapes.ErasurePreview, path, **asked)
+        return self._get(shapes.ErasurePreview, path, **asked)
 
     def erase(self, project_id: int, body: shapes.ErasureIn) -> shapes.ErasureOut:
         """Erase an example or a group for good."""
-        return self._wire.create(shapes.ErasureOut, f"/v1/projects/{project_id}/erasures", body)
+        return self._create(shapes.ErasureOut, f"/v1/projects/{project_id}/erasures", body)
 
     def erase_person(self, user_id: int, body: shapes.PersonErasureIn) -> shapes.ErasureOut:
         """Erase a person's name, secrets, drafts and comments."""
-        return self._wire.create(shapes.ErasureOut, f"/v1/users/{user_id}/erase", body)
+        return self._create(shapes.ErasureOut, f"/v1/users/{user_id}/erase", body)
 
     def retention(self, project_id: int) -> list[shapes.RetentionPeriod]:
         """For how many days a project keeps each kind."""
-        path = f"/v1/projects/{project_id}/retention"
-        return self._wire.get_list(shapes.RetentionPeriod, path)
+        return self._list(shapes.RetentionPeriod, f"/v1/projects/{project_id}/retention")
 
     def keep(self, project_id: int, body: shapes.RetentionIn) -> shapes.RetentionPeriod:
         """Set for how many days a project keeps a kind."""
-        return self._wire.put(shapes.RetentionPeriod, f"/v1/projects/{project_id}/retention", body)
+        return self._put(shapes.RetentionPeriod, f"/v1/projects/{project_id}/retention", body)
 
     def list(self, project_id: int) -> list[shapes.ErasureOut]:
         """What was erased of a project, newest first."""
-        return self._wire.get_list(shapes.ErasureOut, f"/v1/projects/{project_id}/erasures")
+        return self._list(shapes.ErasureOut, f"/v1/projects/{project_id}/erasures")

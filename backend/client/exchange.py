@@ -21,16 +21,16 @@ class Exchange(Resource):
         """
         query = {"format": format, "file": file, "after": after}
         said = {name: value for name, value in query.items() if value is not None}
-        return self._wire.stream(f"/v1/review-queues/{queue_id}/export", **said)
+        return self._stream(f"/v1/review-queues/{queue_id}/export", **said)
 
     def labelling_config(self, queue_id: int) -> bytes:
         """The labelling configuration of Label Studio, as XML."""
-        return b"".join(self._wire.stream(f"/v1/review-queues/{queue_id}/label-studio-config"))
+        return b"".join(self._stream(f"/v1/review-queues/{queue_id}/label-studio-config"))
 
     def argilla_settings(self, queue_id: int) -> dict[str, Any]:
         """The settings of a dataset of Argilla 2 for the queue's rubric."""
-        return self._wire.get_object(f"/v1/review-queues/{queue_id}/argilla-settings")
+        return self._object(f"/v1/review-queues/{queue_id}/argilla-settings")
 
     def import_reviews(self, queue_id: int, body: exchange.ImportIn) -> exchange.ImportOut:
         """Take answers that were given in another tool."""
-        return self._wire.create(exchange.ImportOut, f"/v1/review-queues/{queue_id}/imports", body)
+        return self._create(exchange.ImportOut, f"/v1/review-queues/{queue_id}/imports", body)

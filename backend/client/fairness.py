@@ -11,12 +11,11 @@ class Fairness(Resource):
 
     def lists(self) -> list[shapes.WordListOut]:
         """The lists by which names, genders, ages and places are exchanged."""
-        return self._wire.get_list(shapes.WordListOut, "/v1/fairness-lists")
+        return self._list(shapes.WordListOut, "/v1/fairness-lists")
 
     def slice_keys(self, generation_run_id: int) -> list[shapes.SliceKeyOut]:
         """The keys of a run's slices by which groups can be compared."""
-        path = f"/v1/generation-runs/{generation_run_id}/slice-keys"
-        return self._wire.get_list(shapes.SliceKeyOut, path)
+        return self._list(shapes.SliceKeyOut, f"/v1/generation-runs/{generation_run_id}/slice-keys")
 
     def parity(
         self,
@@ -32,7 +31,7 @@ class Fairness(Resource):
         level: float = 0.95,
     ) -> list[shapes.ParityReportOut]:
         """Every metric by the groups of each key, with intervals that hold all at once."""
-        return self._wire.get_list(
+        return self._list(
             shapes.ParityReportOut,
             f"/v1/score-runs/{score_run_id}/parity",
             by=by,
@@ -50,28 +49,26 @@ class Fairness(Resource):
     ) -> list[shapes.ParityReportOut]:
         """People's ratings by the groups of each key."""
         path = f"/v1/review-queues/{queue_id}/parity"
-        return self._wire.get_list(shapes.ParityReportOut, path, by=by, margin=margin, level=level)
+        return self._list(shapes.ParityReportOut, path, by=by, margin=margin, level=level)
 
     def pairs(self, project_id: int) -> list[shapes.PairsOut]:
         """The pairs that were made, the newest first, and the runs over them."""
-        path = f"/v1/projects/{project_id}/counterfactuals"
-        return self._wire.get_list(shapes.PairsOut, path)
+        return self._list(shapes.PairsOut, f"/v1/projects/{project_id}/counterfactuals")
 
     def make_pairs(self, project_id: int, body: shapes.PairsIn) -> shapes.PairsOut:
         """Make pairs of a dataset's split."""
-        path = f"/v1/projects/{project_id}/counterfactuals"
-        return self._wire.create(shapes.PairsOut, path, body)
+        return self._create(shapes.PairsOut, f"/v1/projects/{project_id}/counterfactuals", body)
 
     def answers(
         self, run_id: int, *, model: int | None = None, level: float = 0.95
     ) -> list[shapes.CounterfactualReportOut]:
         """How far answers to pairs move with a person's group, beyond the control."""
         path = f"/v1/generation-runs/{run_id}/counterfactuals"
-        return self._wire.get_list(shapes.CounterfactualReportOut, path, model=model, level=level)
+        return self._list(shapes.CounterfactualReportOut, path, model=model, level=level)
 
     def mentions(
         self, training_set_id: int, *, language: str | None = None, level: float = 0.95
     ) -> shapes.SetMentions:
         """Which groups a training set mentions, and whether what it teaches goes with it."""
         path = f"/v1/training-sets/{training_set_id}/mentions"
-        return self._wire.get(shapes.SetMentions, path, language=language, level=level)
+        return self._get(shapes.SetMentions, path, language=language, level=level)

@@ -11,4 +11,4 @@ class Lineage(Resource):
 
     def of(self, project_id: int, of: str) -> rounds.LineageOut:
         """What a thing was made of, and what it went into."""
-        return self._wire.get(rounds.LineageOut, f"/v1/projects/{project_id}/lineage", of=of)
+        return self._get(rounds.LineageOut, f"/v1/projects/{project_id}/lineage", of=of)

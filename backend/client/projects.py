@@ -11,25 +11,25 @@ class Projects(Resource):
 
     def get(self, project_id: int) -> projects.ProjectOut:
         """One project that I may see."""
-        return self._wire.get(projects.ProjectOut, f"/v1/projects/{project_id}")
+        return self._get(projects.ProjectOut, f"/v1/projects/{project_id}")
 
     def create(self, body: projects.ProjectIn) -> projects.ProjectOut:
         """A new project."""
-        return self._wire.create(projects.ProjectOut, "/v1/projects", body)
+        return self._create(projects.ProjectOut, "/v1/projects", body)
 
     def manifests(self, project_id: int) -> list[projects.ManifestOut]:
         """All versions of the bar; the last one stands."""
-        return self._wire.get_list(projects.ManifestOut, f"/v1/projects/{project_id}/manifests")
+        return self._list(projects.ManifestOut, f"/v1/projects/{project_id}/manifests")
 
     def set_manifest(self, project_id: int, source: str) -> projects.ManifestOut:
         """Set the bar."""
         body = projects.ManifestIn(source=source)
-        return self._wire.create(projects.ManifestOut, f"/v1/projects/{project_id}/manifests", body)
+        return self._create(projects.ManifestOut, f"/v1/projects/{project_id}/manifests", body)
 
     def kinds(self) -> projects.KindsOut:
         """What may be named in requests: engines, formats of training rows, targets, phases."""
-        return self._wire.get(projects.KindsOut, "/v1/kinds")
+        return self._get(projects.KindsOut, "/v1/kinds")
 
     def list(self) -> list[projects.ProjectOut]:
         """The projects that I may see."""
-        return self._wire.get_list(projects.ProjectOut, "/v1/projects")
+        return self._list(projects.ProjectOut, "/v1/projects")

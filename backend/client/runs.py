@@ -15,20 +15,20 @@ class Runs(Resource):
     def create(self, project_id: int, body: shapes.GenerationRunIn) -> shapes.GenerationRunOut:
         """Queue a new run."""
         path = f"/v1/projects/{project_id}/generation-runs"
-        return self._wire.create(shapes.GenerationRunOut, path, body)
+        return self._create(shapes.GenerationRunOut, path, body)
 
     def import_outputs(self, project_id: int, body: shapes.OutputsIn) -> shapes.OutputsImported:
         """Take outputs made elsewhere as a run; the same again is taken once."""
         path = f"/v1/projects/{project_id}/generation-runs/import"
-        return self._wire.create(shapes.OutputsImported, path, body)
+        return self._create(shapes.OutputsImported, path, body)
 
     def get(self, run_id: int) -> shapes.GenerationRunOut:
         """A run and how far it is."""
-        return self._wire.get(shapes.GenerationRunOut, f"/v1/generation-runs/{run_id}")
+        return self._get(shapes.GenerationRunOut, f"/v1/generation-runs/{run_id}")
 
     def resume(self, run_id: int) -> shapes.GenerationRunOut:
         """Queue a stopped run again; what it wrote stays."""
-        return self._wire.post(shapes.GenerationRunOut, f"/v1/generation-runs/{run_id}/resume")
+        return self._post(shapes.GenerationRunOut, f"/v1/generation-runs/{run_id}/resume")
 
     def generations(
         self,
@@ -40,7 +40,7 @@ class Runs(Resource):
         cursor: str | None = None,
     ) -> Page[shapes.GenerationOut]:
         """A page of what the models wrote."""
-        return self._wire.get(
+        return self._get(
             Page[shapes.GenerationOut],
             f"/v1/generation-runs/{run_id}/generations",
             model_version_id=model_version_id,
@@ -51,30 +51,29 @@ class Runs(Resource):
 
     def generation(self, generation_id: int) -> shapes.GenerationDetail:
         """One output with its example and its scores."""
-        return self._wire.get(shapes.GenerationDetail, f"/v1/generations/{generation_id}")
+        return self._get(shapes.GenerationDetail, f"/v1/generations/{generation_id}")
 
     def scorings(self, run_id: int) -> list[shapes.ScoreRunOut]:
         """The score runs over a run."""
-        return self._wire.get_list(shapes.ScoreRunOut, f"/v1/generation-runs/{run_id}/score-runs")
+        return self._list(shapes.ScoreRunOut, f"/v1/generation-runs/{run_id}/score-runs")
 
     def score(self, run_id: int, body: shapes.ScoreRunIn) -> shapes.ScoreRunOut:
         """Queue the scoring of a run."""
-        path = f"/v1/generation-runs/{run_id}/score-runs"
-        return self._wire.create(shapes.ScoreRunOut, path, body)
+        return self._create(shapes.ScoreRunOut, f"/v1/generation-runs/{run_id}/score-runs", body)
 
     def report(self, score_run_id: int) -> shapes.ScoreRunDetail:
         """A score run with its figures."""
-        return self._wire.get(shapes.ScoreRunDetail, f"/v1/score-runs/{score_run_id}")
+        return self._get(shapes.ScoreRunDetail, f"/v1/score-runs/{score_run_id}")
 
     def scores(self, score_run_id: int) -> Iterator[bytes]:
         """Every score as JSON lines, in pieces as they arrive."""
-        return self._wire.stream(f"/v1/score-runs/{score_run_id}/scores")
+        return self._stream(f"/v1/score-runs/{score_run_id}/scores")
 
     def differences(
         self, score_run_id: int, *, baseline: int, candidate: int
     ) -> list[shapes.DifferenceOut]:
         """Candidate minus baseline, both by model version id, on the same examples."""
-        return self._wire.get_list(
+        return self._list(
             shapes.DifferenceOut,
             f"/v1/score-runs/{score_run_id}/differences",
             baseline=baseline,
@@ -84,13 +83,13 @@ class Runs(Resource):
     def classes(self, score_run_id: int, *, model: int, metric: str) -> list[shapes.ClassRow]:
         """Precision, recall and F1 of each class, for a metric such as `f1@task=intent`."""
         path = f"/v1/score-runs/{score_run_id}/classes"
-        return self._wire.get_list(shapes.ClassRow, path, model=model, metric=metric)
+        return self._list(shapes.ClassRow, path, model=model, metric=metric)
 
     def list(
         self, project_id: int, *, limit: int = 50, cursor: str | None = None
     ) -> Page[shapes.GenerationRunOut]:
         """A page of runs, newest first."""
-        return self._wire.get(
+        return self._get(
             Page[shapes.GenerationRunOut],
             f"/v1/projects/{project_id}/generation-runs",
             limit=limit,

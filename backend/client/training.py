@@ -12,18 +12,16 @@ class Training(Resource):
     def start(self, project_id: int, body: training.TrainingRunIn) -> training.TrainingRunOut:
         """Queue a training."""
         path = f"/v1/projects/{project_id}/training-runs"
-        return self._wire.create(training.TrainingRunOut, path, body)
+        return self._create(training.TrainingRunOut, path, body)
 
     def get(self, training_run_id: int) -> training.TrainingRunOut:
         """One training run."""
-        return self._wire.get(training.TrainingRunOut, f"/v1/training-runs/{training_run_id}")
+        return self._get(training.TrainingRunOut, f"/v1/training-runs/{training_run_id}")
 
     def progress(self, training_run_id: int) -> training.TrainingProgress:
         """Its loss curve so far."""
-        path = f"/v1/training-runs/{training_run_id}/progress"
-        return self._wire.get(training.TrainingProgress, path)
+        return self._get(training.TrainingProgress, f"/v1/training-runs/{training_run_id}/progress")
 
     def list(self, project_id: int) -> list[training.TrainingRunOut]:
         """The training runs, newest first."""
-        path = f"/v1/projects/{project_id}/training-runs"
-        return self._wire.get_list(training.TrainingRunOut, path)
+        return self._list(training.TrainingRunOut, f"/v1/projects/{project_id}/training-runs")

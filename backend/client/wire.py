@@ -148,7 +148,9 @@ class Resource:
     """The requests of one stage; what a `StropClient` is made of."""
 
     def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+        self._get, self._list, self._object = wire.get, wire.get_list, wire.get_object
+        self._post, self._put, self._delete = wire.post, wire.put, wire.delete
+        self._create, self._stream, self._send = wire.create, wire.stream, wire.send
 
 
 def sign_in(
