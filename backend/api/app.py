@@ -76,7 +76,8 @@ def create_app(
     for router in ROUTERS:
         versioned.include_router(router)
     app.include_router(versioned)
-    _check_rules(app)
+    if unstated := sorted(set(route_names(app)) - RULES.keys()):
+        raise RuntimeError(f"say in backend.api.rules who may call {', '.join(unstated)}")
     watch_answers(app)
     _complete_document(app)
     return app
@@ -101,11 +102,6 @@ def route_names(app: FastAPI) -> list[str]:
         if isinstance(route, APIRoute)
         for method in sorted(route.methods)
     ]
-
-
-def _check_rules(app: FastAPI) -> None:
-    if unstated := sorted(set(route_names(app)) - RULES.keys()):
-        raise RuntimeError(f"say in backend.api.rules who may call {', '.join(unstated)}")
 
 
 def _complete_document(app: FastAPI) -> None:

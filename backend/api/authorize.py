@@ -8,7 +8,6 @@ Sec-Fetch-Site, else Origin against Host.
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime
 
 from fastapi import Request
 from fastapi.dependencies.utils import get_flat_params
@@ -60,7 +59,8 @@ def authorize(request: Request, serving: ServingDep) -> None:
     with serving.alone.connect() as connection:
         caller = _find_caller(request, connection, serving, _seat(rule, request))
         _apply_rule(connection, caller, rule, request)
-    if caller.seen_at is not None and _is_unnoted(caller.seen_at, serving):
+    unnoted = serving.clock() - serving.settings.idle / 10  # it is a write: not at every request
+    if caller.seen_at is not None and caller.seen_at <= unnoted:
         with serving.writing.begin() as session:
             note_session(session, request.cookies[COOKIE], now=serving.clock())
     request.state.user = caller.user
@@ -81,11 +81,6 @@ def _note_token(serving: Serving, actor: Actor, token_id: int) -> None:
             act_as(session, actor)
             note_token(session, token_id)
         serving.tokens_noted.add(noted)
-
-
-def _is_unnoted(seen_at: datetime, serving: Serving) -> bool:
-    """Whether the use of a browser is to be noted: a write, so not at every request."""
-    return seen_at <= serving.clock() - serving.settings.idle / 10
 
 
 def _seat(rule: Access, request: Request) -> AccessSubject | None:

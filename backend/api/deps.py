@@ -70,6 +70,7 @@ def serve_with(
     engine = sessions.kw["bind"]
     if not isinstance(engine, Engine):
         raise TypeError("sessions must be bound to an engine")
+    registration = registration_of(settings)
     return Serving(
         settings=settings,
         writing=sessions,
@@ -79,14 +80,9 @@ def serve_with(
         writers=Semaphore(WRITERS[engine.dialect.name]),
         logins=Semaphore(PASSWORDS_AT_ONCE),
         seal=open_seal(settings),
-        provider=_provider_of(settings),
+        provider=None if registration is None else Provider(registration),
         clock=clock,
     )
-
-
-def _provider_of(settings: Settings) -> Provider | None:
-    registration = registration_of(settings)
-    return None if registration is None else Provider(registration)
 
 
 async def get_serving(request: Request) -> Serving:

@@ -91,13 +91,10 @@ class TextRequest:
             value = None if key is None else int(self.params[key])
             subject = self.texts.about if key is None else f"{key.removesuffix('_id')}:{value}"
             if self.project_id is None:
-                self.project_id = _project_of(session, key, value)
+                owner = OWNERS.get(key or "")
+                self.project_id = None if owner is None else session.scalar(owner, {"id": value})
             self._where = (self.project_id, subject)
         return self._where
-
-
-def _project_of(session: Session, key: str | None, value: int | None) -> int | None:
-    return session.scalar(OWNERS[key], {"id": value}) if key in OWNERS else None
 
 
 _READING: ContextVar[TextRequest | None] = ContextVar("reading", default=None)

@@ -36,7 +36,10 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
 
     with in_project(project) as (_, session, found):
         rows = [_row(job) for job in jobs_of_project(session, found.id)]
-    shown = [{**row, **_times(row)} for row in rows]
+    shown = [
+        {name: f"{v:%Y-%m-%d %H:%M}" if isinstance(v, datetime) else v for name, v in row.items()}
+        for row in rows
+    ]
     empty = "Nothing has run yet: strop run --dataset NAME --models base"
     print_rows(shown, columns=COLUMNS, json=json, whole=rows, empty=empty)
 
@@ -49,11 +52,6 @@ def _row(job: Job) -> dict[str, Any]:
         "ended": job.finished_at,
         "reason": job.error,
     }
-
-
-def _times(row: dict[str, Any]) -> dict[str, str]:
-    moments: dict[str, datetime | None] = {name: row[name] for name in ("queued", "ended")}
-    return {name: f"{at:%Y-%m-%d %H:%M}" if at else "" for name, at in moments.items()}
 
 
 @app.command()

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 app = group("Turns of the loop.")
 
+MADE = (
+    *("training_set", "training_run", "candidate", "generation_run"),
+    *("review_queue", "comparison", "promotion"),
+)
 Number = Annotated[int | None, Argument(help="Number of the round; the newest by default.")]
 
 
@@ -164,18 +168,7 @@ def sign(
 def _record(row: Round) -> dict[str, Any]:
     from backend.services.rounds import explain_round
 
-    made = {
-        name.removesuffix("_id"): getattr(row, name)
-        for name in (
-            "training_set_id",
-            "training_run_id",
-            "candidate_id",
-            "generation_run_id",
-            "review_queue_id",
-            "comparison_id",
-            "promotion_id",
-        )
-    }
+    made = {name: getattr(row, f"{name}_id") for name in MADE}
     events = [{"at": event.at, "phase": event.phase, "text": event.text} for event in row.events]
     return {**asdict(explain_round(row)), "made": made, "events": events}
 

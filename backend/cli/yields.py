@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.schemas.review.reports import Measured
-    from backend.schemas.yields import CurveForecastOut, OutcomeOut, RoundPointOut, YieldOut
+    from backend.schemas.yields import CurveForecastOut, RoundPointOut, YieldOut
     from backend.tables.models import ModelVersion
     from backend.tables.projects import Project
     from backend.tables.rounds import Round
@@ -67,7 +67,10 @@ def command(
     with in_project(project) as (_, session, found):
         candidate, turn = _find(session, found, what)
         report = yields.candidate_yield(session, candidate, turn, rule=chosen, examples=examples)
-    shown = [_example(one) for one in report.examples]
+    shown = [
+        {"review": one.review_id, **one.model_dump(exclude={"review_id"})}
+        for one in report.examples
+    ]
     if json:
         print_json({**report.model_dump(), "round": turn and turn.number, "examples": shown})
         return
@@ -175,10 +178,6 @@ def _hour(report: YieldOut) -> str:
         f"Per reviewer hour: {hour.value:.1f} {span} corrections fixed, "
         f"n={hour.n}, {report.active_minutes:g} active minutes."
     )
-
-
-def _example(one: OutcomeOut) -> dict[str, Any]:
-    return {"review": one.review_id, **one.model_dump(exclude={"review_id"})}
 
 
 def _show_example(one: dict[str, Any]) -> None:

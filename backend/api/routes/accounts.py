@@ -24,7 +24,7 @@ from backend.schemas.accounts import (
 from backend.services.accounts import attempts, credentials, second_factor, users
 from backend.services.audit import act_as
 from backend.services.review.desk.submit import settle_queues
-from backend.tables.accounts import LoginSession, Token, User
+from backend.tables.accounts import LoginSession, User
 
 router = APIRouter(tags=["people"])
 
@@ -88,11 +88,7 @@ def end_my_session(
 @router.get("/me/tokens")
 def list_my_tokens(session: SessionDep, user: CurrentUser) -> list[TokenOut]:
     """My tokens, newest first, without their secrets."""
-    return [_show_token(token) for token in credentials.list_tokens(session, user.id)]
-
-
-def _show_token(token: Token) -> TokenOut:
-    return TokenOut.model_validate(token)
+    return [TokenOut.model_validate(one) for one in credentials.list_tokens(session, user.id)]
 
 
 @router.post("/me/tokens", status_code=201)
@@ -106,7 +102,8 @@ def make_token(body: TokenIn, session: SessionDep, user: CurrentUser, now: NowDe
 @router.delete("/me/tokens/{token_id}")
 def revoke_my_token(token_id: int, session: SessionDep, user: CurrentUser, now: NowDep) -> TokenOut:
     """End one of my tokens at once."""
-    return _show_token(credentials.revoke_token(session, token_id, now=now, user_id=user.id))
+    token = credentials.revoke_token(session, token_id, now=now, user_id=user.id)
+    return TokenOut.model_validate(token)
 
 
 @router.get("/users")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
@@ -144,18 +144,14 @@ def _show(
         task=content.get("task"),
         digest=content.get("digest"),
         recipe=content.get("recipe", dict(report.asked)),
-        kinds=[_kind(one, splits, confirmed) for one in content.get("kinds", [])],
+        kinds=[
+            HealthKindOut(
+                **one, by_split=splits.get(one["kind"], {}), confirmed=confirmed.get(one["kind"])
+            )
+            for one in content.get("kinds", [])
+        ],
         created_at=report.created_at,
         finished_at=report.finished_at,
-    )
-
-
-def _kind(
-    one: dict[str, Any], splits: dict[str, dict[str, int]], confirmed: dict[str, Measured]
-) -> HealthKindOut:
-    name = one["kind"]
-    return HealthKindOut.model_validate(
-        {**one, "by_split": splits.get(name, {}), "confirmed": confirmed.get(name)}
     )
 
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from sqlalchemy.orm import Session
 
 from backend.api.deps import Serving, ServingDep
 from backend.api.problems import MEDIA_TYPE
@@ -179,7 +178,8 @@ def _admit(
         audit.act_as(session, audit.Actor(via="api"))
         access = access_of(groups, registration)
         admission = identities.admit(session, claims, access, registration, now=now)
-        _settle(session, admission.left, serving)
+        for project_id in admission.left:
+            settle_queues(session, project_id, now=now)
         if admission.identity is not None:
             entering.enter(session, request, serving=serving, method="oidc")
             secret = identities.open_session(
@@ -198,11 +198,6 @@ def _admit(
     why = "somebody of that name is here" if admission.taken else refusal.message
     entering.note_refusal(serving, name, entering.address_of(request), why)
     raise refusal
-
-
-def _settle(session: Session, left: list[int], serving: Serving) -> None:
-    for project_id in left:
-        settle_queues(session, project_id, now=serving.clock())
 
 
 @router.post(

@@ -18,7 +18,7 @@ from backend.cli.terminal.printing import print_json, print_rows
 from backend.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+    pass
 
 app = group("People and their roles.")
 
@@ -45,11 +45,15 @@ def add(
 ) -> None:
     """Add a person. Without --project they join the only project there is."""
     from backend.services.accounts.users import create_user
+    from backend.services.projects import get_project
 
     generate = generate or not password_stdin
     password = _new_password(password_stdin, generate)
     with open_installation().sessions.begin() as session:
-        joined = _projects(session, project, role)
+        if project or role == "admin":
+            joined = [get_project(session, one).id for one in project or ()]
+        else:
+            joined = [get_project(session).id]
         user = create_user(session, name, role, password=password, project_ids=joined)
         shown = {"name": user.name, "role": user.role, "pseudonym": user.pseudonym}
     if generate:
@@ -68,14 +72,6 @@ def _new_password(from_stdin: bool, generate: bool) -> str:
     if from_stdin and generate:
         raise InvalidInput("--generate and --password-stdin exclude each other.")
     return generate_password() if generate else sys.stdin.readline().rstrip("\r\n")
-
-
-def _projects(session: Session, names: list[str] | None, role: str) -> list[int]:
-    from backend.services.projects import get_project
-
-    if names:
-        return [get_project(session, name).id for name in names]
-    return [] if role == "admin" else [get_project(session).id]
 
 
 @app.command("list")

@@ -103,15 +103,11 @@ def list_(project: ProjectOption = None, json: JsonOption = False) -> None:
     from backend.services.checks.judges.licences import licences_of
 
     with in_project(project) as (_, session, found):
-        rows = [
-            {**_record(judge), "licence": _standing(licences_of(session, judge))}
-            for judge in list_judges(session, found.id)
-        ]
+        rows = []
+        for judge in list_judges(session, found.id):
+            states = [f"{one.criterion}: {one.state}" for one in licences_of(session, judge)]
+            rows.append({**_record(judge), "licence": ", ".join(states) or "none"})
     print_rows(rows, columns=["judge", "kind", "model", "criterion", "licence", "added"], json=json)
-
-
-def _standing(licences: Sequence[LicenceOut]) -> str:
-    return ", ".join(f"{one.criterion}: {one.state}" for one in licences) or "none"
 
 
 @app.command()

@@ -135,12 +135,8 @@ def _headline(row: dict[str, Any]) -> dict[str, Any]:
     of_risk: dict[str, Any] = next(
         (f for f in row["figures"] if (f["predictor"], f["metric"]) == ("risk", "auroc")), {}
     )
-    figures = {
-        "auroc": of_risk.get("value"),
-        "low": of_risk.get("low"),
-        "high": of_risk.get("high"),
-    }
-    return {**figures, "simulated": row["n_simulated"]}
+    bounds = {key: of_risk.get(key) for key in ("low", "high")}
+    return {"auroc": of_risk.get("value"), **bounds, "simulated": row["n_simulated"]}
 
 
 def _print(shown: dict[str, Any]) -> None:

@@ -111,11 +111,12 @@ def import_(asked: DatasetImportOptions) -> None:
     from backend.services.datasets.masking.keys import keys_of
     from backend.services.datasets.masking.stored import masker_of
     from backend.services.datasets.versions import store_import
+    from evaluators.files.mapping import Notes
 
     with in_project(asked.project) as (installation, session, found):
         # before all the reading: is there a project, and can it mask?
         masker = masker_of(session, found.id, keys_of(installation.settings.masking_keys))
-    notes = _notes()
+    notes = Notes()
     readings = _read(asked, notes)
     print_notes(notes)
     with spreading(installation.settings) as spread:
@@ -198,12 +199,6 @@ def _fractions(shares: str | None) -> SplitShares | None:
     return None if shares is None else shares_of(shares)
 
 
-def _notes() -> Notes:
-    from evaluators.files.mapping import Notes
-
-    return Notes()
-
-
 def _read(asked: ReadOptions, notes: Notes) -> list[TableReading]:
     return read_rows(
         asked.files,
@@ -218,8 +213,9 @@ def _read(asked: ReadOptions, notes: Notes) -> list[TableReading]:
 def _preview(asked: ReadOptions) -> None:
     """Show what an import would store; raises what it would be refused with."""
     from backend.services.datasets.importing.incoming import preview_import
+    from evaluators.files.mapping import Notes
 
-    notes = _notes()
+    notes = Notes()
     preview = preview_import(
         _read(asked, notes),
         source_name=", ".join(asked.files),

@@ -99,7 +99,9 @@ def _play_demo(
             if close:
                 _close_the_loop(demo)
     typer.echo(f"Done in {time.monotonic() - started:.0f} s. Home: {settings.home.absolute()}")
-    _say_logins(logins)
+    typer.echo("Sign in as:")
+    for role, (name, password) in logins.items():
+        typer.echo(f"  {name:<8} {password}   ({role})")
 
 
 def _play_scenario(
@@ -180,9 +182,3 @@ def _answers(urls: list[str]) -> bool:
         return all(httpx.get(f"{url}/health", timeout=2).is_success for url in urls)
     except httpx.HTTPError:
         return False
-
-
-def _say_logins(logins: dict[str, tuple[str, str]]) -> None:
-    typer.echo("Sign in as:")
-    for role, (name, password) in logins.items():
-        typer.echo(f"  {name:<8} {password}   ({role})")

@@ -38,12 +38,12 @@ from backend.cli.terminal.output import (
     said_ending,
     whole_file,
 )
-from backend.cli.terminal.printing import print_json, print_notes
+from backend.cli.terminal.printing import print_notes, print_result
 
 if TYPE_CHECKING:
     from backend.services.curation.formats import TrainingRow
     from backend.services.exchange.plain_rows import LeftOut
-    from backend.services.exchange.review_exports import ExportAsk, FileKind, QueueFormat
+    from backend.services.exchange.review_exports import FileKind, QueueFormat
     from backend.services.review.reports.contents import OpenSession, QueueFacts
 
 
@@ -101,26 +101,6 @@ def command(asked: ExportOptions) -> None:
         _export_queue(asked, asked.queue)
 
 
-def _export_queue(asked: ExportOptions, queue: str) -> None:
-    from backend.errors import InvalidInput
-
-    if asked.source is not None or asked.set_name is not None:
-        raise InvalidInput("Rows come from one place.", hint="Give --queue, --in or --set.")
-
-    export_queue(
-        asked.format,
-        asked.out,
-        queue=queue,
-        project=asked.project,
-        resume=asked.resume,
-        force=asked.force,
-        all_purposes=asked.everything,
-        offsets=asked.offsets,
-        people=asked.people,
-        as_json=asked.as_json,
-    )
-
-
 def _export_rows(asked: ExportOptions) -> None:
     from backend.errors import InvalidInput
     from backend.services.curation.formats import get_format
@@ -142,7 +122,9 @@ def _export_rows(asked: ExportOptions) -> None:
             print_notes(notes)
     else:
         written = _write_set(asked, left_out)
-    _report(asked.format, asked.out, written, left_out, as_json=asked.as_json)
+    from evaluators.files.mapping import count_rows
+
+    _report(asked, "rows", written, count_rows(written), left_out.reasons)
 
 
 def _write_set(asked: ExportOptions, left_out: LeftOut) -> int:
@@ -184,16 +166,16 @@ def _write(asked: ExportOptions, rows: Iterable[TrainingRow], left_out: LeftOut)
     return count
 
 
-def _report(name: str, out: Path, written: int, left_out: LeftOut, *, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {"format": name, "out": str(out), "rows": written, "left_out": dict(left_out.reasons)}
-        )
-        return
-    from evaluators.files.mapping import count_rows
-
-    rest = f" Left out: {_listed(left_out.reasons)}." if left_out.reasons else ""
-    typer.echo(f"{count_rows(written)} written to {out}.{rest}")
+def _report(
+    asked: ExportOptions, unit: str, written: int, words: str, left_out: Mapping[str, int]
+) -> None:
+    told = {"format": asked.format, "out": str(asked.out), unit: written}
+    rest = f" Left out: {_listed(left_out)}." if left_out else ""
+    print_result(
+        {**told, "left_out": dict(left_out)},
+        f"{words} written to {asked.out}.{rest}",
+        json=asked.as_json,
+    )
 
 
 def _listed(reasons: Mapping[str, int]) -> str:
@@ -203,56 +185,48 @@ def _listed(reasons: Mapping[str, int]) -> str:
 SETTINGS = ("label-studio-config", "argilla-settings")
 
 
-def export_queue(
-    format: str,
-    out: Path,
-    *,
-    queue: str,
-    project: str | None,
-    resume: bool,
-    force: bool,
-    all_purposes: bool,
-    offsets: str,
-    people: list[str] | None,
-    as_json: bool,
-) -> None:
+def _export_queue(asked: ExportOptions, queue: str) -> None:
     """Write a queue in a format of `review_exports`, or the settings of another tool for it.
 
     Raises:
         InvalidInput: the file to take up is not an export in this format.
         UnknownName: there is no such format, kind of file or way to count offsets.
     """
+    from backend.errors import InvalidInput
     from backend.services.exchange import review_exports
     from backend.services.exchange.text_offsets import Offsets
     from backend.services.review.reports.contents import queue_facts
 
-    # What a broken export left is taken up, so that it may be there.
-    check_target(out, force=force or resume)
-    sessions, queue_id = _find_queue(queue, project)
+    if asked.source is not None or asked.set_name is not None:
+        raise InvalidInput("Rows come from one place.", hint="Give --queue, --in or --set.")
+    format, out = asked.format, asked.out
+    over = asked.force or asked.resume  # what a broken export left is taken up: it may be there
+    check_target(out, force=over)
+    sessions, queue_id = _find_queue(queue, asked.project)
     if format in SETTINGS:
-        with sessions() as session, whole_file(out, force=force) as file:
+        with sessions() as session, whole_file(out, force=asked.force) as file:
             file.write(_settings_text(queue_facts(session, queue_id), format))
         typer.echo(f"Written to {out}.")
         return
     chosen = review_exports.export_format(format)
-    kind = review_exports.file_kind(chosen, _ending(out))
+    kind = review_exports.file_kind(chosen, out.suffix.lower().removeprefix(".") or None)
     ask = review_exports.ExportAsk(
-        all_purposes=all_purposes,
-        offsets=Offsets(counted(offsets)),
-        addresses=None if people is None else _addresses(people),
+        all_purposes=asked.everything,
+        offsets=Offsets(counted(asked.offsets)),
+        addresses=None if asked.people is None else _addresses(asked.people),
     )
     part = out.with_name(f"{out.name}.part")
     if part.exists() or part.is_symlink():
         check_target(part, force=True)
     _note_queue(queue_id, format, out)
-    after = _take_up(out, part, chosen, kind) if resume else None
+    after = _take_up(out, part, chosen, kind) if asked.resume else None
     if after is COMPLETE:
         typer.echo(f"{out} is whole; nothing is missing.")
         return
     pieces = review_exports.export_text(sessions, queue_id, format, ask, kind=kind, after=after)
     size = _append(part, pieces, fresh=after is None)
-    put_in_place(part, out, force=force or resume)
-    _report_queue(format, out, size, ask, as_json=as_json)
+    put_in_place(part, out, force=over)
+    _report(asked, "bytes", size, f"{size:,} bytes", ask.left_out)
 
 
 COMPLETE = -1
@@ -306,10 +280,6 @@ def _settings_text(facts: QueueFacts, format: str) -> str:
     return json.dumps(settings, ensure_ascii=False, indent=2) + "\n"
 
 
-def _ending(out: Path) -> str | None:
-    return out.suffix.lower().removeprefix(".") or None
-
-
 def counted(offsets: str) -> str:
     from backend.errors import UnknownName
     from backend.services.exchange.text_offsets import Offsets
@@ -344,13 +314,3 @@ def _append(part: Path, pieces: Iterable[str], *, fresh: bool) -> int:
         for piece in pieces:
             stream.write(piece.encode())
         return stream.tell()
-
-
-def _report_queue(format: str, out: Path, size: int, ask: ExportAsk, *, as_json: bool) -> None:
-    if as_json:
-        told = {"format": format, "out": str(out), "bytes": size, "left_out": dict(ask.left_out)}
-        print_json(told)
-        return
-    listed = ", ".join(f"{count} {reason}" for reason, count in ask.left_out.items())
-    rest = f" Left out: {listed}." if listed else ""
-    typer.echo(f"{size:,} bytes written to {out}.{rest}")

@@ -25,19 +25,9 @@ if TYPE_CHECKING:
     from backend.schemas.fairness import Contrast, CounterfactualReportOut
 
 PLURALS = {"names": "name", "genders": "gender", "ages": "age", "places": "place"}
-COLUMNS = [
-    "kind",
-    "measure",
-    "swapped",
-    "control",
-    "excess",
-    "low",
-    "high",
-    "n",
-    "p (Holm)",
-    "says",
-]
-SHIFTS = ["kind", "measure", "direction", "change", "low", "high", "n", "p (Holm)"]
+BOUNDS = ["low", "high", "n", "p (Holm)"]
+COLUMNS = ["kind", "measure", "swapped", "control", "excess", *BOUNDS, "says"]
+SHIFTS = ["kind", "measure", "direction", "change", *BOUNDS]
 MOST_REASONS = 6
 
 

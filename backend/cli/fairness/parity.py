@@ -22,7 +22,7 @@ from backend.cli.terminal.printing import print_json, print_notes, print_table, 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from backend.schemas.fairness import EqualisedOdds, Gap, GroupFigure, Parity, ParityReportOut
+    from backend.schemas.fairness import EqualisedOdds, Gap, Parity, ParityReportOut
     from backend.services.fairness.parity import ParityPlan
 
 GROUPS = ["group", "value", "low", "high", "n", "failed", "note"]
@@ -179,7 +179,9 @@ def _print(report: ParityReportOut) -> None:
     typer.echo(f"{shown_text(report.model)} {report.of}: {whose}{simulated}".strip())
     for one in report.parities:
         print_table(
-            [_group_row(g) for g in one.groups], columns=GROUPS, title=f"{one.metric} by {one.key}"
+            [{**asdict(group), "note": group.error or group.note} for group in one.groups],
+            columns=GROUPS,
+            title=f"{one.metric} by {one.key}",
         )
         print_table([_gap_row(g) for g in one.gaps], columns=GAPS)
         typer.echo(f"  {shown_text(sentence(one))}")
@@ -188,10 +190,6 @@ def _print(report: ParityReportOut) -> None:
         bounds = _bounds(odds.low, odds.high)
         value = "unknown" if odds.value is None else f"{odds.value:.3f}"
         typer.echo(f"equalised odds of {odds.label!r} by {odds.key}: {value}{bounds}, n={odds.n}")
-
-
-def _group_row(group: GroupFigure) -> dict[str, Any]:
-    return {**asdict(group), "note": group.error or group.note}
 
 
 def _gap_row(gap: Gap) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def command(
     seed: Annotated[int, Option(help="Seed of folds and bootstrap.")] = 0,
 ) -> None:
     """Fit and check a risk; say what may skip review."""
+    from evaluators.checks.risk.kinds import MODELS
     from evaluators.checks.risk.risk import fit_risk
     from evaluators.checks.risk.triage import check_shares, triage
     from evaluators.files.labelling import join_labels
@@ -65,7 +66,8 @@ def command(
         labels, scores, criterion=criterion, names=names, notes=notes, relative=relative
     )
     print_notes(notes)
-    fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed, kinds=_kinds(model))
+    kinds = tuple(MODELS) if model == "best" else (model,)
+    fitted = fit_risk(rows.features, rows.labels, rows.groups, seed=seed, kinds=kinds)
     triaged = triage(
         list(fitted.held_out), rows.labels, rows.groups, epsilon=epsilon, delta=delta, seed=seed
     )
@@ -94,12 +96,6 @@ def _report(rows: LabelledRows, fitted: Fitted, seed: int) -> dict[str, Any]:
         "relative": rows.relative,
         "unlabelled": len(rows.unused),
     }
-
-
-def _kinds(model: str) -> tuple[str, ...]:
-    from evaluators.checks.risk.kinds import MODELS
-
-    return tuple(MODELS) if model == "best" else (model,)
 
 
 def _say_answers(rows: LabelledRows, *, asked: bool) -> str:

@@ -29,21 +29,10 @@ if TYPE_CHECKING:
     from evaluators.files.estimation import JoinedItems
     from evaluators.statistics.correlations import Rated, Threshold
 
-COLUMNS = ["metric", "coefficient", "at", "value", "low", "high", "n", "failed", "note"]
 MOST_NAMED = 3  # scores in a line of what was not computed
-PAIRED = [
-    "metric",
-    "other",
-    "coefficient",
-    "at",
-    "value",
-    "low",
-    "high",
-    "p",
-    "p_holm",
-    "n",
-    "note",
-]
+FIGURE = ["coefficient", "at", "value", "low", "high"]
+COLUMNS = ["metric", *FIGURE, "n", "failed", "note"]
+PAIRED = ["metric", "other", *FIGURE, "p", "p_holm", "n", "note"]
 
 
 @dataclass(frozen=True)
@@ -87,9 +76,7 @@ def command(options: MetaOptions) -> None:
     joined, rated = _read(options, options.scores, options.ratings)
     thresholds = _thresholds(options, joined, rated)
     drawn: dict[str, Any] = {
-        "seed": options.seed,
-        "resamples": options.resamples,
-        "level": options.level,
+        name: getattr(options, name) for name in ("seed", "resamples", "level")
     }
     turned = _turned(rated, wrong=options.wrong)
     found = meta_differences(rated, turned=turned, against=options.against, **drawn)
@@ -132,7 +119,7 @@ def _read(options: MetaOptions, scores: str, ratings: str) -> tuple[JoinedItems,
         )
         values = np.array([joined.ratings[i] for i in kept], dtype=np.float64)
     columns = {
-        name: np.array([_number(column[i]) for i in kept], dtype=np.float64)
+        name: np.array([column[i] for i in kept], dtype=np.float64)  # None is NaN
         for name, column in joined.scores.items()
     }
     systems = tuple(joined.models[i] for i in kept)
@@ -171,10 +158,6 @@ def _say_turned(turned: Sequence[str], *, wrong: bool) -> str:
         f"lower is better, so turned round where compared: {listed}; higher ratings are taken as "
         "better, --wrong where they tell what is wrong"
     )
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value
 
 
 def _thresholds(

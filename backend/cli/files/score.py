@@ -125,13 +125,14 @@ def _aggregate(
 ) -> tuple[list[Figure], list[dict[str, str]]]:
     """The figures, and why others could not be computed."""
     from evaluators.aggregate import aggregate
+    from evaluators.errors import UndefinedFigure
 
     figures, problems = [], []
     for metric in chosen:
         try:
             column = scores[metric.name].without_words()
             figures.append(aggregate(metric, column, groups, **how))
-        except _cannot_compute() as error:
+        except UndefinedFigure as error:
             problems.append({"metric": metric.name, "error": str(error)})
     return figures, problems
 
@@ -198,12 +199,6 @@ def _add_risk(
     column.add(pack_scores(risks))
     scores[found.name] = column
     return [*chosen, found]
-
-
-def _cannot_compute() -> type[Exception]:
-    from evaluators.errors import UndefinedFigure
-
-    return UndefinedFigure
 
 
 def _score(

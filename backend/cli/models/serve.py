@@ -65,7 +65,9 @@ def command(
         max_lora_rank=max_lora_rank,
         max_model_len=max_model_len,
     )
-    environment = child_environment(settings, **_token(settings))
+    key = settings.vllm_api_key
+    token = {} if key is None else {"VLLM_API_KEY": key.get_secret_value()}
+    environment = child_environment(settings, **token)
     with _ending_on_sigterm(), _progress() as tell:
         server = vllm_server(plan, environment=environment, on_wait=tell)
         with server as running:
@@ -95,7 +97,9 @@ def resolve_models(
     named = names_in(names)
     wanted = [name for name in named if name != "base"]
     of_project = [name for name in wanted if "=" not in name]
-    if alone or (not of_project and not _has_database(settings)):
+    file = settings.database_file
+    missing = file is not None and not file.exists()
+    if alone or (not of_project and missing):
         if of_project:
             raise InvalidInput(
                 f"{', '.join(of_project)}: models of a project cannot be named with --base-model.",
@@ -139,15 +143,6 @@ def _models_of_project(
             )
         base, *adapters = [served_model(model) for model in groups[0]]
     return base, adapters
-
-
-def _has_database(settings: Settings) -> bool:
-    return (file := settings.database_file) is None or file.exists()
-
-
-def _token(settings: Settings) -> dict[str, str]:
-    key = settings.vllm_api_key
-    return {} if key is None else {"VLLM_API_KEY": key.get_secret_value()}
 
 
 @contextmanager

@@ -122,7 +122,7 @@ class PackedFiles:
             body, tag = _page(self.folder, packed=zipped)
             kept = {"Cache-Control": "no-cache", "ETag": tag}
             kind = "text/html; charset=utf-8"
-        elif zipped and (file := _static_file(self.folder, scope["path"])):
+        elif zipped and (file := _static_files(self.folder).get(scope["path"])):
             body, tag = await run_in_threadpool(partial(_packed, file))
             kept, kind = {"Cache-Control": FOR_EVER, "ETag": tag}, PACKED_KINDS[file.suffix]
         else:
@@ -138,11 +138,6 @@ def _static_folder() -> Path:
     from streamlit import file_util
 
     return Path(file_util.get_static_dir())
-
-
-def _static_file(folder: Path, path: str) -> Path | None:
-    """The file of this path when it is one that packs well."""
-    return _static_files(folder).get(path)
 
 
 @cache

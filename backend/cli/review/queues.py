@@ -15,7 +15,7 @@ from backend.cli.review import imports as review_import
 from backend.cli.review import open as review_open
 from backend.cli.review import quality as review_quality
 from backend.cli.review import skipped as review_skipped
-from backend.cli.terminal.printing import print_json, print_table
+from backend.cli.terminal.printing import print_json, print_rows, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -46,7 +46,9 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """Show how queues stand and, for pairs, how the votes fell."""
+    from backend.db import utc_now
     from backend.services import review
+    from backend.services.review.reports.progress import queue_report
 
     with in_project(project) as (_, session, found):
         queues = (
@@ -54,9 +56,10 @@ def status(
             if queue is None
             else [review.find_queue(session, found.id, queue)]
         )
-        rows = [_status(session, opened) for opened in queues]
-        reports = [_report(session, opened) for opened in queues]
-    rows = [{**row, "report": report} for row, report in zip(rows, reports, strict=True)]
+        rows = []
+        for opened in queues:
+            report = queue_report(session, opened.id, now=utc_now()).model_dump()
+            rows.append({**_status(session, opened), "report": report})
     if json:
         print_json(rows)
         return
@@ -73,13 +76,8 @@ def status(
             columns += [name for name in kept if any(one[name] for one in row["reviewers"])]
             print_table(row["reviewers"], columns=columns, title="Reviewers")
             if row["adjudications"]["opened"]:
-                print_table(
-                    [row["adjudications"]],
-                    columns=list(row["adjudications"]),
-                    title="Disagreements",
-                )
-        if row["votes"]:
-            print_table(row["votes"], columns=list(row["votes"][0]), title=f"Votes: {row['queue']}")
+                print_rows([row["adjudications"]], title="Disagreements")
+        print_rows(row["votes"], title=f"Votes: {row['queue']}")
 
 
 @app.command()
@@ -173,14 +171,6 @@ def _rate(rate: Any, error: str | None) -> str:
     if rate is None:
         return error or ""
     return f"{rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}], n={rate.n}"
-
-
-def _report(session: Session, queue: ReviewQueue) -> dict[str, Any]:
-
-    from backend.db import utc_now
-    from backend.services.review.reports.progress import queue_report
-
-    return queue_report(session, queue.id, now=utc_now()).model_dump()
 
 
 def _standing(report: dict[str, Any]) -> str:

@@ -285,8 +285,8 @@ def open_(
             lease_seconds=installation.settings.lease_seconds,
         )
         opened = open_queue(session, one, ask)
-        shown = {"queue": opened.name, "id": opened.id, "items": opened.design.get("n_items")}
-        shown["items"] = _count_items(session, opened.id)
+        n_items = _count_items(session, opened.id)
+        shown = {"queue": opened.name, "id": opened.id, "items": n_items}
     print_result(shown, f"{shown['queue']} is open with {shown['items']} drafts.", json=json)
 
 

@@ -124,7 +124,8 @@ def compare_models(
         )
     if as_json:
         rows = [_with_savings(row, saved) for row in rows]
-        print_json(rows if read is None and not slices else _record(rows, sliced, read))
+        more = {"slices": sliced, "flips": read and read.model_dump()}
+        print_json(rows if read is None and not slices else {"differences": rows, **more})
         return
     title = f"{new.label} minus {old.label}, paired by example (score run {run.id}, {split} split)"
     _print(rows, title)
@@ -151,7 +152,8 @@ def _rows(
     price = None if bar is None else manifest_of(bar).price
     pairs += usage_differences(session, run, old.id, new.id, price=price)
     rows = [pair.as_dict() for pair in pairs]
-    return [row for row in rows if not metrics or row["metric"] in _names(metrics)]
+    names = {name.partition("@")[0] for name in metrics}
+    return [row for row in rows if not names or row["metric"] in names]
 
 
 def _with_savings(row: dict[str, Any], saved: str | None) -> dict[str, Any]:
@@ -159,10 +161,6 @@ def _with_savings(row: dict[str, Any], saved: str | None) -> dict[str, Any]:
     from backend.services.runs.slices import PROMPT
 
     return row if saved is None or row["metric"] != PROMPT else {**row, "savings": saved}
-
-
-def _names(metrics: Sequence[str]) -> set[str]:
-    return {name.partition("@")[0] for name in metrics}
 
 
 def _sliced(
@@ -174,12 +172,6 @@ def _sliced(
     bar = manifest_of(current_manifest(session, project_id))
     found = sliced_figures(session, run.id, old.id, new.id, bar=bar)
     return [{**one.figure.as_dict(), "named": one.named, "p_holm": one.p_holm} for one in found]
-
-
-def _record(
-    rows: list[dict[str, Any]], sliced: list[dict[str, Any]], flips: FlipsOut | None
-) -> dict[str, Any]:
-    return {"differences": rows, "slices": sliced, "flips": flips and flips.model_dump()}
 
 
 def _print(rows: Sequence[dict[str, Any]], title: str, *more: str) -> None:

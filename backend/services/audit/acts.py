@@ -228,10 +228,6 @@ def _of_gold(row: Any) -> Select[Any]:
     )
 
 
-def _of_dataset(row: DatasetVersion) -> Select[Any]:
-    return select(Dataset.project_id).where(Dataset.id == row.dataset_id)
-
-
 def _user(action: str, detail: Callable[[Any], Detail] = lambda _: {}) -> Act:
     return Act(action, "user", detail, _none)
 
@@ -255,7 +251,7 @@ ADDED: dict[type[Any], Act] = {
         "dataset.imported",
         "dataset_version",
         lambda row: {"number": row.number, "rows": row.n_examples, "digest": row.digest},
-        _of_dataset,
+        lambda row: select(Dataset.project_id).where(Dataset.id == row.dataset_id),
     ),
     Prompt: Act(lambda row: None if row.tried else "prompt.added", "prompt", _numbered),
     RubricVersion: Act("rubric.saved", "rubric", _numbered),

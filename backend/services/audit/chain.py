@@ -21,7 +21,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, bindparam, func, select, text, update
@@ -110,12 +110,8 @@ def content_of(entry: Row[Any] | AuditEntry) -> dict[str, Any]:
         "project_id": entry.project_id,
         "subject": entry.subject,
         "detail": entry.detail,
-        "created_at": _moment(entry.created_at),
+        "created_at": entry.created_at.astimezone(UTC).isoformat(timespec="microseconds"),
     }
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def digest_after(previous: str, seq: int, content: Mapping[str, Any]) -> str:

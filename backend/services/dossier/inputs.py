@@ -97,7 +97,10 @@ def places_of(subject: DossierSubject, slices: Sequence[PairedFigure]) -> dict[s
     Other slices stay away: they may name people.
     """
     run = subject.score_run.generation_run
-    used = _keys_used(subject, slices)
+    asked = [spec.slice for spec in metric_specs(subject.score_run)]
+    named = [line.slice for line in subject.bar.lines]
+    shown = [one.spec.slice for one in slices]
+    used = {key for where in [*asked, *named, *shown] for key in dict(where)}
     written = select(Generation.example_id).where(Generation.run_id == run.id)
     query = select(Example.id, Example.group, Example.slices).where(Example.id.in_(written))
     return {
@@ -107,13 +110,6 @@ def places_of(subject: DossierSubject, slices: Sequence[PairedFigure]) -> dict[s
         ]
         for example_id, group, slices in subject.session.execute(query.order_by(Example.id))
     }
-
-
-def _keys_used(subject: DossierSubject, slices: Sequence[PairedFigure]) -> set[str]:
-    asked = [dict(spec.slice) for spec in metric_specs(subject.score_run)]
-    named = [dict(line.slice) for line in subject.bar.lines]
-    shown = [dict(one.spec.slice) for one in slices]
-    return {key for where in [*asked, *named, *shown] for key in where}
 
 
 def _slices(subject: DossierSubject) -> list[PairedFigure]:
@@ -143,12 +139,9 @@ def _line_entry(subject: DossierSubject, found: Inputs, line: Mapping[str, Any])
         return _votes_entry(subject, line, level)
     if find_maximum(line["metric"]):
         return {**_said(line["evidence"]), "why_not": RECORDED}
-    models = [subject.candidate] if line["threshold"] is not None else _both(subject)
+    alone = line["threshold"] is not None
+    models = [subject.candidate] if alone else [subject.baseline, subject.candidate]
     return _entry(subject, found, spec, models, line["evidence"], level=level)
-
-
-def _both(subject: DossierSubject) -> list[ModelVersion]:
-    return [subject.baseline, subject.candidate]
 
 
 def _said(figure: Mapping[str, Any]) -> Entry:
@@ -166,8 +159,6 @@ def _entry(
     *,
     level: float,
 ) -> Entry:
-    from evaluators.statistics import RESAMPLES
-
     metric = metric_of_run(spec, subject.score_run)
     entry = {
         **_said(figure),
@@ -181,14 +172,16 @@ def _entry(
         return {**entry, "why_not": why}
     if why := check_dossier.drawn_before(figure["signature"]):
         return {**entry, "why_not": why}
-    recipe = {
-        "level": level,
-        "seed": subject.score_run.seed,
-        "resamples": RESAMPLES,
-        "scale": metric.scale,
-    }
+    recipe = _recipe(subject, metric, level)
     file = found.file_of(spec.metric, _score_rows(subject, metric, summary))
     return {**entry, "summary": summary, "recipe": recipe, "scores": file}
+
+
+def _recipe(subject: DossierSubject, metric: Metric, level: float) -> Entry:
+    from evaluators.statistics import RESAMPLES
+
+    seed = subject.score_run.seed
+    return {"level": level, "seed": seed, "resamples": RESAMPLES, "scale": metric.scale}
 
 
 def summary_of(metric: Metric) -> str | None:
@@ -293,15 +286,7 @@ def _add_usage(subject: DossierSubject, found: Inputs, one: PairedFigure) -> Non
         for model in pair
         for (example, sample), score in taken(model.id)[one.spec.metric][1].items()
     ]
-    from evaluators.statistics import RESAMPLES
-
     metric, _ = taken(pair[0].id)[one.spec.metric]
-    recipe = {
-        "level": one.difference.level,
-        "seed": subject.score_run.seed,
-        "resamples": RESAMPLES,
-        "scale": metric.scale,
-    }
     found.figures.append(
         {
             "id": name,
@@ -310,7 +295,7 @@ def _add_usage(subject: DossierSubject, found: Inputs, one: PairedFigure) -> Non
             "slice": {},
             "models": [model.label for model in pair],
             "summary": "mean",
-            "recipe": recipe,
+            "recipe": _recipe(subject, metric, one.difference.level),
             "scores": found.file_of(name, rows),
         }
     )

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, NotFound
 from backend.services.dossier import check_dossier
 from backend.services.dossier.answers import read_answers
-from backend.services.dossier.content import SectionContent, as_json
+from backend.services.dossier.content import as_json
 from backend.services.dossier.inputs import Inputs, collect_inputs
 from backend.services.dossier.pages import Index, index_files
 from backend.services.dossier.sections import SECTIONS
@@ -90,7 +90,8 @@ def make_dossier(
     """
     subject = subject_of(session, comparison, with_texts=with_texts)
     inputs = collect_inputs(subject)
-    told = _tell(subject, inputs)
+    told = {name: section.tell(subject) for name, section in SECTIONS.items()}
+    told["results"].tables.append(figures_table(inputs.figures))
     index = Index(
         first=_first(subject),
         facts=_facts(subject, key),
@@ -117,12 +118,6 @@ def checker_source() -> bytes:
     if not wanted:
         raise RuntimeError(f"{CHECKER} does not import what draws.")
     return (before + drawing + after).encode()
-
-
-def _tell(subject: DossierSubject, inputs: Inputs) -> dict[str, SectionContent]:
-    told = {name: section.tell(subject) for name, section in SECTIONS.items()}
-    told["results"].tables.append(figures_table(inputs.figures))
-    return told
 
 
 def _first(subject: DossierSubject) -> str:

@@ -76,6 +76,7 @@ def subject_of(
     candidate = session.get_one(ModelVersion, comparison.candidate_id)
     training_id = candidate.without_prompt.training_run_id
     training = None if training_id is None else session.get_one(TrainingRun, training_id)
+    frozen = training and session.get(TrainingSet, training.training_set_id)
     score_run = get_score_run(session, comparison.score_run_id)
     bar_row = session.get_one(SuccessManifest, comparison.manifest_id)
     found = DossierSubject(
@@ -89,7 +90,7 @@ def subject_of(
         candidate=candidate,
         promotions=_decisions(session, candidate),
         training=training,
-        training_set=None if training is None else _set_of(session, training),
+        training_set=frozen,
         with_texts=with_texts,
     )
     run = score_run.generation_run
@@ -98,10 +99,6 @@ def subject_of(
     )
     found.code_examples(session.scalars(tested))
     return found
-
-
-def _set_of(session: Session, training: TrainingRun) -> TrainingSet:
-    return session.get_one(TrainingSet, training.training_set_id)
 
 
 def _decisions(session: Session, candidate: ModelVersion) -> list[Promotion]:

@@ -215,14 +215,10 @@ def submit_answer(
     return shapes.ReviewReceipt.of(
         done,
         state="submitted",
-        gold=_gold(session, done),
+        gold=gold.feedback(session, done.review_id) if done.purpose == Purpose.GOLD else None,
         risk=risk_after_answer(session, done.item_id) if done.scored else None,
         next=_next(session, done.queue_id, user.id, now) if body.next else None,
     )
-
-
-def _gold(session: Session, done: review.Submitted) -> shapes.GoldFeedback | None:
-    return gold.feedback(session, done.review_id) if done.purpose == Purpose.GOLD else None
 
 
 def _next(session: Session, queue_id: int, user_id: int, now: datetime) -> shapes.ClaimAnswer:

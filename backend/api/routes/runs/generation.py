@@ -60,10 +60,6 @@ def _show_run(session: Session, run: GenerationRun) -> GenerationRunOut:
     )
 
 
-def _show_generation(written: Generation) -> GenerationOut:
-    return GenerationOut.of(written, model=written.model_version.label)
-
-
 @router.get("/projects/{project_id}/generation-runs")
 def list_runs(project_id: int, session: SessionDep, page: PageDep) -> Page[GenerationRunOut]:
     """The runs of a project, newest first."""
@@ -223,7 +219,7 @@ def list_generations(
         model_version_id=model_version_id,
         example_id=example_id,
     )
-    shown = [_show_generation(written) for written in found.rows]
+    shown = [GenerationOut.of(one, model=one.model_version.label) for one in found.rows]
     return Page[GenerationOut](items=shown, next=found.next)
 
 

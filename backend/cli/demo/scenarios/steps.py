@@ -21,10 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from backend.services.rounds import RoundPlan
-    from backend.tables.curation import TrainingSet
     from backend.tables.models import ModelVersion
     from backend.tables.rounds import Round
-    from backend.tables.training import TrainingRun
 
 POLL_SECONDS = 0.2
 REVIEW_METRICS = ("invented", "exact_match")
@@ -57,9 +55,11 @@ def play_round(demo: Demo, number: int, plan: Mapping[str, Any]) -> int:
     Raises:
         JobFailed: the round failed, or somebody paused or cancelled it.
     """
+    import yaml
+
     from backend.services.rounds import parse_plan
 
-    checked = parse_plan(_as_yaml({**plan, "engine": demo.engine}))
+    checked = parse_plan(yaml.safe_dump({**plan, "engine": demo.engine}))
     _start(demo, number, checked)
     told = 0
     while True:
@@ -67,10 +67,9 @@ def play_round(demo: Demo, number: int, plan: Mapping[str, Any]) -> int:
             row = _round(session, demo.project_id, number)
             if row is None:
                 raise JobFailed(f"Round {number} was not started.")
-            events = [event.text for event in _events(session, row)]
-            for text in events[told:]:
-                typer.echo(f"Round {number}: {text}")
-            told = len(events)
+            for event in row.events[told:]:
+                typer.echo(f"Round {number}: {event.text}")
+            told = len(row.events)
             if row.state == "finished" and row.generation_run_id is not None:
                 return row.generation_run_id
             signing = row.state == "active" and row.phase == "sign"
@@ -82,12 +81,6 @@ def play_round(demo: Demo, number: int, plan: Mapping[str, Any]) -> int:
         if signing:
             _sign(demo, number)
         time.sleep(POLL_SECONDS)
-
-
-def _as_yaml(content: Mapping[str, Any]) -> str:
-    import yaml
-
-    return yaml.safe_dump(dict(content))
 
 
 def _start(demo: Demo, number: int, plan: RoundPlan) -> None:
@@ -124,13 +117,6 @@ def _round(session: Session, project_id: int, number: int) -> Round | None:
     return session.scalar(query)
 
 
-def _events(session: Session, row: Round) -> list[Any]:
-    from backend.tables.rounds import RoundEvent
-
-    query = select(RoundEvent).where(RoundEvent.round_id == row.id)
-    return list(session.scalars(query.order_by(RoundEvent.id)))
-
-
 def describe_arms(session: Session, project_id: int, about: Mapping[str, str]) -> tuple[Arm, ...]:
     """The arms by model name, in order, each with what went into its training."""
     from backend.services.models.versions import find_model
@@ -145,11 +131,13 @@ def describe_arm(session: Session, model: ModelVersion, about: str) -> Arm:
     """One arm; a model that was not trained here has no rows."""
     from backend.services.curation.formats import METHOD_ROWS
     from backend.services.training.runs import planned_method
+    from backend.tables.curation import TrainingSet
+    from backend.tables.training import TrainingRun
 
-    found = _training_of(session, model)
-    if found is None:
+    if model.training_run_id is None:
         return Arm(model.name, about, 0, 0, None, {})
-    run, frozen = found
+    run = session.get_one(TrainingRun, model.training_run_id)
+    frozen = session.get_one(TrainingSet, run.training_set_id)
     kind = METHOD_ROWS[planned_method(run)].kind
     by_kind: Mapping[str, int] = frozen.recipe["rows_by_kind"]
     return Arm(
@@ -160,13 +148,3 @@ def describe_arm(session: Session, model: ModelVersion, about: str) -> Arm:
         seconds=float(run.result["seconds"]),
         facts={},
     )
-
-
-def _training_of(session: Session, model: ModelVersion) -> tuple[TrainingRun, TrainingSet] | None:
-    from backend.tables.curation import TrainingSet
-    from backend.tables.training import TrainingRun
-
-    if model.training_run_id is None:
-        return None
-    run = session.get_one(TrainingRun, model.training_run_id)
-    return run, session.get_one(TrainingSet, run.training_set_id)

@@ -155,7 +155,8 @@ def _admit_known(
 ) -> Admission:
     user = identity.user
     if not user.active and user.barred_by != BY_PROVIDER:
-        return Admission(refusal=_barred(), known=user.name)
+        refusal = Forbidden("You are barred here.", hint="Ask an admin.")
+        return Admission(refusal=refusal, known=user.name)
     if access.role is None:
         if user.active:
             bar_user(session, user, by=BY_PROVIDER, now=now)
@@ -271,7 +272,3 @@ def _no_group() -> Forbidden:
         "Your account is known, and none of your groups has a role in Strop.",
         hint="Ask whoever runs this server which group that would be.",
     )
-
-
-def _barred() -> Forbidden:
-    return Forbidden("You are barred here.", hint="Ask an admin.")

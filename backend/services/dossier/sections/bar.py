@@ -11,7 +11,6 @@ from backend.services.dossier.subject import DossierSubject
 from backend.services.projects import list_manifests
 from backend.services.verdicts.promotion import NO_PREFLIGHT
 from backend.services.verdicts.verdict import change_since_training
-from backend.tables.projects import SuccessManifest
 
 
 def tell_bar(subject: DossierSubject) -> SectionContent:
@@ -61,10 +60,10 @@ def bar_record(subject: DossierSubject, inputs: Inputs) -> dict[str, Any]:
 def bar_digests(subject: DossierSubject) -> list[dict[str, Any]]:
     """Every version of the bar: its meaning as one line of JSON, and the digest on record."""
     return [
-        {"what": f"bar version {row.version}", "rows": [_meaning(row)], "sha256": row.digest}
+        {
+            "what": f"bar version {row.version}",
+            "rows": [json.dumps(row.content, sort_keys=True, separators=(",", ":"))],
+            "sha256": row.digest,
+        }
         for row in list_manifests(subject.session, subject.project.id)
     ]
-
-
-def _meaning(row: SuccessManifest) -> str:
-    return json.dumps(row.content, sort_keys=True, separators=(",", ":"))

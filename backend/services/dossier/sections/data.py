@@ -37,9 +37,10 @@ def tell_model(subject: DossierSubject) -> SectionContent:
         said.append(ELSEWHERE)
         return SectionContent(said, [DossierTable(("model", "part", "sha256"), rows)])
     run = subject.training
+    taught = "" if subject.training_set is None else repr(subject.training_set.name)
     said.append(
         f"It was trained as run {run.id}, begun {run.created_at:%Y-%m-%d %H:%M} UTC, on the set "
-        f"{_set_name(subject)}."
+        f"{taught}."
     )
     config = [[key, str(value)] for key, value in sorted(run.config.items())]
     tables = [
@@ -52,10 +53,6 @@ def tell_model(subject: DossierSubject) -> SectionContent:
 def _base(model: ModelVersion) -> str:
     """The last part of its name: a folder of this machine is nobody's concern."""
     return model.base_model.rstrip("/").rpartition("/")[2] or model.base_model
-
-
-def _set_name(subject: DossierSubject) -> str:
-    return "" if subject.training_set is None else repr(subject.training_set.name)
 
 
 def tell_data(subject: DossierSubject) -> SectionContent:
