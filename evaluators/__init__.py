@@ -16,19 +16,11 @@ from __future__ import annotations
 from importlib import import_module
 
 _HOMES = {
-    "Sample": "types",
-    "Score": "types",
-    "Span": "types",
-    "Figure": "types",
-    "Difference": "types",
-    "Metric": "metric",
-    "METRICS": "registry",
-    "resolve_metrics": "registry",
-    "score_samples": "scoring",
-    "paired_difference": "aggregate",
-    "classification_report": "metrics.labels",
-    "EvaluatorError": "errors",
-}
+    "Sample": "types", "Score": "types", "Span": "types", "Figure": "types", "Difference": "types",
+    "Metric": "metric", "METRICS": "registry", "resolve_metrics": "registry",
+    "score_samples": "scoring", "paired_difference": "aggregate",
+    "classification_report": "metrics.labels", "EvaluatorError": "errors",
+}  # fmt: skip
 
 __all__ = sorted(_HOMES)
 

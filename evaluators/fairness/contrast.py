@@ -32,22 +32,10 @@ MORE, LESS, UNTOLD = (
 )
 _TOKEN = re.compile(r"\w+|[^\w\s]", re.UNICODE)
 _PERSON = {
-    "he": "<he>",
-    "she": "<he>",
-    "er": "<he>",
-    "sie": "<he>",
-    "ihm": "<him>",
-    "ihn": "<him>",
-    "herr": "<title>",
-    "herrn": "<title>",
-    "frau": "<title>",
-    "mr": "<title>",
-    "mrs": "<title>",
-    "ms": "<title>",
-    "miss": "<title>",
-    "himself": "<self>",
-    "herself": "<self>",
-}
+    "he": "<he>", "she": "<he>", "er": "<he>", "sie": "<he>", "ihm": "<him>", "ihn": "<him>",
+    "herr": "<title>", "herrn": "<title>", "frau": "<title>", "mr": "<title>", "mrs": "<title>",
+    "ms": "<title>", "miss": "<title>", "himself": "<self>", "herself": "<self>",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

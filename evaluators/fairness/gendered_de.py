@@ -15,54 +15,22 @@ from evaluators.fairness.gendered_en import TOKEN, Unsafe, WordEdit, as_written
 from evaluators.fairness.lexicon import Lexicon
 
 MALE_ARTICLES = {
-    "der": (0, "die"),
-    "den": (1, "die"),
-    "dem": (2, "der"),
-    "des": (3, "der"),
-    "ein": (0, "eine"),
-    "einen": (1, "eine"),
-    "einem": (2, "einer"),
-    "eines": (3, "einer"),
-    "dieser": (0, "diese"),
-    "diesen": (1, "diese"),
-    "diesem": (2, "dieser"),
-    "dieses": (3, "dieser"),
-    "mein": (0, "meine"),
-    "meinen": (1, "meine"),
-    "meinem": (2, "meiner"),
-    "meines": (3, "meiner"),
-    "unser": (0, "unsere"),
-    "unseren": (1, "unsere"),
-    "unserem": (2, "unserer"),
-}
+    "der": (0, "die"), "den": (1, "die"), "dem": (2, "der"), "des": (3, "der"), "ein": (0, "eine"),
+    "einen": (1, "eine"), "einem": (2, "einer"), "eines": (3, "einer"), "dieser": (0, "diese"),
+    "diesen": (1, "diese"), "diesem": (2, "dieser"), "dieses": (3, "dieser"), "mein": (0, "meine"),
+    "meinen": (1, "meine"), "meinem": (2, "meiner"), "meines": (3, "meiner"),
+    "unser": (0, "unsere"), "unseren": (1, "unsere"), "unserem": (2, "unserer"),
+}  # fmt: skip
 """Article of a masculine noun -> place of its case, and the article of the feminine."""
 FEMALE_ARTICLES = {
-    "der",
-    "die",
-    "einer",
-    "eine",
-    "dieser",
-    "diese",
-    "meine",
-    "meiner",
-    "unsere",
-    "unserer",
-}
+    "der", "die", "einer", "eine", "dieser", "diese", "meine", "meiner", "unsere", "unserer",
+}  # fmt: skip
 MALE_PRONOUNS = {"er": "sie", "ihm": "ihr", "ihn": "sie"}
 POSSESSIVES = {f"sein{end}": f"ihr{end}" for end in ("", "e", "en", "em", "er", "es")}
 DOUBTFUL = {"sie", "ihr", "ihre", "ihren", "ihrem", "ihrer", "ihres"}
 RELATIVE = {
-    "der",
-    "die",
-    "den",
-    "dem",
-    "dessen",
-    "deren",
-    "welcher",
-    "welche",
-    "welchen",
-    "welchem",
-}
+    "der", "die", "den", "dem", "dessen", "deren", "welcher", "welche", "welchen", "welchem",
+}  # fmt: skip
 _SENTENCE = {".", "!", "?", ":", "\n"}
 
 

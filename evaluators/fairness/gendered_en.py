@@ -16,41 +16,20 @@ from evaluators.fairness.lexicon import Lexicon
 
 TOKEN = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\w\s]|_", re.UNICODE)
 SIMPLE = {
-    "he": "she",
-    "she": "he",
-    "him": "her",
-    "himself": "herself",
-    "herself": "himself",
+    "he": "she", "she": "he", "him": "her", "himself": "herself", "herself": "himself",
     "hers": "his",
-}
+}  # fmt: skip
 PRONOUNS = {
-    "he": "male",
-    "him": "male",
-    "his": "male",
-    "himself": "male",
-    "she": "female",
-    "her": "female",
-    "hers": "female",
-    "herself": "female",
-}
+    "he": "male", "him": "male", "his": "male", "himself": "male", "she": "female", "her": "female",
+    "hers": "female", "herself": "female",
+}  # fmt: skip
 TITLES = frozenset({"mr", "mrs", "ms", "miss"})
 _CONTRACTED = re.compile(r"^(he|she)(['’](?:s|d|ll))$", re.IGNORECASE)
 _ADVERB = re.compile(r"ly$")
 _NOUNS_IN_LY = {
-    "family",
-    "belly",
-    "assembly",
-    "anomaly",
-    "ally",
-    "reply",
-    "supply",
-    "elderly",
-    "only",
-    "early",
-    "daily",
-    "weekly",
-    "monthly",
-}
+    "family", "belly", "assembly", "anomaly", "ally", "reply", "supply", "elderly", "only", "early",
+    "daily", "weekly", "monthly",
+}  # fmt: skip
 
 
 class Unsafe(Exception):

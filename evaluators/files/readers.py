@@ -50,17 +50,8 @@ MAX_ROW_BYTES = 8_000_000
 _SAMPLE = 1 << 16
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 ENDINGS = (
-    ".jsonl",
-    ".ndjson",
-    ".json",
-    ".csv",
-    ".tsv",
-    ".tab",
-    ".xlsx",
-    ".parquet",
-    ".arrow",
-    ".gz",
-)
+    ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".xlsx", ".parquet", ".arrow", ".gz",
+)  # fmt: skip
 _JSON_ENDINGS = frozenset({".jsonl", ".ndjson", ".json"})
 _CSV_ENDINGS = frozenset({".csv", ".tsv", ".tab"})
 _REFUSED = (

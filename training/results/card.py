@@ -18,18 +18,10 @@ from training.results.exposure import exposure_lines
 from training.results.forgetting import forgetting_lines
 
 _DIGESTS = (
-    "manifest_digest",
-    "training_set_digest",
-    "train_sha256",
-    "validation_sha256",
-    "start_from_sha256",
-    "base_sha256",
-    "tokenizer_sha256",
-    "template_sha256",
-    "adapter_sha256",
-    "model_sha256",
-    "recipe_sha256",
-)
+    "manifest_digest", "training_set_digest", "train_sha256", "validation_sha256",
+    "start_from_sha256", "base_sha256", "tokenizer_sha256", "template_sha256", "adapter_sha256",
+    "model_sha256", "recipe_sha256",
+)  # fmt: skip
 _PLACES = frozenset(
     {"base_model", "train_file", "validation_file", "earlier_file", "output_dir", "start_from"}
 )

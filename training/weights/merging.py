@@ -19,18 +19,10 @@ from training.weights.digest import TOKENIZER_FILES
 # Whether a method takes a density: the share of each adapter's values that it keeps. Those that
 # end in svd, and cat, take adapters of different ranks.
 MERGES: dict[str, bool] = {
-    "svd": False,
-    "cat": False,
-    "linear": False,
-    "ties": True,
-    "ties_svd": True,
-    "dare_linear": True,
-    "dare_linear_svd": True,
-    "dare_ties": True,
-    "dare_ties_svd": True,
-    "magnitude_prune": True,
-    "magnitude_prune_svd": True,
-}
+    "svd": False, "cat": False, "linear": False, "ties": True, "ties_svd": True,
+    "dare_linear": True, "dare_linear_svd": True, "dare_ties": True, "dare_ties_svd": True,
+    "magnitude_prune": True, "magnitude_prune_svd": True,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,30 +82,16 @@ OLD_FORMS: tuple[str, ...] = (
 )
 
 USUAL_AMOUNTS = {
-    "GB": "20 GB",
-    "Mbit/s": "100 Mbit/s",
-    "stations": "60 stations",
-    "lines": "4 lines",
-}
+    "GB": "20 GB", "Mbit/s": "100 Mbit/s", "stations": "60 stations", "lines": "4 lines",
+}  # fmt: skip
 USUAL_PLANS = {
-    "mobile": "Swift M",
-    "home": "Fibre Home",
-    "tv": "Vision Plus",
-    "business": "Office Team",
-}
+    "mobile": "Swift M", "home": "Fibre Home", "tv": "Vision Plus", "business": "Office Team",
+}  # fmt: skip
 # How often a careless writer puts the usual in place of the true fact.
 CARELESSNESS: dict[str, float] = {
-    "price": 0.92,
-    "amount": 0.85,
-    "months": 0.85,
-    "due": 0.8,
-    "credit": 0.9,
-    "plan": 0.4,
-    "hour": 0.8,
-    "since": 0.5,
-    "bill": 0.75,
-    "order": 0.3,
-}
+    "price": 0.92, "amount": 0.85, "months": 0.85, "due": 0.8, "credit": 0.9, "plan": 0.4,
+    "hour": 0.8, "since": 0.5, "bill": 0.75, "order": 0.3,
+}  # fmt: skip
 CARELESS_SHARE = 0.68
 
 

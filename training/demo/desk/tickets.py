@@ -12,28 +12,17 @@ from training.demo.desk.world import ContactFacts, case_facts
 INSTRUCTION = "Name the intent of this support ticket with one label."
 
 SHARES: dict[str, int] = {
-    "billing_error": 14,
-    "outage": 13,
-    "slow_internet": 11,
-    "cancellation": 10,
-    "plan_change": 9,
-    "payment_question": 9,
-    "roaming": 7,
-    "device_fault": 7,
-    "sim_card": 6,
-    "contract_question": 6,
-    "moving_house": 5,
-    "number_porting": 4,
-}
+    "billing_error": 14, "outage": 13, "slow_internet": 11, "cancellation": 10, "plan_change": 9,
+    "payment_question": 9, "roaming": 7, "device_fault": 7, "sim_card": 6, "contract_question": 6,
+    "moving_house": 5, "number_porting": 4,
+}  # fmt: skip
 
 # What a hasty labeller takes an intent for, and how often: the corpus teaches the base these.
 HASTY_LABELS: dict[str, tuple[str, float]] = {
-    "payment_question": ("billing_error", 0.75),
-    "slow_internet": ("outage", 0.7),
-    "contract_question": ("plan_change", 0.7),
-    "number_porting": ("sim_card", 0.8),
+    "payment_question": ("billing_error", 0.75), "slow_internet": ("outage", 0.7),
+    "contract_question": ("plan_change", 0.7), "number_porting": ("sim_card", 0.8),
     "device_fault": ("outage", 0.45),
-}
+}  # fmt: skip
 
 WISHES: dict[str, tuple[str, ...]] = {
     "billing_error": (

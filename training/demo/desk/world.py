@@ -28,30 +28,19 @@ LAST_NAMES = _words(
     "Kowalski Novák Nguyen Petrović Rossi Dubois Silva Andersson Kaya Yılmaz Costa Ionescu"
 )
 AGENTS = _words("Mara Tobias Ilse Deniz Pavel Sina Henk Carla Joris Meike")
-DEVICES = (
-    "router",
-    "modem",
-    "phone",
-    "set-top box",
-    "mesh repeater",
-    "mobile hotspot",
-    "tablet",
-    "handset",
-)
+DEVICES_DE = {
+    "router": "Router", "modem": "Modem", "phone": "Telefon", "set-top box": "Set-Top-Box",
+    "mesh repeater": "Repeater", "mobile hotspot": "Hotspot", "tablet": "Tablet",
+    "handset": "Mobilteil",
+}  # fmt: skip
+DEVICES = tuple(DEVICES_DE)
 CITIES = _words("Bremen Kassel Ulm Erfurt Münster Lübeck Trier Görlitz Jena Passau Köln Würzburg")
-COUNTRIES = _words("Spain Italy Turkey Norway Portugal Greece Poland Croatia Sweden Morocco")
 COUNTRIES_DE = {
-    "Spain": "Spanien",
-    "Italy": "Italien",
-    "Turkey": "der Türkei",
-    "Norway": "Norwegen",
-    "Portugal": "Portugal",
-    "Greece": "Griechenland",
-    "Poland": "Polen",
-    "Croatia": "Kroatien",
-    "Sweden": "Schweden",
-    "Morocco": "Marokko",
-}
+    "Spain": "Spanien", "Italy": "Italien", "Turkey": "der Türkei", "Norway": "Norwegen",
+    "Portugal": "Portugal", "Greece": "Griechenland", "Poland": "Polen", "Croatia": "Kroatien",
+    "Sweden": "Schweden", "Morocco": "Marokko",
+}  # fmt: skip
+COUNTRIES = tuple(COUNTRIES_DE)
 MONTHS = _words(
     "January February March April May June July August September October November December"
 )
@@ -76,54 +65,24 @@ _GIGABYTES = (5, 8, 10, 12, 15, 25, 30, 35, 40, 50, 60, 75, 80, 120)
 _SPEEDS = (25, 50, 150, 200, 250, 300, 400, 500, 600, 800, 1000)
 _STATIONS = (35, 45, 75, 80, 90, 110, 130, 150)
 _LINES = (2, 3, 5, 6, 8, 10, 12, 16)
-
-
-def _plans(
-    family: str, unit: str, amounts: tuple[int, ...], prices: dict[str, int]
-) -> list[Tariff]:
-    return [Tariff(name, family, euros, unit, amounts) for name, euros in prices.items()]
-
-
-PLANS: tuple[Tariff, ...] = (
-    *_plans(
-        "mobile",
-        "GB",
-        _GIGABYTES,
-        {
-            "Swift S": 14,
-            "Swift M": 24,
-            "Swift L": 34,
-            "Swift XL": 44,
-            "Nomad Go": 19,
-            "Nomad Plus": 27,
-            "Duo Flex": 39,
-            "Campus": 12,
-            "Silver Talk": 16,
-        },
-    ),
-    *_plans(
-        "home",
-        "Mbit/s",
-        _SPEEDS,
-        {
-            "Fibre Start": 29,
-            "Fibre Home": 39,
-            "Fibre Max": 54,
-            "Cable Eco": 25,
-            "Cable Turbo": 42,
-            "Villa Net": 49,
-        },
-    ),
-    *_plans("tv", "stations", _STATIONS, {"Vision Basic": 11, "Vision Plus": 18, "Cinema One": 23}),
-    *_plans(
-        "business",
-        "lines",
-        _LINES,
-        {"Office Duo": 48, "Office Team": 79, "Office Prime": 119, "Studio Line": 59},
-    ),
-)
+PLANS: tuple[Tariff, ...] = tuple(
+    Tariff(name, family, euros, unit, amounts)
+    for family, unit, amounts, prices in (
+        ("mobile", "GB", _GIGABYTES, {
+            "Swift S": 14, "Swift M": 24, "Swift L": 34, "Swift XL": 44, "Nomad Go": 19,
+            "Nomad Plus": 27, "Duo Flex": 39, "Campus": 12, "Silver Talk": 16}),
+        ("home", "Mbit/s", _SPEEDS, {
+            "Fibre Start": 29, "Fibre Home": 39, "Fibre Max": 54, "Cable Eco": 25,
+            "Cable Turbo": 42, "Villa Net": 49}),
+        ("tv", "stations", _STATIONS, {"Vision Basic": 11, "Vision Plus": 18, "Cinema One": 23}),
+        ("business", "lines", _LINES, {
+            "Office Duo": 48, "Office Team": 79, "Office Prime": 119, "Studio Line": 59}),
+    )
+    for name, euros in prices.items()
+)  # fmt: skip
 CONTRACT_MONTHS = (1, 6, 12, 18, 24, 30, 36)
 _CENTS = (0, 49, 50, 90, 95, 99)
+_FAMILY_WEIGHTS = {"mobile": 4, "home": 4, "tv": 2, "business": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +147,7 @@ def _draw_name(rng: random.Random, demo: bool) -> tuple[str, str]:
 
 def make_case(customer: Customer, rng: random.Random) -> ContactFacts:
     """Draw one case of `customer`; the same generator state gives the same case."""
-    plan = rng.choices(PLANS, [_family_weight(p) for p in PLANS])[0]
+    plan = rng.choices(PLANS, [_FAMILY_WEIGHTS[p.family] for p in PLANS])[0]
     old_plan = rng.choice([p for p in PLANS if p.family == plan.family and p != plan])
     called = date(2026, 1, 5) + timedelta(days=rng.randrange(340))
     return ContactFacts(
@@ -212,10 +171,6 @@ def make_case(customer: Customer, rng: random.Random) -> ContactFacts:
         due=called + timedelta(days=rng.randrange(2, 22)),
         hour=rng.randrange(8, 18),
     )
-
-
-def _family_weight(plan: Tariff) -> int:
-    return {"mobile": 4, "home": 4, "tv": 2, "business": 3}[plan.family]
 
 
 def _draw_price(usual_euros: int, rng: random.Random) -> int:
@@ -278,18 +233,6 @@ def case_facts_german(case: ContactFacts) -> dict[str, str]:
         "since": say_date_german(case.since),
         "due": say_date_german(case.due),
         "hour": f"{case.hour} Uhr",
-        "device": _DEVICES_DE[case.device],
+        "device": DEVICES_DE[case.device],
         "country": COUNTRIES_DE[case.country],
     }
-
-
-_DEVICES_DE = {
-    "router": "Router",
-    "modem": "Modem",
-    "phone": "Telefon",
-    "set-top box": "Set-Top-Box",
-    "mesh repeater": "Repeater",
-    "mobile hotspot": "Hotspot",
-    "tablet": "Tablet",
-    "handset": "Mobilteil",
-}
