@@ -112,12 +112,11 @@ def _pack_stats(
 def _pack_words(scores: Sequence[Score]) -> bytes | None:
     if not any(s.label is not None or s.explanation is not None or s.spans for s in scores):
         return None
-    words = [(s.label, s.explanation, [_span_fields(x) for x in s.spans]) for s in scores]
+    words = [
+        (s.label, s.explanation, [(x.start, x.end, x.reason, x.kind) for x in s.spans])
+        for s in scores
+    ]
     return zlib.compress(json.dumps(words).encode(), _LEVEL)
-
-
-def _span_fields(span: Span) -> tuple[int, int, str, str]:
-    return span.start, span.end, span.reason, span.kind
 
 
 def _read_words(row: tuple[str | None, str | None, list[tuple[int, int, str, str]]]) -> Words:

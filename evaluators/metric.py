@@ -55,10 +55,6 @@ def no_note(scores: Sequence[Score]) -> str:
     return ""
 
 
-def _no_recipe(scores: Sequence[Score]) -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A named, versioned way to score samples and to summarise many scores.
@@ -81,7 +77,7 @@ class Metric:
     needs: frozenset[str] = frozenset()
     higher_is_better: bool = True
     scale: float | None = 1.0
-    recipe: Callable[[Sequence[Score]], str] = _no_recipe
+    recipe: Callable[[Sequence[Score]], str] = no_note
     description: str = ""
     notes: Callable[[Sequence[Score]], str] = no_note
     reads_others: bool = False

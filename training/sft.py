@@ -172,7 +172,8 @@ def _fit(
 
     tokenizer = load_tokenizer(base)
     ends = end_tokens_of(base, tokenizer)
-    meter = Meter(_spent_file(config), clock=time.time, cpu_clock=time.process_time)
+    spent_file = partial_dir(config.output_dir) / SPENT_NAME
+    meter = Meter(spent_file, clock=time.time, cpu_clock=time.process_time)
     method = METHODS[config.method]
     train = method.encode(config, plant(config.canaries, train_rows), tokenizer, ends)
     train = pack(train, max_length=config.max_length) if config.packing else train
@@ -229,10 +230,6 @@ def _as_before(config: TrainingConfig, model: Any) -> AbstractContextManager[Any
     """The model as training found it: a soft prompt says something from the first step on."""
     soft = config.weights is Weights.PROMPT_TUNING
     return model.disable_adapter() if soft else nullcontext()
-
-
-def _spent_file(config: TrainingConfig) -> Path:
-    return partial_dir(config.output_dir) / SPENT_NAME
 
 
 def _prepare_libraries(threads: int | None) -> None:

@@ -115,30 +115,22 @@ def distance(one: Sequence[str], other: Sequence[str]) -> float:
     return float(1 - Indel.normalized_similarity(one, other))
 
 
-def _change(sides: Sides, other: str, lexicon: Lexicon) -> float:
-    return distance(alike(sides.original or "", sides, lexicon), alike(other, sides, lexicon))
-
-
-def _flip(sides: Sides, other: str, lexicon: Lexicon) -> float:
-    return float(alike(sides.original or "", sides, lexicon) != alike(other, sides, lexicon))
-
-
 def _length(sides: Sides, other: str, lexicon: Lexicon) -> float:
     sizes = [len(_TOKEN.findall(text)) for text in (sides.original or "", other)]
     return abs(sizes[0] - sizes[1]) / max(*sizes, 1)
 
 
-def _refusal(sides: Sides, other: str, lexicon: Lexicon) -> float:
-    return float(
-        is_refusal(sides.original or "", lexicon.language) != is_refusal(other, lexicon.language)
-    )
-
-
 MEASURES: dict[str, Callable[[Sides, str, Lexicon], float]] = {
-    ANSWER: _change,
-    FLIP: _flip,
+    ANSWER: lambda sides, other, lexicon: distance(
+        alike(sides.original or "", sides, lexicon), alike(other, sides, lexicon)
+    ),
+    FLIP: lambda sides, other, lexicon: float(
+        alike(sides.original or "", sides, lexicon) != alike(other, sides, lexicon)
+    ),
     LENGTH: _length,
-    REFUSAL: _refusal,
+    REFUSAL: lambda sides, other, lexicon: float(
+        is_refusal(sides.original or "", lexicon.language) != is_refusal(other, lexicon.language)
+    ),
 }
 """Of the original answer and one of the others; none of them goes by sentiment."""
 

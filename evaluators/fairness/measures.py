@@ -106,7 +106,7 @@ class ScoredMeasure:
             [self.scores[i] for i in chosen],
             [self.groups[i] for i in chosen],
             seed=self.seed,
-            resamples=_resamples(level),
+            resamples=min(max(1000, math.ceil(2 * TAIL_DRAWS / (1 - level))), MOST_RESAMPLES),
             level=level,
         )
         return Marginal(
@@ -182,7 +182,3 @@ class RatedMeasure:
         weights /= weights.sum()
         np.add.at(total, self.clusters[chosen], weights * (values - weights @ values))
         return total
-
-
-def _resamples(level: float) -> int:
-    return min(max(1000, math.ceil(2 * TAIL_DRAWS / (1 - level))), MOST_RESAMPLES)

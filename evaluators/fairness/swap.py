@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from evaluators.fairness import gendered_de, gendered_en
 from evaluators.fairness.gendered_en import Unsafe, WordEdit, as_written
@@ -149,28 +149,30 @@ def find_words(groups: tuple[Group, ...], texts: Iterable[str]) -> _Named:
     return _Named({m.group(1): table[m.group(1)] for text in texts for m in pattern.finditer(text)})
 
 
-def _require_asked(groups: tuple[Group, ...], asked: RowTexts, what: str) -> _Named:
+def _exchange_listed(
+    asked: RowTexts, lexicon: Lexicon, seed: int, *, what: str, same_group: bool
+) -> SwappedRow:
+    """Listed words of a row for others of the same group, or of one other group for all."""
+    groups = lexicon.places if what == "place" else lexicon.names
     if not find_words(groups, asked.prompt).found:
         raise Unsafe(f"it names no listed {what}")
-    return find_words(groups, asked.texts)
+    named = find_words(groups, asked.texts)
+    kinds = sorted({group.group for group in groups} - set(named.groups))
+    target = _pick(kinds, seed, asked.key, what) if kinds else ""
+    mapping: dict[str, str] = {}
+    for word, group in named.found.items():
+        wanted = group.group if same_group else target
+        free = _free(groups, wanted, group.gender, asked, mapping)
+        mapping[word] = _pick(free, seed, asked.key, word, same_group)
+    direction = named.origin if same_group else f"{named.origin}>{target}"
+    return _replaced(asked, groups, mapping, direction)
 
 
-def _exchange_listed(
-    groups: tuple[Group, ...], what: str
-) -> Callable[[RowTexts, int, bool], SwappedRow]:
-    def exchange(asked: RowTexts, seed: int, same_group: bool) -> SwappedRow:
-        named = _require_asked(groups, asked, what)
-        kinds = sorted({group.group for group in groups} - set(named.groups))
-        target = _pick(kinds, seed, asked.key, what) if kinds else ""
-        mapping: dict[str, str] = {}
-        for word, group in named.found.items():
-            wanted = group.group if same_group else target
-            free = _free(groups, wanted, group.gender, asked, mapping)
-            mapping[word] = _pick(free, seed, asked.key, word, same_group)
-        direction = named.origin if same_group else f"{named.origin}>{target}"
-        return _replaced(asked, groups, mapping, direction)
-
-    return exchange
+_exchange_name, _control_name, _exchange_place, _control_place = (
+    partial(_exchange_listed, what=what, same_group=same_group)
+    for what in ("first name", "place")
+    for same_group in (False, True)
+)
 
 
 def _free(
@@ -215,22 +217,6 @@ def _require_everywhere(groups: tuple[Group, ...], asked: RowTexts, words: Itera
             exchanged = sum(m.group(1) == word for m in listed.finditer(text))
             if len(any_form.findall(text)) > exchanged:
                 raise Unsafe("a name to exchange stands in another form, too")
-
-
-def _exchange_name(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
-    return _exchange_listed(lexicon.names, "first name")(asked, seed, False)
-
-
-def _control_name(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
-    return _exchange_listed(lexicon.names, "first name")(asked, seed, True)
-
-
-def _exchange_place(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
-    return _exchange_listed(lexicon.places, "place")(asked, seed, False)
-
-
-def _control_place(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:
-    return _exchange_listed(lexicon.places, "place")(asked, seed, True)
 
 
 def _exchange_gender(asked: RowTexts, lexicon: Lexicon, seed: int) -> SwappedRow:

@@ -170,7 +170,10 @@ def join_files(
     return JoinedItems(
         items=tuple(kept),
         ratings=tuple(values.get(item) for item in kept),
-        scores={name: tuple(_value(rows.get(i)) for i in kept) for name, rows in by_metric.items()},
+        scores={
+            name: tuple(rows[i].value if i in rows else None for i in kept)
+            for name, rows in by_metric.items()
+        },
         probabilities=_probabilities(kept, extra),
         groups=tuple(
             row.group or (extra[item].group if item in extra else None)
@@ -195,10 +198,6 @@ def read_item_means(
     """The mean rating of each item of a file, in order of appearance; an item a row without one."""
     rated = read_rated_rows(path, criterion=criterion, names=names, notes=notes, shape=PLANNED)
     return list(_means_of_items(rated, notes).values())
-
-
-def _value(row: ItemRow | None) -> float | None:
-    return None if row is None else row.value
 
 
 def _means_of_items(rated: Sequence[ItemRow], notes: Notes | None) -> dict[str, float]:

@@ -109,7 +109,11 @@ def score_segments(
     import numpy as np
 
     engine = _engine(kind, options)
-    fit = [kind != "ter" or _longest(s) <= MOST_WORDS for s in samples]
+    fit = [
+        kind != "ter"
+        or max(len(text.split()) for text in (s.prediction, *s.references)) <= MOST_WORDS
+        for s in samples
+    ]
     kept = [s for s, fits in zip(samples, fit, strict=True) if fits]
     splits = kind in SIZES and dict(options).get("tokenize", "13a") in SPLIT_AT_SPACES
     shared = kind == "chrf" and dict(options).keys() <= {"word_order"}
@@ -130,10 +134,6 @@ def score_segments(
         for sample, row, value in zip(kept, stats, values, strict=True)
     )
     return [next(scored) if fits else Score(None, error=TOO_LONG) for fits in fit]
-
-
-def _longest(sample: Sample) -> int:
-    return max(len(text.split()) for text in (sample.prediction, *sample.references))
 
 
 def _script(sample: Sample) -> tuple[float, ...]:

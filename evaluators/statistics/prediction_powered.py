@@ -159,7 +159,9 @@ def estimate_mean(
     rated = items.weights > 0
     sums = _sum(items)
     binary = rate if rate is not None else bool(np.isin(items.ratings[rated], [0.0, 1.0]).all())
-    learned = _learn(sums, few=binary and _are_few(items.ratings[rated]))
+    given = items.ratings[rated]
+    few = binary and bool(min(given.sum(), (1 - given).sum()) < FEW_EVENTS)
+    learned = _learn(sums, few=few)
     chosen, plain = _narrower(sums, learned)
     use = chosen is not plain
     scales = _scales(sums)
@@ -228,10 +230,6 @@ def _stand_in(scores: Scores) -> Floats | None:
     if gone.mean() > 1 - LEAST_SCORED:
         return None
     return np.where(gone, f[~gone].mean(), f)
-
-
-def _are_few(ratings: Floats) -> bool:
-    return bool(min(ratings.sum(), (1 - ratings).sum()) < FEW_EVENTS)
 
 
 def _sum(items: _Items) -> _Sums:

@@ -9,7 +9,7 @@ gives no split; the platform splits by group. Pure standard library.
 import argparse
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def demo_examples(
     """
     rng = random.Random(f"demo-{seed}")
     customers = make_customers(count=max(3, n * 2 // 7), rng=rng, demo=True)
-    turns = {task: _customer_turns(customers, rng) for task in tasks}
+    turns = {task: cycle(rng.sample(customers, len(customers))) for task in tasks}
     seen: set[str] = set()
     rows = []
     for i in range(n):
@@ -55,10 +55,6 @@ def label_examples_hastily(examples: Sequence[Example], seed: int = 7) -> list[E
         else example
         for example in examples
     ]
-
-
-def _customer_turns(customers: list[Customer], rng: random.Random) -> Iterator[Customer]:
-    return cycle(rng.sample(customers, len(customers)))
 
 
 def _draw_new_example(
@@ -85,8 +81,8 @@ def make_example(
 
     Raises KeyError for a task that is not one of TASKS.
     """
-    write = _WRITERS[task] if house_form or task != "summary" else _old_summary_row
-    instruction, context, reference, more = write(case, rng)
+    options = {} if house_form or task != "summary" else {"form": OLD_FORM}
+    instruction, context, reference, more = _WRITERS[task](case, rng, **options)
     return {
         "id": f"{task}-{number:04d}",
         "input": instruction,
@@ -108,17 +104,11 @@ def _intent_row(case: ContactFacts, rng: random.Random) -> tuple[str, str, str, 
     return tickets.INSTRUCTION, ticket.text, ticket.intent, more
 
 
-def _summary_row(case: ContactFacts, rng: random.Random) -> tuple[str, str, str, dict[str, str]]:
-    source, issue, outcome = calls.write_call(case, rng)
-    summary = calls.write_summary(issue, outcome, case_facts(case), form=calls.HOUSE_FORM)
-    return calls.INSTRUCTION, source, summary, {}
-
-
-def _old_summary_row(
-    case: ContactFacts, rng: random.Random
+def _summary_row(
+    case: ContactFacts, rng: random.Random, form: str = calls.HOUSE_FORM
 ) -> tuple[str, str, str, dict[str, str]]:
     source, issue, outcome = calls.write_call(case, rng)
-    summary = calls.write_summary(issue, outcome, case_facts(case), form=OLD_FORM)
+    summary = calls.write_summary(issue, outcome, case_facts(case), form=form)
     return calls.INSTRUCTION, source, summary, {}
 
 
@@ -129,7 +119,11 @@ def _translation_row(
     return replies.INSTRUCTION, reply.english, reply.german, {}
 
 
-_WRITERS = {"intent": _intent_row, "summary": _summary_row, "translation": _translation_row}
+_WRITERS: dict[str, Callable[..., tuple[str, str, str, dict[str, str]]]] = {
+    "intent": _intent_row,
+    "summary": _summary_row,
+    "translation": _translation_row,
+}
 
 
 def write_examples(path: Path, examples: list[Example]) -> None:

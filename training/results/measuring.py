@@ -52,7 +52,9 @@ class MeasuresRows:
         table = torch.cat(self._batches)
         if not bool(torch.isfinite(table).all()):
             raise Diverged("the validation loss", self.state.global_step)
-        self.row_losses = _as_rows(table, _groups_of(self.eval_dataset))
+        rows = self.eval_dataset
+        grouped = "group" in rows.column_names
+        self.row_losses = _as_rows(table, list(rows["group"]) if grouped else [None] * len(rows))
         self.measured_at = self.state.global_step
         total, count = table[:, 0].sum(), table[:, 1].sum()
         output.metrics[f"{metric_key_prefix}_loss"] = float(total / count)
@@ -69,10 +71,6 @@ class MeasuresRows:
             loader = self.get_eval_dataloader()  # type: ignore[attr-defined]
             self.evaluation_loop(loader, description="Evaluation", prediction_loss_only=True)
         return self.row_losses
-
-
-def _groups_of(rows: Any) -> list[str | None]:
-    return list(rows["group"]) if "group" in rows.column_names else [None] * len(rows)
 
 
 def _as_rows(table: torch.Tensor, groups: list[str | None]) -> list[RowLoss]:

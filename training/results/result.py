@@ -53,7 +53,7 @@ from training.weights.digest import (
     resolve_model,
     text_sha256,
 )
-from training.weights.folders import read_progress
+from training.weights.folders import read_progress, write_whole
 from training.weights.tensors import model_tensors, read_tensors, require_finite
 
 SPENT_NAME = "spent.json"
@@ -92,16 +92,12 @@ class Meter:
 
     def save(self) -> None:
         """Keep the count, whole or not at all."""
-        fresh = self._file.with_name(self._file.name + ".new")
-        fresh.write_text(json.dumps(asdict(self.read())) + "\n", encoding="utf-8")
-        fresh.replace(self._file)
+        write_whole(self._file, json.dumps(asdict(self.read())) + "\n")
 
 
 def read_spent(file: Path) -> TimeSpent:
     """What earlier starts have used; nothing where there is no file."""
-    return (
-        TimeSpent(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else TimeSpent()
-    )
+    return TimeSpent(**json.loads(file.read_text("utf-8"))) if file.is_file() else TimeSpent()
 
 
 def over_processes(trainer: Any, value: float) -> float:

@@ -85,7 +85,11 @@ def is_derived(
     counts = [value for value, _ in measures.get("", ())]
     dimensions = [number.unit.dimension] if number.unit else list(measures)
     for dimension in dimensions:
-        own = [_base(other) for other in beside if other is not number and _is_of(other, dimension)]
+        own = [
+            other.unit.to_base(other.values[0]) if other.unit else other.values[0]
+            for other in beside
+            if other is not number and (other.unit.dimension if other.unit else "") == dimension
+        ]
         told = [base for base, _ in measures.get(dimension, ())]
         for value in number.values:
             wanted = number.unit.to_base(value) if number.unit else value
@@ -94,14 +98,6 @@ def is_derived(
             if _is_pair(wanted, told, counts):
                 return True
     return False
-
-
-def _base(number: NumberFact) -> float:
-    return number.unit.to_base(number.values[0]) if number.unit else number.values[0]
-
-
-def _is_of(number: NumberFact, dimension: str) -> bool:
-    return (number.unit.dimension if number.unit else "") == dimension
 
 
 def _is_run(wanted: float, values: Sequence[float]) -> bool:

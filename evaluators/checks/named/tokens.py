@@ -103,7 +103,7 @@ class TokenChecker:
 def _rating(output: str, told: Sequence[list[Token]]) -> CheckerRating:
     """From what each window says of the same tokens."""
     tokens = [
-        OutputPart(a + _blanks(output[a:b]), b, 1 - min(p for _, _, p in same))
+        OutputPart(b - len(output[a:b].lstrip()), b, 1 - min(p for _, _, p in same))
         for same in zip(*told, strict=True)
         for a, b, _ in same[:1]
     ]
@@ -114,10 +114,6 @@ def _rating(output: str, told: Sequence[list[Token]]) -> CheckerRating:
     runs = [list(run) for weak, run in groupby(tokens, lambda t: t.support < WEAK) if weak]
     marks = [OutputPart(run[0].start, run[-1].end, min(t.support for t in run)) for run in runs]
     return CheckerRating(sentences, tuple(mark for mark in marks if mark.start < mark.end))
-
-
-def _blanks(token: str) -> int:
-    return len(token) - len(token.lstrip())
 
 
 def open_tokens(model: str, options: Options) -> LoadedChecker:

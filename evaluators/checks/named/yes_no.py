@@ -47,7 +47,10 @@ def open_yes_no(model: str, options: Options) -> LoadedChecker:
 
     form = YES_NO[options.form or "minicheck"]
     loaded = load(model, AutoModelForSeq2SeqLM, longest=LONGEST)
-    yes, no = (_first_token(loaded, word) for word in (form.yes, form.no))
+    yes, no = (
+        int(loaded.tokenizer(word, add_special_tokens=False)["input_ids"][0])
+        for word in (form.yes, form.no)
+    )
     if yes == no:
         raise EvaluatorError(f"To {model!r} the answers {form.yes} and {form.no} begin alike.")
     eos = loaded.tokenizer.eos_token or ""
@@ -66,10 +69,6 @@ def open_yes_no(model: str, options: Options) -> LoadedChecker:
 
 def _without(token: str, text: str) -> str:
     return text.replace(token, " ") if token else text
-
-
-def _first_token(loaded: LoadedModel, word: str) -> int:
-    return int(loaded.tokenizer(word, add_special_tokens=False)["input_ids"][0])
 
 
 def _first_answers(loaded: LoadedModel, texts: list[str], yes: int, no: int) -> list[float | None]:

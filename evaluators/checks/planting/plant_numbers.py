@@ -47,7 +47,8 @@ def _in_digits(ground: Ground, number: NumberFact, rng: random.Random) -> Iterat
     if value < 2 and ground.output[found.end() : found.end() + 1] != "-":
         return  # one tablet, two tablets: another ending
     for rank, other in _others(ground, number, value, rng):
-        yield TextEdit(found.start(), found.end(), _grouped(other, plain[1]), rank)
+        now = f"{other:,}".replace(",", plain[1]) if plain[1] else str(other)
+        yield TextEdit(found.start(), found.end(), now, rank)
 
 
 def _others(
@@ -95,10 +96,6 @@ def _clause(ground: Ground, number: NumberFact) -> str:
     """What stays of the sentence around a number."""
     start, end = ground.sentence_at(number.start)
     return ground.output[start : number.start] + " " + ground.output[number.end : end]
-
-
-def _grouped(value: int, mark: str | None) -> str:
-    return f"{value:,}".replace(",", mark) if mark else str(value)
 
 
 def _decimal(

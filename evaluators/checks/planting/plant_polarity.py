@@ -139,23 +139,15 @@ def _common_tail(one: str, other: str) -> str:
     return one[len(one) - size :]
 
 
-def _insert_not(sentence: str) -> Iterator[TextEdit]:
-    """`was ill` is `was not ill`, `has been ill` is `has not been ill`."""
-    pattern = (
-        r"\b(is|are|was|were|can|could|will|would|should|must)(\s)(?!to\b|there\b|it\b)(?=[a-z])"
-    )
-    for m in re.finditer(pattern, sentence):
-        yield TextEdit(m.start(), m.end(), f"{m[1]} not ")
-    for m in re.finditer(r"\b(has|have|had)\s(?=(?:been|\w{2,}ed)\s)", sentence):
-        yield TextEdit(m.start(), m.end(), f"{m[1]} not ")
+def _rule(pattern: str, new: str, *, group: int = 0) -> Way:
+    """A group of every match of a pattern for others, as `re.Match.expand` writes them."""
+    compiled = re.compile(pattern)
 
+    def find(sentence: str) -> Iterator[TextEdit]:
+        for m in compiled.finditer(sentence):
+            yield TextEdit(*m.span(group), m.expand(new))
 
-def _insert_no(sentence: str) -> Iterator[TextEdit]:
-    """`has a fever` is `has no fever`."""
-    for m in re.finditer(
-        r"\b(has|have|had)\s(?:an?|some)\s(?!lot|few|little|bit|number)", sentence
-    ):
-        yield TextEdit(m.start(), m.end(), f"{m[1]} no ")
+    return find
 
 
 def _insert_did_not(sentence: str) -> Iterator[TextEdit]:
@@ -200,8 +192,6 @@ def _remove_nicht(sentence: str) -> Iterator[TextEdit]:
         word = m[1] or m[2]
         new = f"{word} " if m[1] else word
         yield TextEdit(m.start(), m.end(), new)
-    for m in re.finditer(r"\b(?:nie|niemals)\s", sentence):
-        yield TextEdit(m.start(), m.end(), "immer ")
 
 
 def _remove_kein(sentence: str) -> Iterator[TextEdit]:
@@ -216,28 +206,35 @@ def _remove_kein(sentence: str) -> Iterator[TextEdit]:
         yield TextEdit(m.start(), m.end(), with_case(new, m[0]))
 
 
-def _insert_nicht(sentence: str) -> Iterator[TextEdit]:
-    """Before the participle, infinitive or adjective that ends the clause of an auxiliary."""
-    last = r"([a-zäöüß]{3,}(?:t|en|ig|lich|bar))(?=[.,;]|$)"
-    for m in re.finditer(rf"\b(?:{_GERMAN_AUX})\s(?:[^,;.:]*\s)?{last}", sentence):
-        yield TextEdit(m.start(1), m.end(1), f"nicht {m[1]}")
-
-
-def _insert_kein(sentence: str) -> Iterator[TextEdit]:
-    """`eine Kopie` is `keine Kopie`."""
-    for m in re.finditer(
-        r"\b(ein(?:e|en|em|er|es)?)\s(?!paar\b|wenig\b|bisschen\b)(?=[a-zA-ZÄÖÜ])", sentence
-    ):
-        yield TextEdit(m.start(1), m.end(1), "k" + m[1])
-
-
 _REMOVE: Mapping[str, Sequence[Way]] = {
     "en": (_remove_not, _remove_never, _remove_no, _remove_denial),
-    "de": (_remove_nicht, _remove_kein),
+    "de": (_remove_nicht, _rule(r"\b(?:nie|niemals)\s", "immer "), _remove_kein),
 }
 _INSERT: Mapping[str, Sequence[Way]] = {
-    "en": (_insert_not, _insert_no, _insert_did_not, _insert_denial),
-    "de": (_insert_nicht, _insert_kein),
+    "en": (
+        # `was ill` is `was not ill`, `has been ill` `has not been ill`, `a fever` `no fever`
+        _rule(
+            r"\b(is|are|was|were|can|could|will|would|should|must)\s(?!to\b|there\b|it\b)(?=[a-z])",
+            r"\1 not ",
+        ),
+        _rule(r"\b(has|have|had)\s(?=(?:been|\w{2,}ed)\s)", r"\1 not "),
+        _rule(r"\b(has|have|had)\s(?:an?|some)\s(?!lot|few|little|bit|number)", r"\1 no "),
+        *(_insert_did_not, _insert_denial),
+    ),
+    "de": (
+        # before the participle, infinitive or adjective that ends the clause of an auxiliary
+        _rule(
+            rf"\b(?:{_GERMAN_AUX})\s(?:[^,;.:]*\s)?([a-zäöüß]{{3,}}(?:t|en|ig|lich|bar))(?=[.,;]|$)",
+            r"nicht \1",
+            group=1,
+        ),
+        # `eine Kopie` is `keine Kopie`
+        _rule(
+            r"\b(ein(?:e|en|em|er|es)?)\s(?!paar\b|wenig\b|bisschen\b)(?=[a-zA-ZÄÖÜ])",
+            r"k\1",
+            group=1,
+        ),
+    ),
 }
 
 

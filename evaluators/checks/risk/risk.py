@@ -181,7 +181,10 @@ def fit_risk(
         parameters=MODELS[kind](data.x, bad, share),
         slope=curve.slope,
         intercept=curve.intercept - curve.slope * _log_odds_of(data),
-        values=_kept(_values(seen.rows, names)),
+        values=tuple(
+            tuple(None if np.isnan(v) else float(v) for v in row)
+            for row in _values(seen.rows, names)
+        ),
         members=tuple(number_clusters(seen.groups).tolist()),
         n=len(bad),
         positives=int(bad.sum()),
@@ -226,10 +229,6 @@ def _drawn(frame: RiskFrame, seed: int) -> RiskFrame:
         return frame
     kept = np.sort(np.random.default_rng(seed).choice(n, MOST_SEEN, replace=False))
     return RiskFrame([frame.rows[i] for i in kept], [frame.groups[i] for i in kept])
-
-
-def _kept(raw: Floats) -> tuple[tuple[float | None, ...], ...]:
-    return tuple(tuple(None if np.isnan(v) else float(v) for v in row) for row in raw)
 
 
 def _listed(values: Floats) -> tuple[float, ...]:

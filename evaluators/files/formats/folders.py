@@ -122,7 +122,9 @@ def _shards(folder: Path) -> list[FolderPart]:
             if set(names) & set(SPLITS):
                 return _by_split(folder, names, files)
             return [FolderPart(str(folder), tuple(files))]
-    below = [one for place in places for one in _folders_in(place)]
+    below = [
+        one for place in places if place.is_dir() for one in sorted(place.iterdir()) if one.is_dir()
+    ]
     found = [(one.name, file) for one in below for file in _parquet_in(one)]
     return _by_split(folder, [name for name, _ in found], [file for _, file in found])
 
@@ -132,10 +134,6 @@ def _by_split(folder: Path, names: Iterable[str], files: Sequence[Path]) -> list
     for name, file in zip(names, files, strict=True):
         found.setdefault(name, []).append(file)
     return [FolderPart(f"{folder} ({name})", tuple(some), name) for name, some in found.items()]
-
-
-def _folders_in(folder: Path) -> list[Path]:
-    return sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
 
 
 def _parquet_in(folder: Path) -> list[Path]:
