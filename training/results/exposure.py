@@ -8,8 +8,8 @@ bits on average. Of a mean of several the interval holds what the sampling of ea
 (Clopper and Pearson 1934) and how the canaries differ (Student's t), whichever is wider.
 
 Greedy decoding is followed exactly without being run: it writes the sequence when each of its
-tokens is the likeliest one after those before it. Torch is imported inside functions, and no random
-number is drawn, so that measuring changes no training.
+tokens is the likeliest one after those before it. No random number is drawn, so that measuring
+changes no training.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from training.config import Canaries, TrainingConfig
 from training.methods import METHODS
+from training.results.forgetting import predict_rows, without_learning
 from training.results.intervals import LEVEL
 from training.rows.canaries import (
     ALPHABET,
@@ -143,7 +144,12 @@ def _told(
     """Of the canary, then of each of its references."""
     sequences = [canary, *draw_references(asked, canary)]
     encoded = encode_sequences(sequences, tokenizer, like=rows[0])
-    return list(_measured(model, encoded, asked.length))
+    with without_learning(model):
+        return [
+            one
+            for start in range(0, len(encoded), _BATCH)
+            for one in _batch(model, encoded[start : start + _BATCH], asked.length)
+        ]
 
 
 def encode_sequences(sequences: Sequence[Canary], tokenizer: Any, *, like: Any) -> list[TokenRow]:
@@ -173,36 +179,10 @@ def _labelled(ids: list[int], before: Sequence[int]) -> TokenRow:
     return TokenRow(ids, [IGNORED] * start + ids[start:])
 
 
-def _measured(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[SequenceExposure]:
-    import torch
-
-    learning = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            for start in range(0, len(rows), _BATCH):
-                yield from _batch(model, rows[start : start + _BATCH], length)
-    finally:
-        model.train(learning)
-
-
 def _batch(model: Any, rows: Sequence[TokenRow], length: int) -> Iterator[SequenceExposure]:
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    device = next(model.parameters()).device
-    width = max(len(row.input_ids) for row in rows)
-    ids = torch.zeros((len(rows), width), dtype=torch.long)
-    mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
-    for place, row in enumerate(rows):
-        ids[place, : len(row.input_ids)] = torch.tensor(row.input_ids)
-        labels[place, : len(row.labels)] = torch.tensor(row.labels)
-        mask[place, : len(row.input_ids)] = 1
-    found = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
-    logits, targets = found.logits[:, -width:][:, :-1].float(), labels[:, 1:].to(device)
-    losses = cross_entropy(logits.transpose(1, 2), targets, reduction="none").sum(1).tolist()
+    losses, targets, logits = predict_rows(model, rows)
     right = (logits.argmax(-1) == targets) | (targets == IGNORED)
-    for row, loss, hits in zip(rows, losses, right.tolist(), strict=True):
+    for row, loss, hits in zip(rows, losses.sum(1).tolist(), right.tolist(), strict=True):
         yield SequenceExposure(loss, _written(row, hits, length))
 
 

@@ -4,14 +4,14 @@ Measured before the first step and after the last, on the same rows, one by one:
 questions and answers (`training.results.general`), and on the earlier file of the configuration, in
 which Strop puts references of the validation splits that earlier trainings of the project rest on
 (of a first one, its own). "Before" is where training began: the base, or the model that
-`start_from` names. Torch is imported inside functions, and no random number is drawn, so that
-measuring changes no training.
+`start_from` names. No random number is drawn, so that measuring changes no training.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,11 @@ def untouched_texts(earlier: Path | None, tokenizer: Any, *, longest: int | None
         longest: tokens that the model can take.
     """
     general = [
-        ChatRow(number, *_turns(asked, answer))
+        ChatRow(
+            number,
+            [{"role": "user", "content": asked}],
+            [{"role": "assistant", "content": answer}],
+        )
         for number, (asked, answer) in enumerate(GENERAL, start=1)
     ]
     length = min(longest or _LONGEST, _LONGEST)
@@ -53,10 +57,6 @@ def _earlier(file: Path, tokenizer: Any, length: int) -> list[TokenRow] | str:
     return _encoded(read_rows(file), tokenizer, length)
 
 
-def _turns(asked: str, answer: str) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
-    return [{"role": "user", "content": asked}], [{"role": "assistant", "content": answer}]
-
-
 def _encoded(rows: Sequence[ChatRow], tokenizer: Any, length: int) -> list[TokenRow] | str:
     try:
         kept, _ = encode_rows(
@@ -69,39 +69,54 @@ def _encoded(rows: Sequence[ChatRow], tokenizer: Any, length: int) -> list[Token
 
 def measure(model: Any, texts: Texts) -> dict[str, list[RowLoss]]:
     """The loss of every row under the weights of now, by name of the text."""
+    with without_learning(model):
+        return {
+            name: list(_measured(model, rows))
+            for name, rows in texts.items()
+            if not isinstance(rows, str)
+        }
+
+
+@contextmanager
+def without_learning(model: Any) -> Iterator[None]:
+    """The model as it answers: no dropout, no gradient."""
     import torch
 
     learning = model.training
     model.eval()
     try:
         with torch.no_grad():
-            return {
-                name: list(_measured(model, rows))
-                for name, rows in texts.items()
-                if not isinstance(rows, str)
-            }
+            yield
     finally:
         model.train(learning)
 
 
-def _measured(model: Any, rows: Sequence[TokenRow]) -> Iterator[RowLoss]:
+def predict_rows(model: Any, rows: Sequence[TokenRow]) -> tuple[Any, Any, Any]:
+    """Losses, labels and logits of every place but the first, in rows padded to the longest.
+
+    Shapes (rows, places), the same, (rows, places, words); a place not trained on has a loss of 0.
+    """
     import torch
     from torch.nn.functional import cross_entropy
 
     device = next(model.parameters()).device
+    width = max(len(row.input_ids) for row in rows)
+    ids = torch.zeros((len(rows), width), dtype=torch.long)
+    mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
+    for place, row in enumerate(rows):
+        ids[place, : len(row.input_ids)] = torch.tensor(row.input_ids)
+        labels[place, : len(row.labels)] = torch.tensor(row.labels)
+        mask[place, : len(row.input_ids)] = 1
+    found = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+    targets = labels[:, 1:].to(device)
+    logits = found.logits[:, -width:][:, :-1].float()  # a soft prompt has its places before them
+    return cross_entropy(logits.transpose(1, 2), targets, reduction="none"), targets, logits
+
+
+def _measured(model: Any, rows: Sequence[TokenRow]) -> Iterator[RowLoss]:
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        width = max(len(row.input_ids) for row in batch)
-        ids = torch.zeros((len(batch), width), dtype=torch.long)
-        mask, labels = torch.zeros_like(ids), torch.full_like(ids, IGNORED)
-        for place, row in enumerate(batch):
-            ids[place, : len(row.input_ids)] = torch.tensor(row.input_ids)
-            labels[place, : len(row.labels)] = torch.tensor(row.labels)
-            mask[place, : len(row.input_ids)] = 1
-        found = model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
-        targets = labels[:, 1:].to(device)
-        logits = found.logits[:, -width:]  # a soft prompt, too, has its places before the rows
-        losses = cross_entropy(logits[:, :-1].float().transpose(1, 2), targets, reduction="none")
+        losses, targets, _ = predict_rows(model, batch)
         sums = zip(losses.sum(1).tolist(), (targets != IGNORED).sum(1).tolist(), strict=True)
         for row, (loss, count) in zip(batch, sums, strict=True):
             yield RowLoss(row.group, loss, count)

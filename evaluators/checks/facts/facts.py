@@ -120,6 +120,7 @@ _LIST_MARK = re.compile(
 )
 _MARK_CUE = re.compile(r"\d[.)](?:\s|$)", re.MULTILINE)  # in each of these, found faster
 _CITED = re.compile(r"\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\]")
+_BEGINS = re.compile(r"[\d½⅓⅔¼¾⅛]|(?<![\w.,])\.\d")  # as every NUMERAL does, which may be long
 _RANGE = re.compile(r"\s?(?:-|–|—|to|bis|and|und)\s?$")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th)\b")
 _NUMERIC_CODE = re.compile(r"(?i:FY)\d+|\d+(?:[eE][+-]?\d+|x\d+|[hm]\d\d?m?)|[xX]\d{1,2}")
@@ -278,7 +279,8 @@ def _find_numerals(text: str, taken: _UsedSpans, words: frozenset[str]) -> Itera
 
 def _before(text: str, first: NumberFact, second: NumberFact, end: int) -> Iterable[NumberFact]:
     """A number; in `2-3 days` and `from 91 to 104 million` with what the second one counts too."""
-    between = first.end, _digits_start(text, second)
+    digits = _BEGINS.search(text, second.start)
+    between = first.end, digits.start() if digits else second.start
     if first.unit is not None or _RANGE.fullmatch(text, *between) is None:
         yield first
         return
@@ -289,11 +291,6 @@ def _before(text: str, first: NumberFact, second: NumberFact, end: int) -> Itera
     if second.unit is not None:
         unit = second.unit
         yield NumberFact(first.start, first.end, first.values, unit, others=others)
-
-
-def _digits_start(text: str, number: NumberFact) -> int:
-    found = NUMERAL.search(text, number.start)
-    return found.start() if found else number.start
 
 
 def _one_or_list(text: str, match: re.Match[str], comma: bool | None) -> Iterable[NumberFact]:

@@ -73,11 +73,11 @@ def test_no_text_takes_forever(piece: str) -> None:
 
 @pytest.mark.timeout(120)
 def test_many_different_denials_end_soon() -> None:
-    """Quadratic work would take hours here, not seconds."""
+    """Quadratic work would take many minutes here, not seconds."""
     words = [
         f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676 % 26)}x"
-        for i in range(17_000)
+        for i in range(8_000)
     ]
     output = " ".join(f"He has {word}." for word in words)
     source = " ".join(f"He has no {word}." for word in words)
-    assert sum(c.problem is not None for c in find_claims(output, source)) > 10_000
+    assert sum(c.problem is not None for c in find_claims(output, source)) > 5_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ def _by_place(figures: list[MetaFigure]) -> dict[tuple[str, str, str], MetaFigur
     return {(f.metric, f.coefficient, f.at): f for f in figures}
 
 
+FEW = 10  # resamples, where no bound is looked at
 SCIPY = {
     "pearson": lambda x, y: stats.pearsonr(x, y).statistic,
     "spearman": lambda x, y: stats.spearmanr(x, y).statistic,
@@ -49,11 +51,15 @@ SCIPY = {
 }
 
 
+@lru_cache
+def _values_of(seed: int) -> dict[tuple[str, str, str], MetaFigure]:
+    return _by_place(meta_figures(_rated(seed), resamples=FEW))
+
+
 @pytest.mark.parametrize("coefficient", SCIPY)
 @pytest.mark.parametrize("seed", range(4))
 def test_values_are_scipys_at_every_level(coefficient: str, seed: int) -> None:
-    rated = _rated(seed)
-    found = _by_place(meta_figures(rated, resamples=100))
+    rated, found = _rated(seed), _values_of(seed)
     x, y, measure = rated.scores["good"], rated.ratings, SCIPY[coefficient]
     sample = found["good", coefficient, "sample"]
     assert sample.value == pytest.approx(measure(x, y), abs=1e-12)
@@ -83,11 +89,11 @@ def test_labels_have_a_roc_as_sklearn_has_it_and_accuracy_at_the_stated_threshol
     assert auroc.low is not None
     assert auroc.high is not None
     assert auroc.low < auroc.value < auroc.high
-    assert ("x", "balanced_accuracy", "sample") not in _by_place(meta_figures(rated, resamples=100))
+    assert ("x", "balanced_accuracy", "sample") not in _by_place(meta_figures(rated, resamples=FEW))
 
 
 def test_ratings_that_are_no_labels_have_no_roc() -> None:
-    found = _by_place(meta_figures(_rated(), thresholds={"good": Threshold(0.0)}, resamples=100))
+    found = _by_place(meta_figures(_rated(), thresholds={"good": Threshold(0.0)}, resamples=FEW))
     assert not {key[1] for key in found} & {"auroc", "balanced_accuracy"}
 
 
@@ -107,23 +113,23 @@ def test_degenerate_columns_say_why(
     ratings: list[float], scores: list[float], at: str, said: str
 ) -> None:
     rated = Rated(np.array(ratings, float), {"x": np.array(scores, float)}, GROUPS)
-    found = _by_place(meta_figures(rated, resamples=100))["x", "kendall", at]
+    found = _by_place(meta_figures(rated, resamples=FEW))["x", "kendall", at]
     assert (found.value, found.low, found.high) == (None, None, None)
     assert said in found.error
 
 
 def test_one_label_only_has_no_roc() -> None:
     rated = Rated(np.ones(6), {"x": np.arange(6.0)}, GROUPS)
-    found = _by_place(meta_figures(rated, thresholds={"x": Threshold(1.0)}, resamples=100))
+    found = _by_place(meta_figures(rated, thresholds={"x": Threshold(1.0)}, resamples=FEW))
     assert "both are needed" in found["x", "auroc", "sample"].error
     assert "both are needed" in found["x", "balanced_accuracy", "sample"].error
 
 
 def test_two_systems_agree_on_nothing_and_few_are_said_to_be_few() -> None:
-    two = _by_place(meta_figures(_rated(systems=2), resamples=100))["good", "kendall", "system"]
+    two = _by_place(meta_figures(_rated(systems=2), resamples=FEW))["good", "kendall", "system"]
     assert two.value is None
     assert "there are 2" in two.error
-    few = _by_place(meta_figures(_rated(systems=4), resamples=100))["good", "kendall", "system"]
+    few = _by_place(meta_figures(_rated(systems=4), resamples=FEW))["good", "kendall", "system"]
     assert few.n == 4
     assert few.rough
     assert "of these 4 systems alone" in few.note
@@ -131,7 +137,7 @@ def test_two_systems_agree_on_nothing_and_few_are_said_to_be_few() -> None:
 
 def test_one_document_has_no_interval() -> None:
     rated = _rated(documents=1, systems=8)
-    found = _by_place(meta_figures(rated, resamples=100))["good", "kendall", "sample"]
+    found = _by_place(meta_figures(rated, resamples=FEW))["good", "kendall", "sample"]
     assert found.value is not None
     assert (found.low, found.high) == (None, None)
     assert "one document" in found.note
@@ -140,7 +146,7 @@ def test_one_document_has_no_interval() -> None:
 def test_what_has_no_score_is_counted() -> None:
     rated = _rated()
     rated.scores["good"][:5] = np.nan
-    found = _by_place(meta_figures(rated, resamples=100))["good", "pearson", "sample"]
+    found = _by_place(meta_figures(rated, resamples=FEW))["good", "pearson", "sample"]
     assert (found.n, found.failed) == (67, 5)
 
 
@@ -184,9 +190,9 @@ def test_each_score_is_compared_with_one_alone() -> None:
     y = np.linspace(0, 1, 24)
     scores = {"a": y, "b": -y, "c": y**2, "d": np.cos(9 * y)}
     rated = Rated(y, scores, tuple(f"d{i // 2}" for i in range(24)))
-    found = meta_differences(rated, against="b", resamples=100)
+    found = meta_differences(rated, against="b", resamples=FEW)
     assert [(d.metric, d.other) for d in found] == [("a", "b"), ("c", "b"), ("d", "b")]
-    all_pairs = {(d.metric, d.other): d for d in meta_differences(rated, resamples=100)}
+    all_pairs = {(d.metric, d.other): d for d in meta_differences(rated, resamples=FEW)}
     assert found[0] == all_pairs["a", "b"]
     with pytest.raises(UndefinedFigure, match="no score 'e'; there are a, b, c, d"):
         meta_differences(rated, against="e")
@@ -196,8 +202,8 @@ def test_a_score_of_which_lower_is_better_is_turned_round() -> None:
     rated = _rated(3, documents=30)
     scores = {"good": rated.scores["good"], "bad": -rated.scores["good"]}
     rated = Rated(rated.ratings, scores, rated.groups)
-    [plain] = meta_differences(rated, resamples=100)
-    [turned] = meta_differences(rated, turned=["bad"], resamples=100)
+    [plain] = meta_differences(rated, resamples=FEW)
+    [turned] = meta_differences(rated, turned=["bad"], resamples=FEW)
     assert plain.value is not None
     assert plain.value > 0.5
     assert turned.value == 0
@@ -249,7 +255,7 @@ def test_intervals_hold_their_level_in_a_simulation() -> None:
     """Kendall and AUROC on 20 documents of 4 items; the long run is in tests/benchmarks."""
     from tests.benchmarks.meta_coverage import coverage
 
-    found = coverage(documents=20, simulations=24, resamples=80, seed=1)
+    found = coverage(documents=20, simulations=16, resamples=60, seed=1)
     for name, share in found.items():
         assert share >= 0.8, (name, share)
 

@@ -366,13 +366,13 @@ def test_one_wrong_prediction_is_in_the_resamples() -> None:
 
 
 def test_logistic_is_the_default_and_the_better_kind_is_for_the_asking() -> None:
-    rows, bad = simulated(300)
-    assert fit_risk(rows, bad, [None] * 300).model.kind == "logistic"
-    both = fit_risk(rows, bad, [None] * 300, kinds=("trees", "logistic"))
+    rows, bad = simulated(100)
+    assert fit_risk(rows, bad, [None] * 100).model.kind == "logistic"
+    both = fit_risk(rows, bad, [None] * 100, kinds=("trees", "logistic"))
     assert set(both.brier_by_kind) == {"trees", "logistic"}
     for kinds in (("forest",), ()):
         with pytest.raises(InvalidValues, match="no risk of kind"):
-            fit_risk(rows, bad, [None] * 300, kinds=kinds)
+            fit_risk(rows, bad, [None] * 100, kinds=kinds)
 
 
 def test_an_output_of_weight_two_is_as_one_that_is_there_twice() -> None:
