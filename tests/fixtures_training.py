@@ -12,7 +12,10 @@ from training import sft
 
 
 def write_small_config(folder: Path, base: Path, values: dict[str, Any]) -> Path:
-    """A configuration in `folder`, whose adapter comes to `folder/v1`; `values` go before."""
+    """A configuration in `folder`, whose adapter comes to `folder/v1`; `values` go before.
+
+    What is forgotten is not measured, which takes longer than such a training.
+    """
     common = {
         "base_model": str(base),
         "output_dir": str(folder / "v1"),
@@ -22,6 +25,7 @@ def write_small_config(folder: Path, base: Path, values: dict[str, Any]) -> Path
         "batch_size": 4,
         "max_length": 64,
         "threads": 1,
+        "measure_forgetting": False,
     }
     file = folder / "run.yaml"
     file.write_text(yaml.safe_dump(common | values))

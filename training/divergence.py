@@ -48,6 +48,9 @@ class StopsWhenDiverged:
         require_finite_number(float(norm), "the gradient", step=self.state.global_step + 1)
         return norm
 
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """None beside a checkpoint: ours is of what the whole training came to."""
+
 
 def require_magnitudes(model: Any) -> None:
     """Refuse DoRA where a row of the base has norm 0, by which every one of its steps divides.

@@ -49,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
     folder = tmp_path_factory.mktemp("soft")
     rows = write_chat_rows(folder / "train.jsonl", 24)
     values = {**SHAPE, "train_file": str(rows), "validation_file": str(rows)}
-    values |= {"epochs": 6, "learning_rate": 0.1, "log_every": 2}
+    values |= {"epochs": 6, "learning_rate": 0.1, "log_every": 2, "measure_forgetting": True}
     result = train_and_read(write_small_config(folder, base, values))
     (folder / "result.json").write_text(json.dumps(result))
     return folder

@@ -31,6 +31,7 @@ def write_config(folder: Path, base: Path, **changes: Any) -> Path:
         "epochs": 2,
         "threads": 1,
         "price_per_hour": 2,
+        "measure_forgetting": False,
         "search": {"learning_rate": [1e-5, 0.02]},
     }
     file = folder / "run.yaml"

@@ -28,7 +28,7 @@ def write_config(folder: Path, base: Path, **changes: Any) -> Path:
     values = {
         "train_file": str(write_chat_rows(folder / "train.jsonl", 16)),
         "validation_file": str(write_chat_rows(folder / "validation.jsonl", 6)),
-        "epochs": 3,
+        "epochs": 1,
         "save_every": 1,
     }
     return write_small_config(folder, base, values | changes)

@@ -55,9 +55,9 @@ def results(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> dict[s
     found = {}
     first = tmp_path_factory.mktemp("first")
     ways: dict[str, dict[str, Any]] = {
-        "measured": {},
-        "not measured": {"measure_forgetting": False},
-        "continued": {"start_from": str(first / "v1")},
+        "measured": {"measure_forgetting": True},
+        "not measured": {},
+        "continued": {"measure_forgetting": True, "start_from": str(first / "v1")},
     }
     for name, changes in ways.items():
         folder = first if name == "measured" else tmp_path_factory.mktemp("other")

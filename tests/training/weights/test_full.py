@@ -28,6 +28,7 @@ def write_config(folder: Path, base: Path, **changes: Any) -> Path:
         "epochs": 4,
         "learning_rate": 0.01,
         "threads": 1,
+        "measure_forgetting": False,
     }
     file = folder / "run.yaml"
     file.write_text(yaml.safe_dump(values | changes))
