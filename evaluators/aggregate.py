@@ -256,11 +256,7 @@ def _change_interval(metric: Metric, change: Floats, drawing: _AggregateDrawing)
     if is_rounding(ratio_variance(change), mean):
         return constant_change_interval(mean, len(change), metric.scale, drawing.level)
     return mean_interval(
-        change,
-        scale=None,
-        seed=drawing.seed,
-        resamples=drawing.resamples,
-        level=drawing.level,
+        change, scale=None, seed=drawing.seed, resamples=drawing.resamples, level=drawing.level
     )
 
 

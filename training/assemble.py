@@ -10,14 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.config import (
-    Dtype,
-    Scheduler,
-    TrainingConfig,
-    TrainingError,
-    Weights,
-    partial_dir,
-)
+from training.config import Dtype, Scheduler, TrainingConfig, TrainingError, Weights, partial_dir
 from training.methods import METHODS
 from training.rows.data import end_tokens
 from training.rows.encode import Encoded

@@ -318,8 +318,7 @@ class TrainingConfig(Strict):
     truncate: bool = Field(False, description="Cut longer rows at the end instead of refusing.")
     completion_only: bool = Field(True, description="Loss on the completion, not on the prompt.")
     packing: bool = Field(
-        False,
-        description="sft: join short rows to rows of max_length; none sees its neighbours.",
+        False, description="sft: join short rows to rows of max_length; none sees its neighbours."
     )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay of AdamW.")
     warmup_ratio: float = Field(0.03, ge=0, lt=1, description="Share of updates that warm up.")

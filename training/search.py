@@ -226,11 +226,7 @@ def describe_search(
 
 
 def _stage(
-    config: TrainingConfig,
-    trials: Sequence[Trial],
-    search: Mapping[str, Any],
-    *,
-    recipe: str,
+    config: TrainingConfig, trials: Sequence[Trial], search: Mapping[str, Any], *, recipe: str
 ) -> None:
     """Lay a copy of the best trial where it is published from, with the table of all."""
     staged = partial_dir(config.output_dir) / "result"

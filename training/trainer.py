@@ -250,11 +250,7 @@ class CurveWriter(TrainerCallback):  # type: ignore[misc]
         self._start = clock() - seconds_before
 
     def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         control.should_log |= control.should_save
 
@@ -301,11 +297,7 @@ class StopWhenStale(TrainerCallback):  # type: ignore[misc]
         self._patience = patience
 
     def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         if is_stale(state.log_history, self._patience):
             control.should_training_stop = True

@@ -111,9 +111,7 @@ def _with_one_truth(samples: list[Sample], notes: Notes) -> list[Sample]:
     notes.add(f"true and false are written as {', '.join(sorted(spellings))}: taken as two values.")
     return [
         replace(
-            s,
-            prediction=_one_truth(s.prediction),
-            references=tuple(map(_one_truth, s.references)),
+            s, prediction=_one_truth(s.prediction), references=tuple(map(_one_truth, s.references))
         )
         for s in samples
     ]

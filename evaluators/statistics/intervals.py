@@ -114,12 +114,7 @@ ONE_CLUSTER = "one group only: no interval can be estimated, the whole range is 
 
 
 def mean_interval(
-    sums: Floats,
-    *,
-    scale: float | None,
-    seed: int,
-    resamples: int,
-    level: float = 0.95,
+    sums: Floats, *, scale: float | None, seed: int, resamples: int, level: float = 0.95
 ) -> Interval:
     """Studentised bootstrap interval of a mean from clusters.
 

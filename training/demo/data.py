@@ -89,12 +89,7 @@ def make_example(
         "context": context,
         "reference": reference,
         "group": case.customer.key,
-        "slices": {
-            "task": task,
-            "channel": case.channel,
-            "plan_family": case.plan.family,
-            **more,
-        },
+        "slices": {"task": task, "channel": case.channel, "plan_family": case.plan.family, **more},
     }
 
 

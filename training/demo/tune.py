@@ -53,10 +53,7 @@ def tune_adapter(model: Any, tokenizer: Any, rows: list[Example], tuning: Tuning
 
     torch.manual_seed(tuning.seed)
     config = LoraConfig(
-        r=tuning.rank,
-        lora_alpha=tuning.alpha,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
+        r=tuning.rank, lora_alpha=tuning.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
     )
     adapted = get_peft_model(model, config)
     encoded = [_encode(tokenizer, row) for row in rows]

@@ -228,11 +228,7 @@ def describe_exposure(
 def _side(ranked: Sequence[Ranked], asked: Canaries) -> dict[str, Any]:
     ranks = [one.rank for one in ranked]
     found = mean_exposure(ranks, references=asked.references, length=asked.length)
-    return {
-        **asdict(found),
-        "ranks": ranks,
-        "written": sum(one.greedy for one in ranked),
-    }
+    return {**asdict(found), "ranks": ranks, "written": sum(one.greedy for one in ranked)}
 
 
 def exposure_lines(result: Mapping[str, Any]) -> list[str]:

@@ -38,9 +38,7 @@ def untouched_texts(earlier: Path | None, tokenizer: Any, *, longest: int | None
     """
     general = [
         ChatRow(
-            number,
-            [{"role": "user", "content": asked}],
-            [{"role": "assistant", "content": answer}],
+            number, [{"role": "user", "content": asked}], [{"role": "assistant", "content": answer}]
         )
         for number, (asked, answer) in enumerate(GENERAL, start=1)
     ]

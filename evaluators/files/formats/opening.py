@@ -174,8 +174,7 @@ def _encoding_of(stream: IO[bytes], name: str, said: list[str]) -> str:
         raise _holds_nul(name)
     known = encoding.upper().replace("-SIG", "")
     raise UnreadableRecord(
-        f"{name}: row {row}: not {known} (byte {place} of the row).",
-        hint="Save the file as UTF-8.",
+        f"{name}: row {row}: not {known} (byte {place} of the row).", hint="Save the file as UTF-8."
     )
 
 

@@ -137,12 +137,7 @@ class AlternativeAnnotator:
 
 
 def alternative_annotator_test(
-    items: Sequence[Item],
-    *,
-    alignment: Alignment,
-    epsilon: float,
-    span: float = 1.0,
-    seed: int = 0,
+    items: Sequence[Item], *, alignment: Alignment, epsilon: float, span: float = 1.0, seed: int = 0
 ) -> AlternativeAnnotator:
     """Test a judge against the people who rated the same items.
 
