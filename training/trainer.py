@@ -203,8 +203,7 @@ def _project_trained(model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, 
     columns = (targets != IGNORED).any(dim=0).nonzero().flatten()
     told = {name: value for name, value in inputs.items() if name != "labels"}
     keep = columns + _tokens_before(model)
-    found = model(**told, logits_to_keep=keep, use_cache=False)
-    return found.logits, targets[:, columns]
+    return model(**told, logits_to_keep=keep, use_cache=False).logits, targets[:, columns]
 
 
 def _sums_of_rows(model: Any, laid: dict[str, Any]) -> torch.Tensor:

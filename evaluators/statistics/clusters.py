@@ -26,8 +26,7 @@ def sum_clusters(rows: Any, members: NDArray[np.int64]) -> Any:
         return np.stack(list(columns), axis=1)
     from scipy.sparse import csr_array
 
-    chosen = csr_array((np.ones(n), (members, np.arange(n))), shape=(clusters, n))
-    return chosen @ rows
+    return csr_array((np.ones(n), (members, np.arange(n))), shape=(clusters, n)) @ rows
 
 
 def ratio_variance(sums: NDArray[np.float64]) -> float:

@@ -217,8 +217,7 @@ def choose_threshold(x: Floats, labels: Floats) -> Threshold:
     above_yes = 1 - np.searchsorted(np.sort(x[yes]), middles) / yes.sum()
     above_no = 1 - np.searchsorted(np.sort(x[~yes]), middles) / (~yes).sum()
     accuracy = (above_yes + 1 - above_no) / 2
-    best = np.maximum(accuracy, 1 - accuracy)
-    at = int(np.lexsort((-gaps, -best))[0])
+    at = int(np.lexsort((-gaps, -np.maximum(accuracy, 1 - accuracy)))[0])
     return Threshold(float(middles[at]), below=bool(accuracy[at] < 0.5))
 
 

@@ -97,8 +97,7 @@ def _poisson_digits(mean: float) -> tuple[Digits, NDArray[np.float64]]:
         for each of two digits the quads by bits, and the bits from which on the next digit is read;
         the cumulative chances of all quads after these.
     """
-    counts = range(_MOST)
-    single = np.array([math.exp(-mean) * mean**k / math.factorial(k) for k in counts])
+    single = np.array([math.exp(-mean) * mean**k / math.factorial(k) for k in range(_MOST)])
     pair = np.outer(single, single).ravel()
     chances, digits = np.outer(pair, pair).ravel(), []
     for _ in range(2):

@@ -361,8 +361,7 @@ class _Resampled:
 
     def of(self, name: str, measure: RatedFigure, rows: Places) -> tuple[Floats, Floats]:
         """Of a score: its figures of the draws, and with each document left out."""
-        digest = hashlib.sha256(rows.tobytes()).hexdigest()
-        key = (name, measure.name, measure.at, digest)
+        key = (name, measure.name, measure.at, hashlib.sha256(rows.tobytes()).hexdigest())
         if key not in self._found:
             rated, x = self._rated, self._rated.scores[name]
             self._found[key] = (

@@ -102,8 +102,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for the share of false alarms (Benjamini and Hochberg 1995)."""
     p = _check_p_values(p_values)
     order = np.argsort(p, kind="stable")[::-1]
-    ranks = np.arange(len(p), 0, -1)
-    steps = np.minimum.accumulate(p[order] * len(p) / ranks)
+    steps = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(steps, 1.0)
     return [float(x) for x in adjusted]

@@ -51,8 +51,7 @@ def stream_documents(*, seed: int, first_chunk: int = 0) -> Iterator[CorpusText]
 
 
 def _chat(instruction: str, context: str, answer: str, rng: random.Random) -> CorpusText:
-    user_turn = ("user", f"{instruction}\n\n{context}")
-    turns = (user_turn, ("assistant", answer))
+    turns = (("user", f"{instruction}\n\n{context}"), ("assistant", answer))
     return CorpusText((("system", SYSTEM), *turns) if rng.random() < 0.05 else turns)
 
 

@@ -28,8 +28,7 @@ def make_base(recipe: PretrainRecipe, *, out: Path, work: Path) -> None:
     """Train tokenizer and model and put the folder at `out` in one rename."""
     documents = islice(stream_documents(seed=recipe.seed), TOKENIZER_DOCUMENTS)
     tokenizer = train_tokenizer(text for d in documents for _, text in d.turns)
-    model = pretrain(tokenizer, recipe, work=work)
-    write_base(model, tokenizer, out)
+    write_base(pretrain(tokenizer, recipe, work=work), tokenizer, out)
     lines = (work / "loss.jsonl").read_text(encoding="utf-8").splitlines()
     write_card(out, recipe, [json.loads(line) for line in lines])
 

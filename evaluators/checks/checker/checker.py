@@ -119,8 +119,7 @@ def nearest_passages(source: str, sentence: str, size: int) -> str:
     if len(source.encode()) <= size:
         return source
     places = sentences_of(source)
-    likeness = _likeness([source[a:b] for a, b in places], sentence)
-    lifted = _lift_neighbours(likeness)
+    lifted = _lift_neighbours(_likeness([source[a:b] for a, b in places], sentence))
     order = sorted(range(len(places)), key=lambda i: (-lifted[i], i))
     chosen: list[int] = []
     left = size

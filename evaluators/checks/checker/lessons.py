@@ -149,8 +149,7 @@ class _Donors:
 
     def of(self, group: str) -> list[str]:
         other = [text for known, text in self._known if known != group]
-        step = max(1, len(other) // self._most)
-        return other[::step][: self._most]
+        return other[:: max(1, len(other) // self._most)][: self._most]
 
 
 def _touched(text: str, start: int, end: int) -> str | None:

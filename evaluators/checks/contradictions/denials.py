@@ -292,8 +292,7 @@ def _phrases(words: Sequence[Word], at: int, begin: int, end: int, sure: bool) -
 
 def list_phrases(words: Sequence[Word], at: int, begin: int) -> list[Phrase]:
     """The members of the list that begins at a place, after the verb that governs it."""
-    end = _scope_end(words, begin, len(words))
-    return list(_phrases(words, at, begin, end, sure=True))
+    return list(_phrases(words, at, begin, _scope_end(words, begin, len(words)), sure=True))
 
 
 def is_presence(words: Sequence[Word], at: int) -> bool:

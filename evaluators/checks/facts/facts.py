@@ -289,8 +289,7 @@ def _before(text: str, first: NumberFact, second: NumberFact, end: int) -> Itera
     others = () if factor == 1 or may_be_unit else (replace(first, values=scaled),)
     yield replace(first, others=first.others + others) if others else first
     if second.unit is not None:
-        unit = second.unit
-        yield NumberFact(first.start, first.end, first.values, unit, others=others)
+        yield NumberFact(first.start, first.end, first.values, second.unit, others=others)
 
 
 def _one_or_list(text: str, match: re.Match[str], comma: bool | None) -> Iterable[NumberFact]:

@@ -105,8 +105,7 @@ def _nothing_own(sample: Sample) -> Score:
 
 
 def _own_stems(sample: Sample) -> frozenset[str]:
-    told = frozenset[str]().union(*map(_stems, sample.others))
-    return _stems(sample.prediction) - told
+    return _stems(sample.prediction) - frozenset[str]().union(*map(_stems, sample.others))
 
 
 def _own_spans(text: str, own: frozenset[str], why: str) -> list[Span]:

@@ -74,8 +74,7 @@ def _known(source: str) -> frozenset[str]:
 
 @lru_cache(maxsize=256)
 def _pairs(source: str) -> frozenset[tuple[str, str]]:
-    stems = content_stems(source)
-    return frozenset(pairwise(stems))
+    return frozenset(pairwise(content_stems(source)))
 
 
 def _overlap(sample: Sample, *, rate: Callable[[list[str], str], float], where: str) -> Score:

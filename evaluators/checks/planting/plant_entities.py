@@ -64,8 +64,7 @@ def find_entities(ground: Ground, rng: random.Random) -> Iterator[TextEdit]:
 def _entities(text: str) -> tuple[_Entity, ...]:
     found = []
     for name in find_names(text, words_of(text)):
-        said = text[name.start : name.end]
-        owner = _OWNER.search(said)
+        owner = _OWNER.search(text[name.start : name.end])
         end = name.end - len(owner[0]) if owner else name.end
         lead = _LEAD.search(text, max(0, name.start - 24), name.start)
         before = lead[1].lower() if lead else ""
@@ -220,15 +219,13 @@ def _other_party(ground: Ground) -> Iterator[TextEdit]:
         if kin is not None:
             yield TextEdit(*m.span(), f"{_OF[m[1]]} {kin}", 1)
     for m in _WHOSE.finditer(ground.output):
-        owner = {"His": "He", "Her": "She"}.get(m[1], "The patient")
-        yield TextEdit(*m.span(), owner, 1)
+        yield TextEdit(*m.span(), {"His": "He", "Her": "She"}.get(m[1], "The patient"), 1)
 
 
 def _german_roles(ground: Ground) -> Iterator[TextEdit]:
     for m in _GERMAN_DEED.finditer(ground.output):
         first = re.sub(r"^Herrn\s", "Herr ", m[3])
-        second = re.sub(r"^Herr\s", "Herrn ", m[1])
-        swapped = first + m[2] + second
+        swapped = first + m[2] + re.sub(r"^Herr\s", "Herrn ", m[1])
         if swapped not in ground.source:
             yield TextEdit(m.start(), m.end(), swapped)
 

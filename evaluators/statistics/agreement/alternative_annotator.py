@@ -231,8 +231,7 @@ def _rows(
     for name in able:
         mine = [item for item in items if name in item.ratings]
         judge, own = _advantages(mine, name, alignment)
-        clusters = number_clusters([item.group for item in mine])
-        apart = _cluster_means(own - judge, clusters)
+        apart = _cluster_means(own - judge, number_clusters([item.group for item in mine]))
         found.append((name, float(judge.mean()), float(own.mean()), apart))
     p_values = [_t_test(apart, epsilon) for *_, apart in found]
     rejected = benjamini_yekutieli(p_values, level=FALSE_DISCOVERIES)
@@ -285,8 +284,7 @@ def benjamini_yekutieli(p_values: Sequence[float], *, level: float) -> list[bool
     harmonic = sum(1 / i for i in range(1, m + 1))
     order = sorted(range(m), key=lambda i: p_values[i])
     below = [k for k, i in enumerate(order, 1) if p_values[i] <= k * level / (m * harmonic)]
-    most = max(below, default=0)
-    won = set(order[:most])
+    won = set(order[: max(below, default=0)])
     return [i in won for i in range(m)]
 
 
