@@ -42,6 +42,7 @@ from evaluators.checks.contradictions.contrasts import check_contrasts
 from evaluators.checks.contradictions.lone_denials import check_lone_denials
 from evaluators.checks.contradictions.negation import check_negations
 from evaluators.checks.contradictions.roles import check_kin, check_roles
+from evaluators.checks.facts.dates import Weekday
 from evaluators.checks.facts.facts import Dated, Facts, Identifier, NumberFact, Timed, find_facts
 from evaluators.checks.facts.names import find_names, is_acronym_of, is_spelled_out, missing_words
 from evaluators.checks.facts.quantities import check_bounds, check_counts
@@ -51,6 +52,7 @@ from evaluators.checks.grounding.additions import check_additions
 from evaluators.checks.text.claims import OutputClaim
 from evaluators.checks.text.lettering import expand_contractions, squash
 from evaluators.metric import Metric
+from evaluators.metrics.forms import each
 from evaluators.types import Sample, Score, Span
 
 MOST_IN_RUN = 30
@@ -207,17 +209,15 @@ def find_claims(output: str, source_text: str) -> list[OutputClaim]:
         *check_bounds(output, facts.numbers, source_text, facts.words),
         *check_counts(output, facts.numbers, source_text),
         *(_check_number(output, n, source, facts) for n in facts.numbers if _is_claim(n)),
-        *(_check_date(output, dated, source) for dated in facts.dates),
-        *(_check_time(output, timed, source) for timed in facts.times),
-        *(_check_identifier(output, i, source) for i in facts.identifiers),
+        *(_held(output, one, "date", known=_knows_date(one, source)) for one in facts.dates),
         *(
-            OutputClaim(
-                day.start,
-                day.end,
-                "date",
-                None if day.day in source.figures.weekdays else _absent(output, day.start, day.end),
-            )
-            for day in facts.weekdays
+            _held(output, one, "time", known=bool(one.minutes & source.figures.minutes))
+            for one in facts.times
+        ),
+        *(_held(output, i, "identifier", known=_knows_code(i, source)) for i in facts.identifiers),
+        *(
+            _held(output, one, "date", known=one.day in source.figures.weekdays)
+            for one in facts.weekdays
         ),
         *_check_names(output, facts, source),
         *check_negations(output, source_text, facts.words, source.words),
@@ -337,29 +337,24 @@ def _absent(output: str, start: int, end: int) -> str:
     return f"{output[start:end].strip()!r} is not in the source"
 
 
-def _check_date(output: str, dated: Dated, source: Source) -> OutputClaim:
-    told = any(day.is_told_by(known) for day in dated.days for known in source.figures.days)
-    problem = None if told else _absent(output, dated.start, dated.end)
-    return OutputClaim(dated.start, dated.end, "date", problem)
+def _held(
+    output: str, fact: Dated | Timed | Weekday | Identifier, kind: str, *, known: bool
+) -> OutputClaim:
+    problem = None if known else _absent(output, fact.start, fact.end)
+    return OutputClaim(fact.start, fact.end, kind, problem)
 
 
-def _check_time(output: str, timed: Timed, source: Source) -> OutputClaim:
-    said = output[timed.start : timed.end].strip()
-    hour_said = timed.minutes & source.figures.minutes
-    return OutputClaim(
-        timed.start, timed.end, "time", None if hour_said else f"{said!r} is not in the source"
-    )
+def _knows_date(dated: Dated, source: Source) -> bool:
+    return any(day.is_told_by(known) for day in dated.days for known in source.figures.days)
 
 
-def _check_identifier(output: str, found: Identifier, source: Source) -> OutputClaim:
-    known = (
+def _knows_code(found: Identifier, source: Source) -> bool:
+    return (
         found.key in source.figures.identifiers
-        or _stands_alone(found.said, found.key, source)
+        or _stands_alone(found.key, source)
         or any(_is_same_telephone(found.key, other) for other in source.figures.identifiers)
         or (_VERSION.fullmatch(found.said) is not None and _has_version(found.said[1:], source))
     )
-    problem = None if known else _absent(output, found.start, found.end)
-    return OutputClaim(found.start, found.end, "identifier", problem)
 
 
 _VERSION = re.compile(r"[vV]\d+(?:\.\d+)*")
@@ -379,7 +374,7 @@ def _is_same_telephone(one: str, other: str) -> bool:
     return len(short) >= LEAST_TELEPHONE and near and long.endswith(short)
 
 
-def _stands_alone(said: str, key: str, source: Source) -> bool:
+def _stands_alone(key: str, source: Source) -> bool:
     """The code is in the source with other spacing or case, and not as a part of a longer one."""
     if key not in source.squashed:
         return False
@@ -417,11 +412,6 @@ def source_of(sample: Sample) -> str:
     return "\n".join(part for part in (sample.context, sample.input) if part)
 
 
-def score_grounding(samples: Sequence[Sample]) -> list[Score]:
-    """Share of claims that the source supports."""
-    return [_grounding(sample) for sample in samples]
-
-
 @lru_cache(maxsize=512)
 def _claims_of(output: str, source: str) -> tuple[OutputClaim, ...]:
     """Remembered for the other of the two metrics, which scores the same chunk next."""
@@ -437,11 +427,6 @@ def _grounding(sample: Sample) -> Score:
     return Score(
         1 - len(spans) / len(claims), explanation=_explain(claims), spans=spans, stats=counts
     )
-
-
-def score_invented(samples: Sequence[Sample]) -> list[Score]:
-    """1 if the output claims anything that the source does not support, else 0."""
-    return [_invented(sample) for sample in samples]
 
 
 def _invented(sample: Sample) -> Score:
@@ -468,14 +453,14 @@ def _explain(claims: Sequence[OutputClaim]) -> str:
 GROUNDING = Metric(
     "grounding",
     VERSION,
-    score_grounding,
+    each(_grounding),
     needs=frozenset({"context"}),
     description="share of numbers, dates, names and codes that the source supports",
 )
 INVENTED = Metric(
     "invented",
     VERSION,
-    score_invented,
+    each(_invented),
     needs=frozenset({"context"}),
     higher_is_better=False,
     description="share of outputs with a fact that the source does not support",

@@ -54,7 +54,7 @@ def find_unsupported(material: HealthMaterial) -> KindFindings:
 
 
 def _scored(rows: Sequence[ExampleRow]) -> Iterator[tuple[ExampleRow, Sequence[Span]]]:
-    from evaluators.checks.grounding.grounding import score_invented
+    from evaluators.checks.grounding.grounding import INVENTED
     from evaluators.types import Sample
 
     for start in range(0, len(rows), CHUNK):
@@ -63,7 +63,7 @@ def _scored(rows: Sequence[ExampleRow]) -> Iterator[tuple[ExampleRow, Sequence[S
             Sample(id=r.external_id, prediction=r.references[0], context=r.context, input=r.input)
             for r in some
         ]
-        for row, score in zip(some, score_invented(samples), strict=True):
+        for row, score in zip(some, INVENTED.score_samples(samples), strict=True):
             yield row, score.spans
 
 
