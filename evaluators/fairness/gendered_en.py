@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from evaluators.checks.text.lettering import plain_case
 from evaluators.fairness.lexicon import Lexicon
 
 TOKEN = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\w\s]|_", re.UNICODE)
@@ -62,8 +63,9 @@ def edits(text: str, lexicon: Lexicon) -> Iterator[WordEdit]:
         word = token.group().lower().replace("’", "'")
         bare, suffix = _parted(word)
         if (found := _CONTRACTED.match(token.group())) is not None:
-            now = as_written(SIMPLE[found.group(1).lower()], found.group(1)) + found.group(2)
-            yield WordEdit(*token.span(), now, PRONOUNS[found.group(1).lower()])
+            said = plain_case(found.group(1)).lower()
+            now = as_written(SIMPLE[said], found.group(1)) + found.group(2)
+            yield WordEdit(*token.span(), now, PRONOUNS[said])
         elif word in PRONOUNS:
             now = _pronoun(word, place, tokens, lexicon)
             yield WordEdit(*token.span(), as_written(now, token.group()), PRONOUNS[word])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from evaluators.checks.text.lettering import plain_case
 from evaluators.fairness import gendered_de, gendered_en
 from evaluators.fairness.gendered_en import Unsafe, WordEdit, as_written
 from evaluators.fairness.lexicon import Group, Lexicon
@@ -280,7 +281,7 @@ def exchange_neutral(asked: RowTexts, lexicon: Lexicon) -> SwappedRow:
     words: dict[str, str] = {}
 
     def change(found: re.Match[str]) -> str:
-        now = as_written(table[found.group().lower()], found.group())
+        now = as_written(table[plain_case(found.group()).lower()], found.group())
         words[found.group()] = now
         return now
 

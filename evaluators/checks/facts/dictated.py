@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from evaluators.checks.facts.numerals import ORDINALS, SMALL
-from evaluators.checks.text.lettering import EitherCase
+from evaluators.checks.text.lettering import EitherCase, plain_case
 
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
@@ -68,7 +68,7 @@ def written(text: str) -> str | None:
     lower = text.lower() if text.isascii() else None  # of other letters some have several cases
     if not _is_dictated(text, lower):
         return None
-    found = text
+    text = found = plain_case(text)
     for pattern, put, words in _STEPS:
         if lower is None or any(word in lower for word in words):
             found = pattern.sub(put, found)

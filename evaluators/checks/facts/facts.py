@@ -33,7 +33,7 @@ from evaluators.checks.facts.rates import (
 )
 from evaluators.checks.facts.spelled import find_spelled
 from evaluators.checks.facts.units import Unit, rate, scale_after, units_after, units_before
-from evaluators.checks.text.lettering import squash
+from evaluators.checks.text.lettering import plain_case, squash
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,7 @@ def find_facts(text: str, words: frozenset[str] | None = None) -> Facts:
         words: its distinct case-folded words, if they are known.
     """
     words = words_of(text) if words is None else words
+    text = plain_case(text)
     taken = _UsedSpans(len(text))
     has_digit = _has_digit(text)
     for pattern, cue in ((_LIST_MARK, _MARK_CUE), (_CITED, _CITED)):

@@ -14,7 +14,12 @@ from evaluators.checks.facts.numerals import words_of
 from evaluators.checks.facts.rates import find_regular
 from evaluators.checks.facts.spelled import find_implied
 from evaluators.checks.facts.units import DECADE, Unit, spellings_of
-from evaluators.checks.text.lettering import expand_contractions, folded_words, squash
+from evaluators.checks.text.lettering import (
+    expand_contractions,
+    folded_words,
+    plain_case,
+    squash,
+)
 
 _PARTS = re.compile(r"[\W_]+")
 _VERSION = re.compile(r"\d+(?:\.\d+)?")
@@ -85,6 +90,7 @@ def index_source(text: str) -> Source:
 
 
 def _index_figures(text: str, letters: frozenset[str]) -> Figures:
+    text = plain_case(text)
     said, facts = written(text), find_facts(text, letters)
     if said is not None:
         facts = _joined(facts, find_facts(said))

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -99,11 +99,12 @@ def _weigh_all(
 def _weigh(at: Departure, own: Tokens, other: Tokens, matters: _Matters) -> DepartureWeight:
     here, there = own[at.start : at.end], other[at.other_start : at.other_end]
     said, instead = _content(here), _content(there)
-    new = [stem for stem in said if stem not in instead]
-    gone = [stem for stem in instead if stem not in said]
+    in_both = set(said).intersection(instead)
+    new = [stem for stem in said if stem not in in_both]
+    gone = [stem for stem in instead if stem not in in_both]
     around = _content((*own[max(0, at.start - AROUND) : at.start], *own[at.end : at.end + AROUND]))
     fits = _fits(around, matters)
-    turned = (_denials(here) - _denials(there)) % 2 or _any_pair(_are_opposite, new, gone)
+    turned = (_denials(here) - _denials(there)) % 2 or _any_opposite(new, frozenset(gone))
     few = 0 < len(new) <= FEW and 0 < len(gone) <= FEW
     return DepartureWeight(
         words=len(here),
@@ -111,7 +112,7 @@ def _weigh(at: Departure, own: Tokens, other: Tokens, matters: _Matters) -> Depa
         novel=sum(not _is_known(stem, matters) for stem in new),
         misfit=_misfit(new, fits, matters) - _misfit(gone, fits, matters),
         turned=bool(turned),
-        exchanged=few and not _any_pair(_are_alike, new, gone),
+        exchanged=few and not any(_are_alike(one, other) for one in new for other in gone),
     )
 
 
@@ -132,24 +133,22 @@ def _denials(words: Iterable[str]) -> int:
     return sum(map(_is_denial, words))
 
 
-def _any_pair(
-    alike: Callable[[str, str], bool], some: Sequence[str], others: Sequence[str]
-) -> bool:
-    return any(alike(one, other) for one in some for other in others)
+def _any_opposite(new: Iterable[str], gone: frozenset[str]) -> bool:
+    """Whether one says the opposite of another, without holding each against each."""
+    return any(not gone.isdisjoint(_opposites(stem)) for stem in new)
 
 
-def _are_opposite(one: str, other: str) -> bool:
-    return (
-        other in opposites_of(one)
-        or any(other in pole.other for pole in OPPOSITES.get(one, ()))
-        or _is_turned_by_prefix(one, other)
-    )
-
-
-def _is_turned_by_prefix(one: str, other: str) -> bool:
-    """`unpaid` and `paid`."""
-    short, long = sorted((one, other), key=len)
-    return len(short) > 3 and any(long == prefix + short for prefix in _TURNING)
+def _opposites(stem: str) -> Iterator[str]:
+    """By the lexicon, by our lists, and by what stands before: `unpaid` and `paid`."""
+    yield from opposites_of(stem)
+    for pole in OPPOSITES.get(stem, ()):
+        yield from pole.other
+    for prefix in _TURNING:
+        bare = stem.removeprefix(prefix)
+        if len(stem) > 3:
+            yield prefix + stem
+        if 3 < len(bare) < len(stem):
+            yield bare
 
 
 def _are_alike(one: str, other: str) -> bool:

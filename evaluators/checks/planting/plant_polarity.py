@@ -10,6 +10,7 @@ from typing import NamedTuple
 from evaluators.checks.planting.plant_ground import Ground, TextEdit, with_case
 from evaluators.checks.planting.plant_words import DIRECTIONS, FIXED, OPPOSITES, VERBS
 from evaluators.checks.text.claims import listed
+from evaluators.checks.text.lettering import plain_case
 
 
 class _Verb(NamedTuple):
@@ -110,7 +111,7 @@ def _remove_denial(sentence: str) -> Iterator[TextEdit]:
     for m in re.finditer(pattern, sentence, re.IGNORECASE):
         before = sentence[max(0, m.start() - 8) : m.start()].lower()
         if not before.endswith(("was ", "were ", "been ", "is ", "be ")):
-            new = f"{_ADMITS[m[1].lower()]} {m[3]}"
+            new = f"{_ADMITS[plain_case(m[1]).lower()]} {m[3]}"
             yield from _freed(sentence, m.start(), m.end(), with_case(new, m[1]))
 
 

@@ -25,6 +25,17 @@ _WHOLE = {"re": " are", "ve": " have", "ll": " will", "m": " am"}
 _IRREGULAR = {"ca": "can", "wo": "will", "sha": "shall"}
 
 
+def plain_case(text: str) -> str:
+    """The text, of the same length, with s for ſ and i for ı and İ.
+
+    A pattern that minds no case takes each for the other, and lower() does not: what is looked up
+    by the word that was found would not be there.
+    """
+    if text.isascii():
+        return text
+    return text.replace("ſ", "s").replace("ı", "i").replace("İ", "I")
+
+
 def squash(text: str) -> str:
     """Letters and digits only, case folded and without accents."""
     folded = text.casefold()

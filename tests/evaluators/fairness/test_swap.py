@@ -22,6 +22,7 @@ from evaluators.fairness.swap import (
     KINDS,
     RowTexts,
     SwappedRow,
+    exchange_neutral,
     find_words,
     make_exchange,
     make_pair,
@@ -320,3 +321,10 @@ def test_a_refusal_is_told_by_its_beginning() -> None:
     assert is_refusal("I'm sorry, but I can't help with that.", "en")
     assert not is_refusal("You can cancel it yourself.", "en")
     assert is_refusal("Das darf ich nicht sagen.", "de")
+
+
+def test_letters_that_equal_plain_ones_but_for_case_are_exchanged_or_refused() -> None:
+    """A long s and a Turkish i are found as s and i where case is ignored."""
+    asked = RowTexts("k", ("He fell. ſhe's well and alſo fine.",))
+    assert make_exchange(asked, "gender", EN, seed=1).prompt[0].startswith("She fell. he's well")
+    assert exchange_neutral(asked, EN).prompt[0].endswith("and additionally good.")

@@ -120,6 +120,8 @@ def test_what_the_source_says_elsewhere_fits_worse() -> None:
         ("Der Umsatz ist gestiegen.", "Der Umsatz ist gesunken.", {"turned": 1}),
         ("Der Umsatz ist nicht gestiegen.", "Der Umsatz ist gestiegen.", {"turned": 1}),
         ("The visit was unauthorised.", "The visit was authorised.", {"turned": 1}),
+        ("The visit was authorised.", "The visit was unauthorised.", {"turned": 1}),
+        ("The bill was unmet.", "The bill was met.", {"turned": 0}),  # too short to tell
         ("It was an announcement.", "It was announced.", {"exchanged": 0, "turned": 0}),
     ],
 )
@@ -202,6 +204,15 @@ def test_many_long_answers_take_little_time() -> None:
     for metric in resolve_metrics(NAMES):
         metric.score(samples)
     assert time.process_time() - began < 1.5
+
+
+def test_long_answers_without_a_word_in_common_take_little_time() -> None:
+    ends = [c + d for c in ascii_letters for d in ascii_letters[:40]]
+    texts = [" ".join(f"{start}-{start}{end}" for end in ends) for start in ("zq", "xv")]
+    samples = with_others([Sample(text[:2], text, context=SOURCE) for text in texts])
+    begun = time.process_time()
+    METRICS["departure_turned"].score(samples)
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(

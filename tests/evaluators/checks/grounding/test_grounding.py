@@ -182,6 +182,24 @@ def test_spans_lie_within_the_output(output: list[str], source: list[str], space
     assert all(a.end <= b.start for a, b in pairwise(claims))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "May and ſept. 5", "the ſixtieſ", "dreiviertel nİne uhr", "ſix at night", "2 täglıch",
+        "zweİmal täglich", "20 at dreıviertel acht uhr", "every six minuteſ of half an hour",
+    ],
+)  # fmt: skip
+def test_letters_that_equal_plain_ones_but_for_case_break_nothing(text: str) -> None:
+    assert [c for c in find_claims(text, text) if c.problem] == []
+    find_claims("In May five came.", text)
+    find_claims(text, "In May five came.")
+
+
+def test_a_long_s_is_an_s() -> None:
+    claims = find_claims("Auguſt 5, ſix patients.", "On August 5 six patients.")
+    assert [(c.kind, c.problem) for c in claims] == [("date", None), ("number", None)]
+
+
 def test_300_kilobytes_in_one_cell() -> None:
     scores = METRICS["invented"].score(
         [Sample("1", "the price of it is 39 EUR; " * 12_000, context="29 EUR")]

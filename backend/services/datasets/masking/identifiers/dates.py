@@ -185,7 +185,7 @@ def _read(match: Any, day_first: bool) -> _DateReading | None:
     if (mon := _group(match, "mon")) is not None:
         if mon.lower() in ("may", "mar", "mai") and mon[0].islower() and year is None:
             return None  # "may 20" is not said of a month
-        month, day = _NUMBER_OF[mon.lower()], _int(_group(match, "d"))
+        month, day = _NUMBER_OF[mon.casefold()], _int(_group(match, "d"))
     elif (first := _int(_group(match, "a"))) is not None:
         second = _int(_group(match, "b")) or 0
         by_day = day_first or _group(match, "sep") == "."
@@ -298,7 +298,7 @@ def _month_like(old: str, month: int) -> str:
         (
             names[month - 1]
             for names in _LISTS.values()
-            if old.lower() in (name.lower() for name in names)
+            if old.casefold() in (name.lower() for name in names)
         ),
         _LISTS["en"][month - 1],
     )

@@ -196,6 +196,7 @@ def test_dates_keep_their_distance_their_weekday_and_their_form() -> None:
         ("on May 3rd, 2024 she", r"on [A-Z]\w+ \d{1,2}(st|nd|rd|th), 20\d\d she"),
         ("am 3. Mai 2024 kam", r"am \d{1,2}\. [A-ZÄ]\w+ 20\d\d kam"),
         ("vom 03.05.24 bis", r"vom \d\d\.\d\d\.\d\d bis"),
+        ("am 12. Auguſt 1950 kam", r"am \d{1,2}\. [A-ZÄ]\w+ 19\d\d kam"),  # as in old print
         ("am 3.5.2024 kam", r"am \d{1,2}\.\d{1,2}\.20\d\d kam"),
         ("on 07-MAR-2021 he", r"on \d\d-[A-Z]{3}-20\d\d he"),
         ("since September 2007 he", r"since [A-Z]\w+ 200\d he"),
