@@ -21,6 +21,7 @@ from backend.services.runs.importing.masked_outputs import mask_outputs
 from backend.services.runs.importing.output_rows import ImportedOutput, ImportedOutputs
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation
+from tests.backend.services.datasets.masking.conftest import words_told
 
 KEYS = keys_of("a key of the tests with enough bytes in it")
 NOTE = (
@@ -66,8 +67,8 @@ def _desk(session: Session, policy: str = "", id_: str = "n1") -> Desk:
 def _nowhere(session: Session, words: Sequence[str] = SECRETS) -> None:
     for table in Base.metadata.sorted_tables:
         for row in session.execute(text(f'SELECT * FROM "{table.name}"')).mappings():
-            said = json.dumps(dict(row), default=str, ensure_ascii=False).lower()
-            assert [word for word in words if word.lower() in said] == [], table.name
+            said = json.dumps(dict(row), default=str, ensure_ascii=False)
+            assert words_told(said, words) == [], table.name
 
 
 def test_what_the_original_says_gets_the_surrogate_of_the_example(session: Session) -> None:
