@@ -20,11 +20,8 @@ SECRETS = ("Kowalczyk", "4432118", "DE89370400440532013000", "555-0134", "1961",
 
 def words_told(said: str, words: Sequence[str] = SECRETS) -> list[str]:
     """Which words stand in a text; digits within a digest or the fraction of a second do not."""
-    return [
-        word
-        for word in words
-        if re.search(rf"(?<![\da-f.]){re.escape(word)}(?![\da-f])", said, re.I)
-    ]
+    alone = {word: rf"(?<![\da-f.]){word}(?![\da-f])" for word in words if word.isdigit()}
+    return [w for w in words if re.search(alone.get(w, re.escape(w)), said, re.IGNORECASE)]
 
 
 def named_rows() -> list[ExampleRow]:
