@@ -40,7 +40,7 @@ def fit(
     splits: Annotated[
         str, Option(help="Splits whose reviews count; after test no test run is scored.")
     ] = "train,validation",
-    seed: Annotated[int, Option(help="Seed of folds and bootstrap.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of folds and bootstrap.")] = 0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:

@@ -58,7 +58,7 @@ class HealthOptions:
     task: Annotated[
         str | None, Option(help="What references are, classes or texts; else it is told.")
     ] = None
-    seed: Annotated[int, Option(help="Seed of folds, draws and permutations.")] = 0
+    seed: Annotated[int, Option(min=0, help="Seed of folds, draws and permutations.")] = 0
     bar: Annotated[Path | None, Option(help="Manifest to hold sizes against; of files only.")] = (
         None
     )

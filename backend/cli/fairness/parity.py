@@ -50,7 +50,7 @@ class ParityOptions:
         bool, Option("--across-metrics", help="One level for all metrics at once.")
     ] = False
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
-    seed: Annotated[int, Option(help="Seed of the bootstrap; of a file.")] = 0
+    seed: Annotated[int, Option(min=0, help="Seed of the bootstrap; of a file.")] = 0
     map_: MapOption = None
     project: ProjectOption = None
     as_json: JsonOption = False

@@ -48,7 +48,7 @@ def command(
     html: Annotated[Path | None, Option(help="Write a report that opens offline.")] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
-    seed: Annotated[int, Option(help="Seed of folds and bootstrap.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of folds and bootstrap.")] = 0,
 ) -> None:
     """Fit and check a risk; say what may skip review."""
     from evaluators.checks.risk.kinds import MODELS

@@ -63,7 +63,7 @@ class MetaOptions:
     as_json: JsonOption = False
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95
     resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = RESAMPLES
-    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0
+    seed: Annotated[int, Option(min=0, help="Seed of the bootstrap.")] = 0
 
 
 @takes(MetaOptions)

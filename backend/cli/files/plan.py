@@ -32,7 +32,7 @@ def command(
     map_: MapOption = None,
     as_json: JsonOption = False,
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    seed: Annotated[int, Option(help="Seed of the simulation.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of the simulation.")] = 0,
 ) -> None:
     """Ratings needed for an interval of a stated width, or for a verdict, with the uncertainty."""
     from evaluators.errors import EvaluatorError

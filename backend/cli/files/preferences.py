@@ -38,7 +38,7 @@ def command(
     force: ForceOption = False,
     as_json: JsonOption = False,
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
-    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of the bootstrap.")] = 0,
 ) -> None:
     """Win rates (a tie is half a win), Bradley-Terry strengths, and agreement with a judge."""
     from evaluators.errors import UndefinedFigure

@@ -60,7 +60,7 @@ def command(
     by_class: Annotated[bool, Option(help="Also precision and recall per class.")] = False,
     level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
     resamples: Annotated[int, Option(min=100, help="Bootstrap resamples.")] = RESAMPLES,
-    seed: Annotated[int, Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of the bootstrap.")] = 0,
     processes: Annotated[
         int | None, Option(min=1, help="Processes that score; all cores for large files.")
     ] = None,

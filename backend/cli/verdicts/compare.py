@@ -33,9 +33,9 @@ def command(
     metric: Annotated[
         list[str] | None, Option("--metric", help="Metric; several are allowed.")
     ] = None,
-    level: Annotated[float, Option(help="Level of the intervals.")] = 0.95,
-    resamples: Annotated[int, Option(help="Bootstrap resamples, for files.")] = RESAMPLES,
-    seed: Annotated[int, Option(help="Seed of the bootstrap, for files.")] = 0,
+    level: Annotated[float, Option(min=0.5, max=0.999, help="Confidence level.")] = 0.95,
+    resamples: Annotated[int, Option(min=100, help="Bootstrap resamples, for files.")] = RESAMPLES,
+    seed: Annotated[int, Option(min=0, help="Seed of the bootstrap, for files.")] = 0,
     html: Annotated[
         Path | None, Option(help="Write a report that opens offline, for files.")
     ] = None,

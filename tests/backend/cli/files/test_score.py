@@ -351,3 +351,18 @@ def test_an_item_with_two_scores_by_a_metric_is_refused(
         main(["calibrate", "--labels", labels, "--scores", write(tmp_path / "s.jsonl", scores)])
     assert caught.value.code == 1
     assert "two scores by m" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["score", "compare"])
+@pytest.mark.parametrize(
+    "option", [("--seed", "-1"), ("--level", "1.5"), ("--resamples", "0"), ("--resamples", "-5")]
+)
+def test_a_recipe_by_which_nothing_can_be_drawn_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, option: tuple[str, str]
+) -> None:
+    path = write(tmp_path / "p.jsonl", ROWS)
+    files = [path] if command == "score" else [path, path]
+    with pytest.raises(SystemExit) as caught:
+        main([command, *files, *option])
+    assert caught.value.code == 1
+    assert f"Invalid value for '{option[0]}'" in capsys.readouterr().err
