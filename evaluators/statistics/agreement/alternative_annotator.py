@@ -174,7 +174,7 @@ def alternative_annotator_test(
     licensed = omega >= LEAST_RATE and control_p <= CONTROL_LEVEL
     return AlternativeAnnotator(
         licensed,
-        _reason(omega, control_p),
+        _reason(omega, control_p, can_be_shuffled=_can_be_shuffled(shared)),
         epsilon,
         len(shared),
         tuple(rows),
@@ -215,10 +215,18 @@ def _missing(counts: Mapping[str, int]) -> int:
     return LEAST_ITEMS - (most[-1] if len(most) == LEAST_ANNOTATORS else 0)
 
 
-def _reason(omega: float, control_p: float) -> str:
+def _can_be_shuffled(items: Sequence[Item]) -> bool:
+    """Whether clusters can change places in so many ways that the control can be passed at all."""
+    of_one_size = np.bincount(np.bincount(number_clusters([item.group for item in items])))
+    return sum(math.lgamma(n + 1) for n in of_one_size.tolist()) >= -math.log(CONTROL_LEVEL)
+
+
+def _reason(omega: float, control_p: float, *, can_be_shuffled: bool) -> str:
     won = f"at least as close to the others as {omega:.0%} of the people, by epsilon"
     if omega < LEAST_RATE:
         return f"{won}; {LEAST_RATE:.0%} are needed"
+    if not can_be_shuffled:
+        return f"{won}, but its ratings cannot be shuffled: too few groups have as many items"
     if control_p > CONTROL_LEVEL:
         return f"{won}, but no closer to them than its own ratings shuffled over the items"
     return won

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from evaluators.statistics.agreement.alternative_annotator import (
     AlternativeAnnotator,
     Annotators,
     Item,
+    _can_be_shuffled,
     _shuffle,
     alternative_annotator_test,
     benjamini_yekutieli,
@@ -94,6 +97,17 @@ def test_clusters_are_shuffled_whole_among_those_of_as_many_items() -> None:
     assert set(orders[:, 1]) == {1, 7}  # the items that are alone
     assert set(map(tuple, orders[:, [0, 2]])) == {(0, 2), (3, 5), (4, 6)}
     assert (orders[:, 8:] == [8, 9, 10]).all()  # no other cluster is of three
+
+
+def test_groups_too_unlike_in_size_to_be_shuffled_are_the_reason() -> None:
+    sizes = [g for g in range(1, 31) for _ in range(g)]
+    items = simulated(len(sizes), people=0.9, judge=1.0, seed=3)
+    found = licensed([replace(item, group=str(g)) for item, g in zip(items, sizes, strict=True)])
+    assert (found.licensed, found.winning_rate, found.control_p) == (False, 1.0, 1.0)
+    assert found.reason.endswith("cannot be shuffled: too few groups have as many items")
+    alone = [Item({}, None) for _ in range(6)]
+    assert _can_be_shuffled(alone)
+    assert not _can_be_shuffled(alone[:5])  # 120 orders: one in them is more than the level
 
 
 def test_a_judge_that_always_says_the_common_label_is_refused() -> None:
