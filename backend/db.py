@@ -20,6 +20,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Index,
     MetaData,
     create_engine,
     event,
@@ -80,6 +81,11 @@ class Base(DeclarativeBase):
 def utc_now() -> datetime:
     """The present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def partial_index(name: str, *columns: str, where: str) -> Index:
+    """An index of those rows alone that a condition holds of, on both databases."""
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class NumberedTable(Base):

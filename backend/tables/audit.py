@@ -8,13 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, String, text
+from sqlalchemy import BigInteger, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backend.db import Base, utc_now
+from backend.db import Base, partial_index, utc_now
 
 BIG = BigInteger().with_variant(Integer, "sqlite")
-UNSEALED = text("seq IS NULL")
 
 
 class AuditEntry(Base):
@@ -33,12 +32,7 @@ class AuditEntry(Base):
     __tablename__ = "audit_entries"
     __table_args__ = (
         Index("ix_audit_entries_action_created_at", "action", "created_at"),
-        Index(
-            "ix_audit_entries_unsealed",
-            "id",
-            sqlite_where=UNSEALED,
-            postgresql_where=UNSEALED,
-        ),
+        partial_index("ix_audit_entries_unsealed", "id", where="seq IS NULL"),
         {"sqlite_autoincrement": True},  # a number that was cut off is not given again
     )
 

@@ -15,10 +15,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import Base, DatedTable, NumberedTable, utc_now
+from backend.db import Base, DatedTable, NumberedTable, partial_index, utc_now
 from backend.tables.accounts import User
 from backend.tables.runs import Generation, GenerationRun
 
@@ -92,6 +92,9 @@ class RubricVersion(DatedTable):
 
 
 REQUIRED = f"purpose = '{Purpose.REVIEW.value}'"
+OPEN = f"state = '{SlotState.OPEN.value}' AND {REQUIRED}"
+LEASED = f"state = '{SlotState.LEASED.value}' AND {REQUIRED}"
+ASSIGNED = "assigned_to_id IS NOT NULL"
 
 
 class ReviewQueue(DatedTable):
@@ -181,28 +184,10 @@ class ReviewSlot(Base):
     __tablename__ = "review_slots"
     __table_args__ = (
         UniqueConstraint("item_id", "number"),
-        Index(
-            "ix_review_slots_open",
-            "queue_id",
-            "position",
-            sqlite_where=text(f"state = 'open' AND {REQUIRED}"),
-            postgresql_where=text(f"state = 'open' AND {REQUIRED}"),
-        ),
-        Index(
-            "ix_review_slots_leased",
-            "queue_id",
-            "lease_until",
-            sqlite_where=text(f"state = 'leased' AND {REQUIRED}"),
-            postgresql_where=text(f"state = 'leased' AND {REQUIRED}"),
-        ),
+        partial_index("ix_review_slots_open", "queue_id", "position", where=OPEN),
+        partial_index("ix_review_slots_leased", "queue_id", "lease_until", where=LEASED),
         Index("ix_review_slots_owner", "owner_id", "queue_id", "state"),
-        Index(
-            "ix_review_slots_assigned",
-            "assigned_to_id",
-            "queue_id",
-            sqlite_where=text("assigned_to_id IS NOT NULL"),
-            postgresql_where=text("assigned_to_id IS NOT NULL"),
-        ),
+        partial_index("ix_review_slots_assigned", "assigned_to_id", "queue_id", where=ASSIGNED),
     )
 
     # What a reviewer sees: drawn at random, since known answers come in later than the rest.

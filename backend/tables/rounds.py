@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import NumberedTable, utc_now
+from backend.db import NumberedTable, partial_index, utc_now
 
 
 class Phase(StrEnum):
@@ -46,12 +46,7 @@ class Round(NumberedTable):
     __tablename__ = "rounds"
     __table_args__ = (
         UniqueConstraint("project_id", "number"),
-        Index(
-            "ix_rounds_active",
-            "state",
-            sqlite_where=text("state = 'active'"),
-            postgresql_where=text("state = 'active'"),
-        ),
+        partial_index("ix_rounds_active", "state", where="state = 'active'"),
     )
 
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))

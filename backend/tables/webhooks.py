@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backend.db import DatedTable, utc_now
+from backend.db import DatedTable, partial_index, utc_now
 
 
 class DeliveryState(StrEnum):
@@ -43,12 +43,7 @@ class WebhookDelivery(DatedTable):
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         UniqueConstraint("webhook_id", "key"),
-        Index(
-            "ix_webhook_deliveries_due",
-            "next_attempt_at",
-            sqlite_where=text("state = 'pending'"),
-            postgresql_where=text("state = 'pending'"),
-        ),
+        partial_index("ix_webhook_deliveries_due", "next_attempt_at", where="state = 'pending'"),
     )
 
     webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id"))
