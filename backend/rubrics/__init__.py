@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -34,7 +35,6 @@ from backend.rubrics.scales import Text as Text
 from backend.rubrics.scales import VerdictScale as VerdictScale
 from backend.rubrics.scales import YesNo as YesNo
 from backend.rubrics.scales import chosen_options as chosen_options
-from backend.rubrics.scales import number_of as number_of
 from backend.rubrics.scales import validate_answer as validate_answer
 from backend.rubrics.scales import value_in_words as value_in_words
 
@@ -156,6 +156,7 @@ def library_names() -> list[str]:
     return sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml"))
 
 
+@cache  # the files come with the code, and reading YAML takes milliseconds
 def library_rubric(name: str) -> Rubric:
     """A rubric of the library. Raises UnknownName: what a request or a plan names is no file."""
     names = library_names()

@@ -86,23 +86,20 @@ class Question(RubricPart):
 
     Attributes:
         words: the scale in words, for lists.
+        has_number: whether stored answers have a number, to compare with a bound.
         level: None where agreement is not computed; then no known answer can judge an answer.
     """
 
     words: ClassVar[str]
     control: ClassVar[Control]
     level: ClassVar[Level | None]
+    has_number: ClassVar[bool] = False
 
     name: str = Field(pattern=NAME)
     question: str = Field(min_length=1)
     help: str = ""
     required: bool = True
     examples: tuple[Illustration, ...] = ()
-
-    @property
-    def has_number(self) -> bool:
-        """Whether stored answers have a number, to compare with a bound."""
-        return False
 
     @property
     def explanation(self) -> str:
@@ -135,8 +132,8 @@ class Question(RubricPart):
         return float(a.value != b.value)
 
     def outcomes(self) -> list[Outcome]:
-        """What is averaged of the answers."""
-        return []
+        """What is averaged of the answers: their number, where they have one."""
+        return [Outcome(None, number_of, is_rate=False)] if self.has_number else []
 
     def simulated(self, closeness: float, categories: Sequence[str]) -> object:
         """A scripted reviewer's answer, for demonstrations.
@@ -159,12 +156,9 @@ class YesNo(Question):
     words: ClassVar[str] = "yes or no"
     control: ClassVar[Control] = Control.CHOICES
     level: ClassVar[Level | None] = Level.NOMINAL
+    has_number: ClassVar[bool] = True
 
     scale: Literal["yes_no"]
-
-    @property
-    def has_number(self) -> bool:
-        return True
 
     def allowed(self) -> str:
         return "Answer yes or no."
@@ -198,13 +192,10 @@ class VerdictScale(Question):
     words: ClassVar[str] = "pass, fail, critical fail"
     control: ClassVar[Control] = Control.CHOICES
     level: ClassVar[Level | None] = Level.ORDINAL
+    has_number: ClassVar[bool] = True
 
     scale: Literal["verdict"]
     critical: str = ""
-
-    @property
-    def has_number(self) -> bool:
-        return True
 
     @property
     def explanation(self) -> str:
@@ -242,6 +233,7 @@ class Stars(Question):
     words: ClassVar[str] = "a step from 1 up"
     control: ClassVar[Control] = Control.RATING
     level: ClassVar[Level | None] = Level.ORDINAL
+    has_number: ClassVar[bool] = True
 
     scale: Literal["stars"]
     n: int = Field(5, ge=2, le=10)
@@ -253,10 +245,6 @@ class Stars(Question):
         if off:
             raise ValueError(f"anchors {off} lie outside 1 to {self.n}")
         return self
-
-    @property
-    def has_number(self) -> bool:
-        return True
 
     @property
     def explanation(self) -> str:
@@ -281,9 +269,6 @@ class Stars(Question):
     def distance(self, a: CheckedAnswer, b: CheckedAnswer) -> float | None:
         return _apart(a, b, self.n - 1.0)
 
-    def outcomes(self) -> list[Outcome]:
-        return [Outcome(None, number_of, is_rate=False)]
-
     def simulated(self, closeness: float, categories: Sequence[str]) -> object:
         return 1 + round((self.n - 1) * closeness)
 
@@ -298,13 +283,23 @@ class Option(RubricPart):
 class _OfOptions(Question):
     options: tuple[Option, ...] = Field(min_length=2)
 
+    @model_validator(mode="after")
+    def _distinct(self) -> _OfOptions:
+        refuse_repeats("option", self.names)
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Of the options, in order."""
+        return [option.name for option in self.options]
+
     def choices(self) -> list[Choice]:
         return [Choice(option.name, option.label) for option in self.options]
 
     def _simulated(self, categories: Sequence[str]) -> str:
-        names = [option.name for option in self.options]
         wanted = [*categories, "other"] if categories else ["none"]
-        return next((name for name in wanted if name in names), names[-1 if categories else 0])
+        known = (name for name in wanted if name in self.names)
+        return next(known, self.names[-1 if categories else 0])
 
 
 class Category(_OfOptions):
@@ -316,24 +311,19 @@ class Category(_OfOptions):
 
     scale: Literal["category"]
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Category:
-        refuse_repeats("option", [option.name for option in self.options])
-        return self
-
     def allowed(self) -> str:
-        return "Choose one of: " + ", ".join(option.name for option in self.options) + "."
+        return "Choose one of: " + ", ".join(self.names) + "."
 
     def check(self, value: object) -> CheckedAnswer:
-        if not isinstance(value, str) or value not in {option.name for option in self.options}:
+        if not isinstance(value, str) or value not in self.names:
             raise self.refuse(value)
         return CheckedAnswer(value, None)
 
     def values(self) -> list[float | str]:
-        return [option.name for option in self.options]
+        return [*self.names]
 
     def outcomes(self) -> list[Outcome]:
-        return [Outcome(o.name, _is_option(o.name), is_rate=True) for o in self.options]
+        return [Outcome(name, _is_option(name), is_rate=True) for name in self.names]
 
     def simulated(self, closeness: float, categories: Sequence[str]) -> object:
         return self._simulated(categories)
@@ -355,23 +345,20 @@ class Multi(_OfOptions):
 
     @model_validator(mode="after")
     def _consistent(self) -> Multi:
-        names = [option.name for option in self.options]
-        refuse_repeats("option", names)
-        if self.alone is not None and self.alone not in names:
+        if self.alone is not None and self.alone not in self.names:
             raise ValueError(f"{self.alone!r}, which stands alone, is none of the options")
         return self
 
     def allowed(self) -> str:
         most = "" if self.most is None else f" at most {self.most}"
         alone = "" if self.alone is None else f" {self.alone} stands alone."
-        return f"Choose{most} of: {', '.join(o.name for o in self.options)}.{alone}"
+        return f"Choose{most} of: {', '.join(self.names)}.{alone}"
 
     def check(self, value: object) -> CheckedAnswer:
-        known = [option.name for option in self.options]
         chosen = chosen_options(value)
-        if chosen is None or not set(chosen) <= set(known):
+        if chosen is None or not set(chosen) <= set(self.names):
             raise self.refuse(value)
-        kept = [name for name in known if name in chosen]
+        kept = [name for name in self.names if name in chosen]
         too_many = self.most is not None and len(kept) > self.most
         if too_many or (self.alone in kept and len(kept) > 1):
             raise self.refuse(value)
@@ -385,7 +372,7 @@ class Multi(_OfOptions):
         return 1 - len(one & other) / len(one | other) if one | other else 0.0
 
     def outcomes(self) -> list[Outcome]:
-        return [Outcome(o.name, _has_option(o.name), is_rate=True) for o in self.options]
+        return [Outcome(name, _has_option(name), is_rate=True) for name in self.names]
 
     def simulated(self, closeness: float, categories: Sequence[str]) -> object:
         return [self._simulated(categories)]
@@ -397,6 +384,7 @@ class Number(Question):
     words: ClassVar[str] = "a number"
     control: ClassVar[Control] = Control.NUMBER
     level: ClassVar[Level | None] = Level.INTERVAL
+    has_number: ClassVar[bool] = True
 
     scale: Literal["number"]
     min: float = Field(allow_inf_nan=False)
@@ -411,10 +399,6 @@ class Number(Question):
         if self.step is not None and self.step > self.max - self.min:
             raise ValueError(f"a step of {self.step:g} leads past {self.max:g} at once")
         return self
-
-    @property
-    def has_number(self) -> bool:
-        return True
 
     def allowed(self) -> str:
         steps = "" if self.step is None else f" in steps of {self.step:g}"
@@ -445,9 +429,6 @@ class Number(Question):
 
     def distance(self, a: CheckedAnswer, b: CheckedAnswer) -> float | None:
         return _apart(a, b, self.max - self.min)
-
-    def outcomes(self) -> list[Outcome]:
-        return [Outcome(None, number_of, is_rate=False)]
 
     def simulated(self, closeness: float, categories: Sequence[str]) -> object:
         width = self.max - self.min
