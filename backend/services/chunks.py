@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, or_, select, tuple_,
 from sqlalchemy.orm import Session
 
 from backend.tables.queue import ChunkState, JobChunk
+from evaluators.spread import cut
 
 LEASE = timedelta(seconds=60)
 _ROWS_PER_STATEMENT = 500
@@ -104,12 +105,17 @@ def lay_down_chunks(
         }
         for one in ranges
     ]
-    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
-        session.execute(insert(JobChunk), rows[start : start + _ROWS_PER_STATEMENT])
+    for some in cut(rows, _ROWS_PER_STATEMENT):
+        session.execute(insert(JobChunk), some)
 
 
 def _of(job_id: int, attempt: int) -> tuple[ColumnElement[bool], ...]:
     return JobChunk.job_id == job_id, JobChunk.attempt == attempt
+
+
+def _free(job_id: int, attempt: int, now: datetime) -> tuple[ColumnElement[bool], ...]:
+    lapsed = _HELD & (JobChunk.lease_until < now)
+    return *_of(job_id, attempt), or_(JobChunk.state == ChunkState.OPEN, lapsed)
 
 
 def lease_chunk(
@@ -125,33 +131,16 @@ def lease_chunk(
 
     One statement, which skips what others are leasing in the same moment.
     """
-    free = (
-        select(JobChunk.id)
-        .where(*_of(job_id, attempt))
-        .where(or_(JobChunk.state == ChunkState.OPEN, _HELD & (JobChunk.lease_until < now)))
-        .order_by(JobChunk.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    free = select(JobChunk.id).where(*_free(job_id, attempt, now)).order_by(JobChunk.id).limit(1)
     if part is not None:
         free = free.where(JobChunk.part == part)
+    until = now + LEASE
+    where = JobChunk.first_id, JobChunk.last_id, JobChunk.size
     leased = (
         update(JobChunk)
-        .where(JobChunk.id == free.scalar_subquery())
-        .values(
-            state=ChunkState.LEASED,
-            owner=owner,
-            lease_until=now + LEASE,
-            fence=JobChunk.fence + 1,
-        )
-        .returning(
-            JobChunk.id,
-            JobChunk.fence,
-            JobChunk.part,
-            JobChunk.first_id,
-            JobChunk.last_id,
-            JobChunk.size,
-        )
+        .where(JobChunk.id == free.with_for_update(skip_locked=True).scalar_subquery())
+        .values(state=ChunkState.LEASED, owner=owner, lease_until=until, fence=JobChunk.fence + 1)
+        .returning(JobChunk.id, JobChunk.fence, JobChunk.part, *where)
         .execution_options(synchronize_session=False)
     )
     found = session.execute(leased).first()
@@ -222,6 +211,5 @@ def chunk_progress(session: Session, job_id: int, attempt: int) -> ChunkProgress
 
 def free_part(session: Session, job_id: int, attempt: int, *, now: datetime) -> str | None:
     """The part of the next chunk that could be leased; None where there is none."""
-    free = or_(JobChunk.state == ChunkState.OPEN, _HELD & (JobChunk.lease_until < now))
-    query = select(JobChunk.part).where(*_of(job_id, attempt), free).order_by(JobChunk.id).limit(1)
-    return session.scalar(query)
+    free = select(JobChunk.part).where(*_free(job_id, attempt, now))
+    return session.scalar(free.order_by(JobChunk.id).limit(1))

@@ -78,11 +78,6 @@ def review_in_project(session: Session, project_id: int, review_id: int) -> Revi
     return session.scalar(query)
 
 
-def example_of_review(session: Session, review: Review) -> Example:
-    """The example whose answer was reviewed."""
-    return session.get_one(Example, review.item.generation_a.example_id)
-
-
 def adapters_of_set(session: Session, training_set_id: int) -> list[tuple[ModelVersion, int]]:
     """The adapters that were trained on a set, each with its training run."""
     query = (
@@ -268,21 +263,15 @@ def uses_of_version(
     session: Session, version_id: int
 ) -> list[tuple[GenerationRun | None, TrainingSet | None]]:
     """The runs on a dataset version, and the sets with rows of its examples."""
-    runs = session.scalars(
-        select(GenerationRun)
-        .where(GenerationRun.dataset_version_id == version_id)
-        .order_by(GenerationRun.id)
+    on_version = select(GenerationRun).where(GenerationRun.dataset_version_id == version_id)
+    runs = session.scalars(on_version.order_by(GenerationRun.id))
+    with_rows = (
+        select(TrainingSetRow.training_set_id)
+        .join(Example, Example.id == TrainingSetRow.example_id)
+        .where(Example.dataset_version_id == version_id)
     )
     sets = session.scalars(
-        select(TrainingSet)
-        .where(
-            TrainingSet.id.in_(
-                select(TrainingSetRow.training_set_id)
-                .join(Example, Example.id == TrainingSetRow.example_id)
-                .where(Example.dataset_version_id == version_id)
-            )
-        )
-        .order_by(TrainingSet.id)
+        select(TrainingSet).where(TrainingSet.id.in_(with_rows)).order_by(TrainingSet.id)
     )
     return [*((run, None) for run in runs), *((None, frozen) for frozen in sets)]
 

@@ -16,13 +16,7 @@ LONGEST = 500
 
 
 def note_export(
-    session: Session,
-    subject: str,
-    format: str,
-    *,
-    project_id: int,
-    target: str,
-    now: datetime,
+    session: Session, subject: str, format: str, *, project_id: int, target: str, now: datetime
 ) -> None:
     """Write down an export before its first row goes out: one that breaks off was made, too.
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import Base
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun
+from evaluators.spread import cut
 
 Rows = Sequence[Mapping[str, Any]]
 Columns = Sequence[ColumnElement[Any]]
@@ -43,8 +44,7 @@ def _insert(
     insert = _INSERTS[session.get_bind().dialect.name]
     columns: list[Any] = [table.__table__.c[name] for name in told]
     new: list[Any] = []
-    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
-        some = rows[start : start + _ROWS_PER_STATEMENT]
+    for some in cut(rows, _ROWS_PER_STATEMENT):
         new += session.execute(*insert(cast(Table, table.__table__), some, columns)).all()
     return new
 
@@ -98,10 +98,7 @@ Run = GenerationRun | ScoreRun
 
 
 def add_to_run(
-    session: Session,
-    run_table: type[Run],
-    run_id: int,
-    rows: Sequence[Mapping[str, Any]],
+    session: Session, run_table: type[Run], run_id: int, rows: Sequence[Mapping[str, Any]]
 ) -> int:
     """Put rows into the ledger of a run and count them; returns how many were new.
 
@@ -125,11 +122,9 @@ def _note_counts(session: Session, run_table: type[Run], run_id: int, new: Count
     if _lock_counts(session, run_table, run_id) is None:
         recount(session, run_table, run_id)
         return
-    session.execute(
-        update(cast(Table, run_table.__table__))
-        .where(columns.id == run_id)
-        .values(n_done=columns.n_done + new.done, n_failed=columns.n_failed + new.failed)
-    )
+    more = {"n_done": columns.n_done + new.done, "n_failed": columns.n_failed + new.failed}
+    table = cast(Table, run_table.__table__)
+    session.execute(update(table).where(columns.id == run_id).values(more))
 
 
 def recount(session: Session, run_table: type[Run], run_id: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Forbidden, InvalidInput, NotFound, UnknownName
@@ -239,6 +240,16 @@ def get_score_run(session: Session, score_run_id: int) -> ScoreRun:
     if row is None:
         raise NotFound(f"There is no score run {score_run_id}.")
     return row
+
+
+def named_or_newest_scores(
+    session: Session, score_run_id: int | None, generation_run_id: int
+) -> ScoreRun | None:
+    """The score run that is named; else the newest of the generation run, if it has one."""
+    if score_run_id is not None:
+        return session.get_one(ScoreRun, score_run_id)
+    of_run = select(ScoreRun).where(ScoreRun.generation_run_id == generation_run_id)
+    return session.scalar(of_run.order_by(ScoreRun.id.desc()).limit(1))
 
 
 def metric_specs(run: ScoreRun) -> list[MetricSpec]:

@@ -13,12 +13,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.schemas.projects import Manifest
-from backend.services.metric_specs import (
-    BUILT_IN,
-    AllowedMetrics,
-    check_line_metrics,
-    check_maxima,
-)
+from backend.services.metric_specs import BUILT_IN, AllowedMetrics, check_line_metrics, check_maxima
 from backend.tables.projects import Project, SuccessManifest
 
 
@@ -67,7 +62,8 @@ def parse_manifest(source: str) -> Manifest:
     try:
         return Manifest.model_validate(yaml.safe_load(source))
     except yaml.YAMLError as error:
-        raise InvalidInput(f"The manifest is not YAML: {_one_line(error)}.") from error
+        said = " ".join(str(error).split())
+        raise InvalidInput(f"The manifest is not YAML: {said}.") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
@@ -75,10 +71,6 @@ def parse_manifest(source: str) -> Manifest:
             f"The manifest is not valid at {where}: {first['msg']}.",
             hint="A line has metric, slice, direction, and one of threshold, margin and guardrail.",
         ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def manifest_digest(manifest: Manifest) -> str:
@@ -124,12 +116,8 @@ def set_manifest(
 
 def find_manifest(session: Session, project_id: int) -> SuccessManifest | None:
     """The newest version of the bar, if one was set."""
-    return session.scalar(
-        select(SuccessManifest)
-        .where(SuccessManifest.project_id == project_id)
-        .order_by(SuccessManifest.version.desc())
-        .limit(1)
-    )
+    query = select(SuccessManifest).where(SuccessManifest.project_id == project_id)
+    return session.scalar(query.order_by(SuccessManifest.version.desc()).limit(1))
 
 
 def current_manifest(session: Session, project_id: int) -> SuccessManifest:

@@ -160,13 +160,13 @@ def find_job(session: Session, kind: str, subject_id: int) -> Job | None:
     return session.scalar(select(Job).where(Job.kind == kind, Job.subject_id == subject_id))
 
 
-def get_job(session: Session, job_id: int) -> Job:
-    """A job by its id.
+def get_job(session: Session, job_id: int, *, locked: bool = False) -> Job:
+    """A job by its id; `locked` to this transaction.
 
     Raises:
         NotFound: there is none.
     """
-    job = session.get(Job, job_id, populate_existing=True)
+    job = session.get(Job, job_id, populate_existing=True, with_for_update=locked)
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
     return job
@@ -183,9 +183,7 @@ def resume_job(session: Session, job_id: int, *, arguments: Mapping[str, Any] | 
 
     A job that waits or runs only gets the new arguments, which it reads when it ends.
     """
-    job = session.get(Job, job_id, populate_existing=True, with_for_update=True)
-    if job is None:
-        raise NotFound(f"There is no job {job_id}.")
+    job = get_job(session, job_id, locked=True)
     job.arguments = {**job.arguments, **(arguments or {})}
     if job.state in UNFINISHED:
         session.flush()
@@ -243,14 +241,8 @@ def start_job(
     session: Session, job_id: int, attempt: int, *, executor_id: str, now: datetime
 ) -> bool:
     """Mark this attempt as running here; False if the attempt is no longer the present one."""
-    return _move(
-        session,
-        job_id,
-        attempt,
-        state=JobState.RUNNING,
-        executor_id=executor_id,
-        started_at=now,
-    )
+    running = {"state": JobState.RUNNING, "executor_id": executor_id, "started_at": now}
+    return _move(session, job_id, attempt, **running)
 
 
 def holds_job(session: Session, job_id: int, attempt: int) -> bool:
@@ -270,9 +262,8 @@ def finish_job(
     exit_code: int | None = None,
 ) -> bool:
     """Record how this attempt ended; False, and nothing changed, if it was superseded."""
-    return _move(
-        session, job_id, attempt, state=state, error=error, exit_code=exit_code, finished_at=now
-    )
+    ended = {"state": state, "error": error, "exit_code": exit_code, "finished_at": now}
+    return _move(session, job_id, attempt, **ended)
 
 
 def cancel_job(
@@ -286,19 +277,8 @@ def cancel_job(
         by_id: the person who cancels.
         error: that in words.
     """
-    moved = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state.in_(UNFINISHED))
-        .values(
-            state=JobState.CANCELLED,
-            cancelled_by_id=by_id,
-            error=error,
-            exit_code=1,
-            finished_at=now,
-        )
-        .returning(Job.id)
-    )
-    return moved.first() is not None
+    cancelled = {"state": JobState.CANCELLED, "cancelled_by_id": by_id, "error": error}
+    return _move(session, job_id, None, **cancelled, exit_code=1, finished_at=now)
 
 
 def is_cancelled(session: Session, job_id: int) -> bool:
@@ -315,9 +295,8 @@ def cancelled_jobs(session: Session, kind: JobKind) -> list[Job]:
 
 def requeue_job(session: Session, job_id: int, attempt: int) -> bool:
     """Give an attempt back, to be done by whoever comes: the next attempt supersedes it."""
-    return _move(
-        session, job_id, attempt, state=JobState.QUEUED, attempt=attempt + 1, executor_id=None
-    )
+    anew = {"state": JobState.QUEUED, "attempt": attempt + 1, "executor_id": None}
+    return _move(session, job_id, attempt, **anew)
 
 
 def add_spent(
@@ -339,22 +318,16 @@ def add_spent(
         more["gpu_s"] = None
     elif gpu_s is not None:
         more["gpu_s"] = func.coalesce(Job.gpu_s, 0.0) + gpu_s
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id)
-        .values(**more)
-        .execution_options(synchronize_session=False)
-    )
+    added = update(Job).where(Job.id == job_id).values(**more)
+    session.execute(added.execution_options(synchronize_session=False))
 
 
-def _move(session: Session, job_id: int, held: int, **values: Any) -> bool:
-    moved = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.attempt == held, Job.state.in_(UNFINISHED))
-        .values(**values)
-        .returning(Job.id)
-    )
-    return moved.first() is not None
+def _move(session: Session, job_id: int, held: int | None, **values: Any) -> bool:
+    """Change a job that waits or runs, under the attempt that is held, or under any."""
+    moved = update(Job).where(Job.id == job_id, Job.state.in_(UNFINISHED))
+    if held is not None:
+        moved = moved.where(Job.attempt == held)
+    return session.execute(moved.values(**values).returning(Job.id)).first() is not None
 
 
 def is_alive(worker: Worker, *, now: datetime, host: str | None = None) -> bool:
@@ -411,13 +384,10 @@ def claim_worker_name(
 
 def beat_heart(session: Session, executor_id: str, *, pid: int, now: datetime) -> bool:
     """Say that the worker lives; False if its name has passed to another process."""
+    itself = Worker.pid == pid, Worker.host == platform.node()
     beaten = session.execute(
         update(Worker)
-        .where(
-            Worker.executor_id == executor_id,
-            Worker.pid == pid,
-            Worker.host == platform.node(),
-        )
+        .where(Worker.executor_id == executor_id, *itself)
         .values(seen_at=now)
         .returning(Worker.executor_id)
     )

@@ -28,7 +28,6 @@ from backend.services.derivation import (
     adapters_on,
     contributions,
     drafting_of_run,
-    example_of_review,
     merged_from,
     merges_of,
     models_started_from,
@@ -121,11 +120,6 @@ def dataset_node(version: DatasetVersion) -> LineageNode:
     return _node("dataset", name, name, facts)
 
 
-def queue_key(queue: ReviewQueue) -> str:
-    """The key of a queue's node."""
-    return f"queue:{queue.name}"
-
-
 def queue_node(queue: ReviewQueue) -> LineageNode:
     """A review queue."""
     return _node("queue", queue.name, queue.name, (f"{queue.kind} items",))
@@ -142,8 +136,7 @@ def review_node(review: Review, told: Sequence[ReviewOutcome]) -> LineageNode:
     marks = ["simulated"] if review.simulated else []
     if review.withdrawn_at is not None:
         marks.append(f"withdrawn: {review.withdrawn_reason or 'no reason kept'}")
-    corrected = "with a correction" if review.corrections else "without a correction"
-    facts = [corrected]
+    facts = ["with a correction" if review.corrections else "without a correction"]
     if review.corrections and not told:
         facts.append("never replayed")
     return _node("review", review.id, f"review {review.id}", facts, marks)
@@ -156,13 +149,9 @@ def yield_node(review: Review, one: ReviewOutcome) -> LineageNode:
     facts = [f"{part} {one.training_set.name}", f"right when {one.rule}"]
     if outcome.reason:
         facts.append(outcome.reason)
-    return _node(
-        "yield",
-        f"{review.id}:{one.training_set.id}:{one.candidate.id}",
-        f"{outcome.state} on {one.candidate.label}",
-        facts,
-        ("simulated",) if outcome.reviewed.simulated else (),
-    )
+    name = f"{review.id}:{one.training_set.id}:{one.candidate.id}"
+    marks = ("simulated",) if outcome.reviewed.simulated else ()
+    return _node("yield", name, f"{outcome.state} on {one.candidate.label}", facts, marks)
 
 
 @dataclass(slots=True)
@@ -199,17 +188,14 @@ def trace(session: Session, project_id: int, name: str) -> LineageOut:
         InvalidInput: no such kind.
     """
     kind, part, rest = name.partition(":")
-    if not part or (kind not in _ROOTS and _is_base(session, project_id, kind)):
+    bases = {BASE, *(one.name for one in list_bases(session, project_id))}
+    if not part or (kind not in _ROOTS and kind in bases):
         kind, rest = "model", name
     if kind not in _ROOTS:
         raise InvalidInput(f"{kind!r} is no kind of thing.", hint=f"Use {', '.join(_ROOTS)}.")
     graph = _Graph(session)
     root = _ROOTS[kind](graph, project_id, rest)
     return LineageOut(root=root, nodes=list(graph.nodes.values()), edges=list(graph.edges))
-
-
-def _is_base(session: Session, project_id: int, name: str) -> bool:
-    return name in {one.name for one in list_bases(session, project_id)} | {BASE}
 
 
 def _from_model(graph: _Graph, project_id: int, name: str) -> str:
@@ -228,9 +214,10 @@ def _from_run(graph: _Graph, project_id: int, name: str) -> str:
     run = get_run(graph.session, _number(name), project_id=project_id)
     key = _up_run(graph, run)
     for queue, frozen, label in uses_of_run(graph.session, run.id):
-        graph.link(key, graph.add(queue_node(queue)), "reviewed in")
+        reviewed = graph.add(queue_node(queue))
+        graph.link(key, reviewed, "reviewed in")
         if frozen is not None:
-            graph.link(queue_key(queue), _down_set(graph, frozen), label)
+            graph.link(reviewed, _down_set(graph, frozen), label)
     return key
 
 
@@ -254,16 +241,17 @@ def _from_review(graph: _Graph, project_id: int, name: str) -> str:
     output, queue = review.item.generation_a, review.item.queue
     graph.link(graph.add(person_node(review.reviewer.pseudonym, review.simulated)), key, "wrote")
     run = graph.session.get_one(GenerationRun, output.run_id)
-    graph.link(_up_run(graph, run), graph.add(queue_node(queue)), "reviewed in")
-    graph.link(queue_key(queue), key, "item of")
-    example = example_of_review(graph.session, review)
-    graph.link(_up_model(graph, output.model_version), key, f"answered {example.external_id}")
+    reviewed = graph.add(queue_node(queue))
+    graph.link(_up_run(graph, run), reviewed, "reviewed in")
+    graph.link(reviewed, key, "item of")
+    answered = f"answered {output.example.external_id}"
+    graph.link(_up_model(graph, output.model_version), key, answered)
     for frozen in sets_with_review(graph.session, review.id):
         graph.link(key, _down_set(graph, frozen), "a row of")
     for one in told:
-        answered = graph.add(yield_node(review, one))
-        graph.link(key, answered, "replayed")
-        graph.link(_down_model(graph, one.candidate), answered, "answered")
+        replayed_as = graph.add(yield_node(review, one))
+        graph.link(key, replayed_as, "replayed")
+        graph.link(_down_model(graph, one.candidate), replayed_as, "answered")
     return key
 
 
@@ -392,14 +380,9 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
     if not graph.first_time(key, "down"):
         return key
     for comparison, promotion in uses_of_model(graph.session, model.id):
-        verdict = graph.add(
-            _node(
-                "verdict",
-                comparison.id,
-                f"{comparison.verdict} ({comparison.created_at:%Y-%m-%d})",
-                [f"{line['title']}: {line['verdict']}" for line in comparison.lines],
-            )
-        )
+        title = f"{comparison.verdict} ({comparison.created_at:%Y-%m-%d})"
+        facts = [f"{line['title']}: {line['verdict']}" for line in comparison.lines]
+        verdict = graph.add(_node("verdict", comparison.id, title, facts))
         graph.link(key, verdict, "judged by")
         if promotion is not None:
             marks = ("simulated",) if promotion.simulated else ()
@@ -412,9 +395,8 @@ def _down_model(graph: _Graph, model: ModelVersion) -> str:
             graph.link(asked_with, _down_model(graph, candidate), "asked with")
         graph.link(key, _down_model(graph, candidate), "with a prompt")
     for further in models_started_from(graph.session, model.id):
-        graph.link(
-            key, _down_model(graph, further), f"start of training run {further.training_run_id}"
-        )
+        label = f"start of training run {further.training_run_id}"
+        graph.link(key, _down_model(graph, further), label)
     for adapter in adapters_on(graph.session, model.id):
         graph.link(key, _down_model(graph, adapter), "base of")
     for merged, how in merges_of(graph.session, model):

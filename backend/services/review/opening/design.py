@@ -60,6 +60,11 @@ class Target:
     metric: str | None = None
     top: float = 0.25
 
+    @property
+    def is_sized(self) -> bool:
+        """Whether it says how large it is."""
+        return self.share is not None or self.n is not None
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingDesign:
@@ -186,20 +191,15 @@ def allocate(sizes: Sequence[int], budget: int, allocation: Allocation) -> list[
         )
     if budget >= sum(sizes):
         return list(sizes)
-    wishes = [_wish(size, sizes, budget, allocation) for size in sizes]
+    # What a stratum would get if fractions could be drawn.
+    alike = allocation is Allocation.EQUAL
+    wishes = [budget / len(sizes) if alike else budget * size / sum(sizes) for size in sizes]
     counts = [min(size, max(1, math.floor(wish))) for size, wish in zip(sizes, wishes, strict=True)]
     while sum(counts) != budget:
         step = 1 if sum(counts) < budget else -1
         movable = [i for i, n in enumerate(counts) if (n < sizes[i] if step > 0 else n > 1)]
         counts[max(movable, key=lambda i: step * (wishes[i] - counts[i]))] += step
     return counts
-
-
-def _wish(size: int, sizes: Sequence[int], budget: int, allocation: Allocation) -> float:
-    """What a stratum would get if fractions could be drawn."""
-    if allocation is Allocation.EQUAL:
-        return budget / len(sizes)
-    return budget * size / sum(sizes)
 
 
 def share_budget(
@@ -214,10 +214,10 @@ def share_budget(
         InvalidInput: more is asked for than the budget holds, or no item is left for the anchor.
     """
     _check_targets(targets)
-    fixed = {t.name: t.n or round((t.share or 0.0) * budget) for t in targets if _is_sized(t)}
+    fixed = {t.name: t.n or round((t.share or 0.0) * budget) for t in targets if t.is_sized}
     reserved = 0 if anchor is None else max(1, round(anchor * budget))
     left = budget - reserved - sum(fixed.values())
-    loose = [t for t in targets if not _is_sized(t)]
+    loose = [t for t in targets if not t.is_sized]
     spare = left if anchor is not None else left // 2
     each = spare // len(loose) if loose else 0
     counts = [fixed.get(t.name, each) for t in targets]
@@ -229,10 +229,6 @@ def share_budget(
             "without a random anchor nothing can be said of the whole.",
         )
     return n_anchor, [max(1, count) for count in counts]
-
-
-def _is_sized(target: Target) -> bool:
-    return target.share is not None or target.n is not None
 
 
 def _check_targets(targets: Sequence[Target]) -> None:

@@ -23,6 +23,7 @@ from backend.errors import CannotCompute, InvalidInput
 from backend.schemas.review.desk import OutputText
 from backend.schemas.review.queues import DrawnExample, StratumOut
 from backend.schemas.turns import turns_of
+from backend.services.metric_specs import named_or_newest_scores
 from backend.services.review.blind import mask_text, masked_terms
 from backend.services.review.counted import counts
 from backend.services.review.desk.item_view import flags_of
@@ -68,7 +69,7 @@ from backend.services.review.rules import QueueRules
 from backend.settings import LEASE_SECONDS
 from backend.tables.datasets import Example, Split
 from backend.tables.review import QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
-from backend.tables.runs import Generation, GenerationRun, ScoreRun
+from backend.tables.runs import Generation, GenerationRun
 from evaluators.spread import cut
 
 LEAST_TIMED = 5
@@ -297,11 +298,7 @@ def plan_queue(session: Session, opening: Opening) -> QueuePlan:
 
 
 def _route(
-    session: Session,
-    opening: Opening,
-    frame: Frame,
-    sample: Sequence[Drawn],
-    rng: random.Random,
+    session: Session, opening: Opening, frame: Frame, sample: Sequence[Drawn], rng: random.Random
 ) -> Routed:
     if opening.routing is None:
         return Routed(tuple(sample))
@@ -312,12 +309,8 @@ def _route(
 def _budget(opening: Opening, pace: Pace | None) -> int | None:
     if opening.design.minutes is None:
         return opening.n_items
-    return affordable_items(
-        opening.design.minutes,
-        pace,
-        overlap_share=opening.overlap_share,
-        overlap=opening.overlap,
-    )
+    share, people = opening.overlap_share, opening.overlap
+    return affordable_items(opening.design.minutes, pace, overlap_share=share, overlap=people)
 
 
 def _draw(
@@ -343,17 +336,10 @@ def _active_strata(session: Session, opening: Opening, frame: Frame, budget: int
     n_anchor, counts = share_budget(
         targets, anchor=opening.design.anchor, budget=min(budget, len(frame.candidates))
     )
-    scores = _scores(session, opening)
+    scores = named_or_newest_scores(session, opening.score_run_id, opening.generation_run_id)
     material = TargetMaterial(session, opening.project_id, frame, scores)
     targeted = [target_stratum(material, t, n) for t, n in zip(targets, counts, strict=True)]
     return [anchor_stratum(len(frame.candidates), n_anchor), *targeted]
-
-
-def _scores(session: Session, opening: Opening) -> ScoreRun | None:
-    if opening.score_run_id is not None:
-        return session.get_one(ScoreRun, opening.score_run_id)
-    newest = select(ScoreRun).where(ScoreRun.generation_run_id == opening.generation_run_id)
-    return session.scalar(newest.order_by(ScoreRun.id.desc()).limit(1))
 
 
 def _count(stratum: Stratum, drawn: Sequence[Drawn]) -> StratumOut:
@@ -395,16 +381,12 @@ def drawn_examples(
     design = plan.as_design()
     terms = masked_terms(session.connection(), rules, design)
     told = before_the_answer(rules, design, pair=False)
-    return [
-        _example(session, plan, number, terms, told=told)
-        for number in range(min(limit, len(plan.drawn)))
-    ]
+    return [_example(session, plan, drawn, terms, told=told) for drawn in plan.drawn[:limit]]
 
 
 def _example(
-    session: Session, plan: QueuePlan, number: int, terms: list[str], *, told: bool
+    session: Session, plan: QueuePlan, drawn: Drawn, terms: list[str], *, told: bool
 ) -> DrawnExample:
-    drawn = plan.drawn[number]
     candidate = plan.frame.candidates[drawn.number]
     example = session.get_one(Example, candidate.example_id)
     shown = []

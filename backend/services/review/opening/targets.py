@@ -27,7 +27,7 @@ from backend.services.datasets.conversations import content_text
 from backend.services.metric_specs import metric_specs
 from backend.services.review.counted import counts
 from backend.services.review.opening.design import Stratum, Target, most_extreme, spread_of_ranks
-from backend.services.review.opening.frames import Frame, ItemCandidate, parse_slice, slices_of
+from backend.services.review.opening.frames import Frame, parse_slice, slices_of
 from backend.tables.datasets import Example
 from backend.tables.review import Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation, GenerationRunModel, Score, ScoreRun
@@ -303,12 +303,10 @@ def _risks(material: TargetMaterial, run: ScoreRun, metric: str) -> dict[int, fl
 
 def _worst(frame: Frame, by_output: Mapping[int, float | None]) -> Values:
     """Of each candidate the highest value of its outputs."""
-    return [_highest(candidate, by_output) for candidate in frame.candidates]
-
-
-def _highest(candidate: ItemCandidate, by_output: Mapping[int, float | None]) -> float | None:
-    known = [value for i in candidate.output_ids if (value := by_output[i]) is not None]
-    return max(known) if known else None
+    return [
+        max((value for i in one.output_ids if (value := by_output[i]) is not None), default=None)
+        for one in frame.candidates
+    ]
 
 
 CHARACTERS = 20_000

@@ -23,10 +23,10 @@ from backend.rubrics import CheckedAnswer
 from backend.rubrics.scales import Outcome
 from backend.schemas.common import whole_number
 from backend.schemas.review.reports import EstimateOut, Measured
-from backend.services.metric_specs import metric_specs
+from backend.services.metric_specs import metric_specs, named_or_newest_scores
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
-from backend.services.review.reports.measured import unknown
+from backend.services.review.reports.measured import noted, unknown
 from backend.services.review.reports.votes import cluster_name
 from backend.services.runs.learned import taught_with
 from backend.tables.checks.judges import Judge, JudgeLicence
@@ -77,7 +77,7 @@ def read_populations(session: Session, queue: ReviewQueue, metric: str | None) -
         return [Population(None, _drawn_pairs(session, queue.id), answers)]
     reviewed = {i for given in answers.values() for i in given}
     chances = chances_of(session, queue.id, reviewed)
-    score_run = _score_run(session, queue)
+    score_run = named_or_newest_scores(session, queue.score_run_id, queue.generation_run_id)
     found = []
     for model_id in queue.design["model_ids"]:
         outputs = _outputs(session, queue.generation_run_id, int(model_id), chances)
@@ -121,18 +121,12 @@ def chances_of(session: Session, queue_id: int, reviewed: set[int]) -> dict[int,
         ReviewItem.queue_id == queue_id, ReviewItem.purpose.in_(MEASURED)
     )
     chances = {row.generation_a_id: row.inclusion_probability for row in session.execute(query)}
-    skipped = _skipped(session, queue_id)
+    taken = select(SkippedOutput.generation_id, SkippedOutput.chance)
+    rows = session.execute(taken.where(SkippedOutput.queue_id == queue_id))
+    skipped = {row.generation_id: row.chance for row in rows}
     if not skipped or not set(skipped) <= set(chances):
         return chances
     return _by_class(chances, skipped, reviewed)
-
-
-def _skipped(session: Session, queue_id: int) -> dict[int, float]:
-    """Outputs that skipped review, and the chance with which the design took them."""
-    query = select(SkippedOutput.generation_id, SkippedOutput.chance).where(
-        SkippedOutput.queue_id == queue_id
-    )
-    return {row.generation_id: row.chance for row in session.execute(query)}
 
 
 def _by_class(
@@ -184,13 +178,6 @@ def _outputs(
         FrameItem(generation_id, cluster_name(group, example_id), chances.get(generation_id))
         for generation_id, group, example_id in session.execute(query)
     ]
-
-
-def _score_run(session: Session, queue: ReviewQueue) -> ScoreRun | None:
-    if queue.score_run_id is not None:
-        return session.get_one(ScoreRun, queue.score_run_id)
-    newest = select(ScoreRun).where(ScoreRun.generation_run_id == queue.generation_run_id)
-    return session.scalar(newest.order_by(ScoreRun.id.desc()).limit(1))
 
 
 def _scores(
@@ -274,8 +261,7 @@ def _with_judge(session: Session, queue: ReviewQueue, found: EstimateOut) -> Est
     if licence is not None:
         may = f"{licence.state} on {licence.criterion} {licence.created_at:%Y-%m-%d}"
     said = f"narrowed by ratings of a judge, {found.metric}, {may}; only people are counted"
-    note = "; ".join(part for part in (found.figure.note, said) if part)
-    return found.model_copy(update={"figure": found.figure.model_copy(update={"note": note})})
+    return found.model_copy(update={"figure": noted(found.figure, said)})
 
 
 def _newest_licence(
@@ -304,15 +290,11 @@ def _estimate(
     found = _figures(population, ratings, outcome, criterion, queue)
     model = population.model
     return EstimateOut(
+        **found._asdict(),
         criterion=criterion,
         option=outcome.option,
         model_version_id=None if model is None else model.id,
         model=PAIR if model is None else model.label,
-        figure=found.figure,
-        plain=found.plain,
-        method=found.method,
-        metric=found.metric,
-        correlation=found.correlation,
         n_items=int(queue.design["n_candidates"]) if model is None else len(population.outputs),
         n_drawn=sum(output.probability is not None for output in population.outputs),
         n_reviewed=len(ratings),

@@ -18,12 +18,15 @@ LEAST = 3
 
 def scaled(measured: Measured, factor: float, *, unit: str) -> Measured:
     """The same in another unit, for a factor above 0."""
-    value, low, high = (
-        None if number is None else number * factor
-        for number in (measured.value, measured.low, measured.high)
-    )
-    changed = {"value": value, "low": low, "high": high, "unit": unit}
-    return measured.model_copy(update=changed)
+    numbers = {name: getattr(measured, name) for name in ("value", "low", "high")}
+    changed = {name: None if n is None else n * factor for name, n in numbers.items()}
+    return measured.model_copy(update={**changed, "unit": unit})
+
+
+def noted(measured: Measured, note: str) -> Measured:
+    """The same with one more note."""
+    notes = "; ".join(filter(None, (measured.note, note)))
+    return measured.model_copy(update={"note": notes})
 
 
 def unknown(reason: str, *, n: int = 0, unit: str = "") -> Measured:
@@ -33,17 +36,7 @@ def unknown(reason: str, *, n: int = 0, unit: str = "") -> Measured:
 
 def of_figure(figure: Figure, *, unit: str = "") -> Measured:
     """A figure of the evaluators."""
-    return Measured(
-        value=figure.value,
-        low=figure.low,
-        high=figure.high,
-        n=figure.n,
-        level=figure.level,
-        unit=unit,
-        rough=figure.rough,
-        note=figure.note,
-        signature=figure.signature,
-    )
+    return Measured.of(figure, unit=unit, error=None)
 
 
 def mean_of(
