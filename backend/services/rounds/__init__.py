@@ -11,15 +11,12 @@ seconds, and a step either commits whole, with the id of what it made, or has no
 is kept in a process, so that a killed worker loses nothing and trains nothing twice.
 """
 
-from backend.services.rounds.advance import advance_round as advance_round
 from backend.services.rounds.advance import advance_rounds as advance_rounds
 from backend.services.rounds.figures import round_outcome as round_outcome
 from backend.services.rounds.plans import AcceptedLeaks as AcceptedLeaks
-from backend.services.rounds.plans import ReviewPlan as ReviewPlan
 from backend.services.rounds.plans import RoundPlan as RoundPlan
 from backend.services.rounds.plans import hold_back_in as hold_back_in
 from backend.services.rounds.plans import parse_plan as parse_plan
-from backend.services.rounds.turns import Explanation as Explanation
 from backend.services.rounds.turns import Signature as Signature
 from backend.services.rounds.turns import cancel_round as cancel_round
 from backend.services.rounds.turns import explain_round as explain_round

@@ -14,7 +14,7 @@ from backend.errors import StropError, reason_of
 from backend.services.metric_specs import allowed_metrics
 from backend.services.models.versions import ensure_base
 from backend.services.rounds.plans import RoundPlan, check_plan, stored_plan
-from backend.services.rounds.steps import Moved, Waits, take_step, turn_of
+from backend.services.rounds.steps import Moved, Turn, Waits, take_step
 from backend.services.rounds.turns import lay_down_round, note
 from backend.settings import Settings
 from backend.tables.rounds import Phase, Round, RoundState
@@ -86,11 +86,9 @@ def _lock(session: Session, round_id: int) -> Round | None:
 
 
 def _step(session: Session, row: Round, settings: Settings, now: datetime) -> bool:
-    outcome = take_step(turn_of(session, row, settings, now))
-    match outcome:
+    match take_step(Turn(session, row, stored_plan(row.plan), settings, now)):
         case Waits(what):
-            if row.waits_for != what:
-                row.waits_for = what
+            row.waits_for = what
             return False
         case Moved(phase, did):
             note(session, row, did, now)

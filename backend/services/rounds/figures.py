@@ -33,17 +33,16 @@ def round_outcome(session: Session, row: Round, *, kept: KeptFigures | None = No
     frozen = session.get(TrainingSet, row.training_set_id) if row.training_set_id else None
     return RoundFigures(
         verdict=None if comparison is None else comparison.verdict,
-        lines=[] if comparison is None else [_with_traits(line) for line in comparison.lines],
+        lines=[
+            {**line, **metric_traits(str(line["metric"]))}
+            for line in (comparison.lines if comparison else ())
+        ],
         rows=None if frozen is None else frozen.n_rows,
         expert_minutes=None if frozen is None else _minutes(session, row),
         simulated=bool((frozen and frozen.simulated) or (comparison and comparison.n_simulated)),
         hallucination=[] if comparison is None else _hallucination(session, comparison, kept),
         training=_ledger(session, row),
     )
-
-
-def _with_traits(line: dict[str, Any]) -> dict[str, Any]:
-    return {**line, **metric_traits(str(line["metric"]))}
 
 
 def _ledger(session: Session, row: Round) -> dict[str, Any]:
@@ -66,13 +65,7 @@ def _hallucination(
             entry: dict[str, Any] = {"of": side, "title": spec.label}
             try:
                 figure = model_figure(
-                    session,
-                    run.id,
-                    model_id,
-                    spec.metric,
-                    slice=spec.slice,
-                    reads=reads,
-                    kept=kept,
+                    session, run.id, model_id, spec.metric, slice=spec.slice, reads=reads, kept=kept
                 )
             except CannotCompute as error:
                 found.append({**entry, "error": str(error)})

@@ -30,7 +30,7 @@ from backend.services.queue import JobKind
 from backend.services.review.opening.checks import requested_rubric
 from backend.services.review.opening.frames import NothingToReview
 from backend.services.review.reports.ab import watch_queue
-from backend.services.rounds.plans import ReviewPlan, StoredPlan, stored_plan
+from backend.services.rounds.plans import ReviewPlan, StoredPlan
 from backend.services.runs import generation, scoring
 from backend.services.training import runs as training
 from backend.services.training.start import weekly_start
@@ -77,11 +77,6 @@ class Waits:
     """Nothing to do yet, and for what."""
 
     what: str
-
-
-def turn_of(session: Session, row: Round, settings: Settings, now: datetime) -> Turn:
-    """The round with its plan read."""
-    return Turn(session, row, stored_plan(row.plan), settings, now)
 
 
 def take_step(turn: Turn) -> Moved | Waits | None:
@@ -258,10 +253,8 @@ def _review(turn: Turn) -> Moved | Waits:
         except NothingToReview as nothing:
             if nothing.n_identical == 0:
                 raise
-            same = f"the candidate answers exactly as {_baseline(turn).label}"
-            return Moved(
-                Phase.DECIDE, f"{same} in all {nothing.n_identical} cases: nothing to vote on"
-            )
+            same = f"exactly as {_baseline(turn).label} in all {nothing.n_identical} cases"
+            return Moved(Phase.DECIDE, f"the candidate answers {same}: nothing to vote on")
     found = review.get_queue(turn.session, opened)
     if found.finished_at is not None or found.closed_at is not None:
         return Moved(Phase.DECIDE, f"the votes of {found.name!r} are in")

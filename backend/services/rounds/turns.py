@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -77,15 +76,11 @@ def start_round(
 
 
 def lay_down_round(
-    session: Session,
-    project_id: int,
-    plan: RoundPlan,
-    *,
-    started_by_id: int | None,
-    now: datetime,
+    session: Session, project_id: int, plan: RoundPlan, *, started_by_id: int | None, now: datetime
 ) -> Round:
     """The row of a round whose plan was checked. Raises Conflict when another is under way."""
-    if (other := _under_way(session, project_id)) is not None:
+    under_way = select(Round).where(Round.project_id == project_id, Round.state.not_in(ENDED))
+    if (other := session.scalar(under_way.limit(1))) is not None:
         raise Conflict(
             f"Round {other.number} is {other.state}.",
             hint="Let it end, or cancel it: strop round cancel",
@@ -103,11 +98,6 @@ def lay_down_round(
     session.flush()
     note(session, row, "started", now)
     return row
-
-
-def _under_way(session: Session, project_id: int) -> Round | None:
-    query = select(Round).where(Round.project_id == project_id, Round.state.not_in(ENDED))
-    return session.scalar(query.limit(1))
 
 
 def find_round(session: Session, project_id: int, number: int | None = None) -> Round:
@@ -211,8 +201,8 @@ def sign_round(session: Session, row: Round, signature: Signature, *, now: datet
     _refuse_unless_signing(row)
     comparison = get_comparison(session, row.comparison_id)
     if signature.hold is not None:
-        user_id, reason = signature.user_id, signature.hold
-        decision = hold(session, comparison, decided_by_id=user_id, reason=reason)
+        by, reason = signature.user_id, signature.hold
+        decision = hold(session, comparison, decided_by_id=by, reason=reason)
     else:
         decision = promote(
             session,
@@ -227,22 +217,19 @@ def sign_round(session: Session, row: Round, signature: Signature, *, now: datet
     note(session, row, f"signed: {decision.reason}", now)
 
 
+_WAITS_FOR = {
+    RoundState.ACTIVE: "a worker to take the next step",
+    RoundState.PAUSED: "somebody to take it up again: strop round resume",
+    RoundState.FAILED: "its fault to be mended, then: strop round resume",
+    **dict.fromkeys(ENDED, "nothing"),
+}
+
+
 def explain_round(row: Round) -> Explanation:
     """What it waits for, since when, and what comes next."""
     state = RoundState(row.state)
-    match state:
-        case RoundState.ACTIVE:
-            waits = row.waits_for or "a worker to take the next step"
-        case RoundState.PAUSED:
-            waits = "somebody to take it up again: strop round resume"
-        case RoundState.FAILED:
-            waits = "its fault to be mended, then: strop round resume"
-        case RoundState.CANCELLED | RoundState.FINISHED:
-            waits = "nothing"
-        case _:
-            assert_never(state)
-    ended = state in ENDED
-    following = "nothing" if ended else PHASES[Phase(row.phase)].following
+    waits = (state == RoundState.ACTIVE and row.waits_for) or _WAITS_FOR[state]
+    following = "nothing" if state in ENDED else PHASES[Phase(row.phase)].following
     return Explanation(row.number, state, row.phase, waits, row.since, following, row.error)
 
 

@@ -18,15 +18,11 @@ from backend.services.yields.curves import candidate_yield as candidate_yield
 from backend.services.yields.curves import round_of_candidate as round_of_candidate
 from backend.services.yields.curves import yield_curve as yield_curve
 from backend.services.yields.forecast import forecast_curve as forecast_curve
-from backend.services.yields.outcomes import ReplayOutcome as ReplayOutcome
 from backend.services.yields.outcomes import ReviewOutcome as ReviewOutcome
 from backend.services.yields.outcomes import State as State
-from backend.services.yields.outcomes import replay_outcomes as replay_outcomes
 from backend.services.yields.outcomes import states_of_review as states_of_review
-from backend.services.yields.reports import Bottleneck as Bottleneck
 from backend.services.yields.reports import diagnose as diagnose
 from backend.services.yields.reports import yield_report as yield_report
-from backend.services.yields.reviewed import Reviewed as Reviewed
 from backend.services.yields.reviewed import candidate_set as candidate_set
 from backend.services.yields.reviewed import replays_of as replays_of
 from backend.services.yields.reviewed import reviewed_prompts as reviewed_prompts

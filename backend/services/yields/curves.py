@@ -12,6 +12,8 @@ trained and not where it was held back means that it has learnt those prompts an
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
@@ -72,8 +74,7 @@ def candidate_yield(
     baseline_id = _baseline_id(session, turn, candidate)
     if baseline_id is None:
         return report
-    run_id = turn.generation_run_id
-    found = broken_elsewhere(session, run_id, baseline_id, candidate.id, chosen)
+    found = broken_elsewhere(session, turn.generation_run_id, baseline_id, candidate.id, chosen)
     return report.model_copy(update={"broken_elsewhere": found})
 
 
@@ -99,33 +100,20 @@ def _point(session: Session, row: Round) -> RoundPointOut:
     candidate = session.get_one(ModelVersion, row.candidate_id)
     frozen = session.get_one(TrainingSet, row.training_set_id)
     title, overall = _overall(session, row)
+    of_round: dict[str, Any] = {"number": row.number, "overall": overall, "overall_title": title}
     try:
         report = yield_report(session, frozen, candidate)
     except StropError as error:
-        none = unknown(error.message)
+        none = dict.fromkeys(("trained", "held_back", "per_hour"), unknown(error.message))
         return RoundPointOut(
-            number=row.number,
+            **of_round,
+            **none,
             candidate=candidate.label,
-            trained=none,
-            held_back=none,
-            per_hour=none,
-            overall=overall,
-            overall_title=title,
             diagnosis=None,
             simulated=frozen.simulated,
             error=error.message,
         )
-    return RoundPointOut(
-        number=row.number,
-        candidate=candidate.label,
-        trained=report.trained,
-        held_back=report.held_back,
-        per_hour=report.per_hour,
-        overall=overall,
-        overall_title=title,
-        diagnosis=report.diagnosis,
-        simulated=report.simulated,
-    )
+    return RoundPointOut.of(report, **of_round, error=None)
 
 
 def _overall(session: Session, row: Round) -> tuple[str, Measured]:
@@ -135,18 +123,14 @@ def _overall(session: Session, row: Round) -> tuple[str, Measured]:
         return "", unknown("the round has come to no verdict yet")
     reason = "no line of the bar has a figure of one model"
     for line in comparison.lines:
+        metric, slice_ = line["metric"], line.get("slice") or None
+        run_id, candidate_id = comparison.score_run_id, comparison.candidate_id
         try:
-            figure = model_figure(
-                session,
-                comparison.score_run_id,
-                comparison.candidate_id,
-                line["metric"],
-                slice=line.get("slice") or None,
-            )
+            figure = model_figure(session, run_id, candidate_id, metric, slice=slice_)
         except StropError as error:
             reason = error.message
             continue
-        return str(line["metric"]), of_figure(figure)
+        return str(metric), of_figure(figure)
     return "", unknown(reason)
 
 
@@ -168,9 +152,8 @@ def broken_elsewhere(
     if not both:
         return unknown("the model to beat has no held-out example right by this rule")
     judged = [key for key in both if after[key][1] is not None]
-    name = f"yield_broken_elsewhere|{signature}|run:{run_id}"
     return share_of(
-        name,
+        f"yield_broken_elsewhere|{signature}|run:{run_id}",
         [after[key][1] is False for key in judged],
         clusters=[before[key][0] for key in judged],
     )

@@ -62,17 +62,15 @@ def forecast_curve(
         raise InvalidInput(f"A forecast is of 1 to {MOST_MORE} more examples, not of {more}.")
     run, spec, curve = _newest_curve(session, project_id, metric)
     forecast, left_out = _forecast(session, run, spec, curve, more)
-    points = [
-        CurvePointOut(
-            candidate=one.model.label, rows=one.rows, figure=_figure(session, run, one, spec)
-        )
-        for one in curve
-    ]
+    figures = [_figure(session, run, one, spec) for one in curve]
     return CurveForecastOut(
         metric=spec.label,
         run_id=run.generation_run_id,
         split=run.generation_run.split,
-        points=points,
+        points=[
+            CurvePointOut(candidate=one.model.label, rows=one.rows, figure=figure)
+            for one, figure in zip(curve, figures, strict=True)
+        ],
         more=more,
         target=curve[-1].rows + more,
         forecast=forecast,
@@ -172,15 +170,7 @@ def _forecast(
         )
     except (CannotCompute, EvaluatorError) as error:
         return unknown(str(error)), 0
-    measured = Measured(
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        n=found.n,
-        level=found.level,
-        note=found.note,
-        signature=found.signature,
-    )
+    measured = Measured.of(found, unit="", rough=False, error=None)
     return measured, len(sides[0]) - len(units)
 
 
@@ -190,10 +180,9 @@ def _has_value(read: Read | None) -> bool:
 
 def _figure(session: Session, run: ScoreRun, one: _Trained, spec: MetricSpec) -> Measured:
     try:
-        figure = model_figure(session, run.id, one.model.id, spec.metric, slice=spec.slice)
+        return of_figure(model_figure(session, run.id, one.model.id, spec.metric, slice=spec.slice))
     except CannotCompute as error:
         return unknown(error.message)
-    return of_figure(figure)
 
 
 def _notes(curve: Sequence[_Trained], left_out: int) -> list[str]:

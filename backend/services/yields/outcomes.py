@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -71,7 +71,8 @@ def judge_answers(rule: FixedRule, asked: Sequence[AnswerToJudge]) -> Judgement:
     """
     metric = fixed_metric(rule)
     if metric is None:
-        return Judgement(tuple(_equal(one) for one in asked), EQUALITY)
+        right = (normalise(a.answer) in {normalise(text) for text in a.accepted} for a in asked)
+        return Judgement(tuple(map(JudgedAnswer, right)), EQUALITY)
     scores = metric.score([_sample(one) for one in asked])
     judged = tuple(
         JudgedAnswer(None, score.error or f"{rule.metric} does not apply to it")
@@ -80,10 +81,6 @@ def judge_answers(rule: FixedRule, asked: Sequence[AnswerToJudge]) -> Judgement:
         for score in scores
     )
     return Judgement(judged, f"{metric.signature(scores)}|right:{rule}")
-
-
-def _equal(one: AnswerToJudge) -> JudgedAnswer:
-    return JudgedAnswer(normalise(one.answer) in {normalise(text) for text in one.accepted})
 
 
 def _within(rule: FixedRule, value: float) -> bool:
@@ -187,7 +184,9 @@ def replay_outcomes(
     accepted = _accepted_texts(prompts)
     if only_reviews is not None:
         prompts = [prompt for prompt in prompts if prompt.review_id in set(only_reviews)]
-    answers = _answers(session, replays)
+    in_replays = Generation.run_id.in_([replay.generation_run_id for replay in replays])
+    found = session.scalars(select(Generation).where(in_replays))
+    answers = {answer.example_id: answer for answer in found}
     written = [p for p in prompts if (a := answers.get(p.example.id)) and a.text is not None]
     judgement = judge_answers(
         chosen,
@@ -197,8 +196,8 @@ def replay_outcomes(
         ],
     )
     judged = {p.review_id: one for p, one in zip(written, judgement.judged, strict=True)}
-    found = [_outcome(p, answers.get(p.example.id), judged.get(p.review_id)) for p in prompts]
-    return Outcomes(tuple(found), chosen, judgement.signature)
+    all_ = [_outcome(p, answers.get(p.example.id), judged.get(p.review_id)) for p in prompts]
+    return Outcomes(tuple(all_), chosen, judgement.signature)
 
 
 WORST_FIRST = (State.NEWLY_BROKEN, State.STILL_WRONG, State.UNKNOWN, State.KEPT, State.FIXED)
@@ -206,14 +205,12 @@ WORST_FIRST = (State.NEWLY_BROKEN, State.STILL_WRONG, State.UNKNOWN, State.KEPT,
 
 def worst_first(outcomes: Sequence[ReplayOutcome]) -> list[ReplayOutcome]:
     """What went wrong first, held-back prompts before taught ones."""
-    return sorted(
-        outcomes,
-        key=lambda one: (
-            WORST_FIRST.index(one.state),
-            not one.reviewed.held_back,
-            one.reviewed.review_id,
-        ),
-    )
+
+    def place(one: ReplayOutcome) -> tuple[int, bool, int]:
+        held_back, review_id = one.reviewed.held_back, one.reviewed.review_id
+        return WORST_FIRST.index(one.state), not held_back, review_id
+
+    return sorted(outcomes, key=place)
 
 
 def _accepted_texts(prompts: Sequence[Reviewed]) -> dict[int, tuple[str, ...]]:
@@ -221,13 +218,6 @@ def _accepted_texts(prompts: Sequence[Reviewed]) -> dict[int, tuple[str, ...]]:
     for prompt in prompts:
         texts[prompt.example.id][prompt.text] = None
     return {example_id: tuple(found) for example_id, found in texts.items()}
-
-
-def _answers(session: Session, replays: Sequence[Replay]) -> Mapping[int, Generation]:
-    query = select(Generation).where(
-        Generation.run_id.in_([replay.generation_run_id for replay in replays])
-    )
-    return {answer.example_id: answer for answer in session.scalars(query)}
 
 
 def _outcome(

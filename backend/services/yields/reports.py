@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from backend.schemas.review.reports import Measured
 from backend.schemas.yields import DiagnosisOut, OutcomeOut, TypeYieldOut, YieldOut
 from backend.services.curation import FixedRule
-from backend.services.review.reports.measured import scaled, share_of, unknown
+from backend.services.review.reports.measured import noted, scaled, share_of, unknown
 from backend.services.yields.outcomes import (
     Outcomes,
     ReplayOutcome,
@@ -111,9 +111,7 @@ def _held(corrections: Sequence[ReplayOutcome], recipe: str, seen: Collection[st
     taught = len(held) - len(unseen)
     if not taught:
         return measured
-    left_out = f"{taught} left out, taught to a model that it went on from"
-    note = "; ".join(part for part in (measured.note, left_out) if part)
-    return measured.model_copy(update={"note": note})
+    return noted(measured, f"{taught} left out, taught to a model that it went on from")
 
 
 def _fixed(outcomes: Iterable[ReplayOutcome], recipe: str, *, held_back: bool) -> Measured:
@@ -123,10 +121,8 @@ def _fixed(outcomes: Iterable[ReplayOutcome], recipe: str, *, held_back: bool) -
 
 def _broken(approved: Sequence[ReplayOutcome], recipe: str, *, held_back: bool) -> Measured:
     chosen = [outcome for outcome in approved if outcome.reviewed.held_back is held_back]
-    if not chosen and held_back:
-        return unknown(NO_APPROVED_HELD)
     if not chosen:
-        return unknown(NO_APPROVED)
+        return unknown(NO_APPROVED_HELD if held_back else NO_APPROVED)
     return _share("yield_newly_broken", chosen, State.NEWLY_BROKEN, recipe)
 
 
@@ -138,10 +134,7 @@ def _share(name: str, outcomes: Sequence[ReplayOutcome], state: State, recipe: s
         clusters=[outcome.reviewed.cluster for outcome in judged],
     )
     missing = len(outcomes) - len(judged)
-    if not missing:
-        return measured
-    note = "; ".join(part for part in (measured.note, f"{missing} could not be judged") if part)
-    return measured.model_copy(update={"note": note})
+    return noted(measured, f"{missing} could not be judged") if missing else measured
 
 
 def _by_type(
@@ -160,10 +153,9 @@ def _by_type(
 
 def _active_seconds(frozen: TrainingSet, found: Outcomes) -> float:
     """Of all reviews that the recipe read; of those behind its rows where that was not kept."""
+    seconds = sum(outcome.reviewed.active_seconds for outcome in found.all)
     kept = frozen.recipe.get("active_seconds")
-    if kept is not None:
-        return float(kept)
-    return sum(outcome.reviewed.active_seconds for outcome in found.all)
+    return seconds if kept is None else float(kept)
 
 
 def _per_hour(corrections: Sequence[ReplayOutcome], minutes: float, recipe: str) -> Measured:
@@ -235,10 +227,10 @@ def _more(trained: Measured, held_back: Measured) -> str:
     Both half-widths shrink with the square root of n, so that n grows with the square of their sum
     over the distance.
     """
-    values = (trained.value, trained.low, held_back.value, held_back.high)
-    if None in values:
+    value, low = trained.value, trained.low
+    held, high = held_back.value, held_back.high
+    if value is None or low is None or held is None or high is None:
         return ""
-    value, low, held, high = (float(v) for v in values if v is not None)
     apart = value - held
     if apart <= 1e-9:
         return ""

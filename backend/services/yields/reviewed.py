@@ -11,9 +11,9 @@ dataset version: asking again gives the same runs, and a worker that died starts
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
@@ -39,7 +39,6 @@ CORRECTED, APPROVED = "corrected", "approved"
 NOTHING_WRONG = "none"
 NOT_SAID = "not said"
 MOST_CHARACTERS = 60
-Kept = TypeVar("Kept", TrainingSetRow, HeldBackRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +73,15 @@ def reviewed_prompts(session: Session, training_set_id: int) -> list[Reviewed]:
     What has been withdrawn since says nothing any more and is left out.
     """
     found: dict[int, Reviewed] = {}
-    for taught, review, example, output in _rows(session, TrainingSetRow, training_set_id):
-        found.setdefault(review.id, _reviewed(taught, review, example, output, False))
-    for held, review, example, output in _rows(session, HeldBackRow, training_set_id):
-        found.setdefault(review.id, _reviewed(held, review, example, output, True))
+    for table in (TrainingSetRow, HeldBackRow):
+        for one in _prompts_in(session, table, training_set_id):
+            found.setdefault(one.review_id, one)
     return [found[review_id] for review_id in sorted(found)]
 
 
-def _rows(
-    session: Session, table: type[Kept], training_set_id: int
-) -> Iterator[tuple[Kept, Review, Example, Generation]]:
+def _prompts_in(
+    session: Session, table: type[TrainingSetRow | HeldBackRow], training_set_id: int
+) -> list[Reviewed]:
     query = (
         select(table, Review, Example, Generation)
         .join(Review, Review.id == table.review_id)
@@ -99,29 +97,23 @@ def _rows(
         )
         .order_by(table.position)
     )
-    return iter([(row[0], row[1], row[2], row[3]) for row in session.execute(query)])
-
-
-def _reviewed(
-    row: TrainingSetRow | HeldBackRow,
-    review: Review,
-    example: Example,
-    output: Generation,
-    held_back: bool,
-) -> Reviewed:
-    return Reviewed(
-        review_id=review.id,
-        example=example,
-        generation_id=output.id,
-        source=row.source,
-        text=row.completion,
-        before=output.text or "",
-        held_back=held_back,
-        cluster=example.content_digest if example.group is None else f"group:{example.group}",
-        error_types=_error_types(review) if row.source == CORRECTED else (),
-        active_seconds=review.active_seconds,
-        simulated=review.simulated,
-    )
+    rows: Sequence[Any] = session.execute(query).all()
+    return [
+        Reviewed(
+            review_id=review.id,
+            example=example,
+            generation_id=output.id,
+            source=row.source,
+            text=row.completion,
+            before=output.text or "",
+            held_back=table is HeldBackRow,
+            cluster=example.content_digest if example.group is None else f"group:{example.group}",
+            error_types=_error_types(review) if row.source == CORRECTED else (),
+            active_seconds=review.active_seconds,
+            simulated=review.simulated,
+        )
+        for row, review, example, output in rows
+    ]
 
 
 def _error_types(review: Review) -> tuple[str, ...]:
@@ -142,8 +134,9 @@ def _categories(review: Review) -> list[str]:
 
 def taught_before(session: Session, candidate: ModelVersion) -> frozenset[str]:
     """Digests of the prompts in the sets of the models from which the candidate went on."""
-    start_id = _start_of(session, candidate.without_prompt.training_run_id)
-    runs = set() if start_id is None else runs_behind(session, [start_id])
+    run_id = candidate.without_prompt.training_run_id
+    start_id = run_id and session.get_one(TrainingRun, run_id).start_model_id
+    runs = runs_behind(session, [start_id]) if start_id else set()
     sets = select(TrainingRun.training_set_id).where(TrainingRun.id.in_(runs))
     query = (
         select(Example.content_digest)
@@ -151,12 +144,6 @@ def taught_before(session: Session, candidate: ModelVersion) -> frozenset[str]:
         .where(TrainingSetRow.training_set_id.in_(sets))
     )
     return frozenset(session.scalars(query))
-
-
-def _start_of(session: Session, training_run_id: int | None) -> int | None:
-    if training_run_id is None:
-        return None
-    return session.get_one(TrainingRun, training_run_id).start_model_id
 
 
 def candidate_set(session: Session, candidate: ModelVersion) -> TrainingSet:

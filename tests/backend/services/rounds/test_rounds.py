@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from backend.services.projects import set_manifest
 from backend.services.review import Answer
 from backend.services.rounds.plans import stored_plan
 from backend.services.runs import generation, scoring
-from backend.settings import Settings
+from backend.settings import Settings, sqlite_file
 from backend.tables.accounts import User
 from backend.tables.curation import Replay, TrainingSet
 from backend.tables.datasets import Example
@@ -184,19 +186,67 @@ def _reference(session: Session, example_id: int) -> str:
     return str(session.get_one(Example, example_id).references[0])
 
 
-@pytest.fixture
-def loop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
-    monkeypatch.setattr("backend.services.rounds.steps.register_base", lambda *_: None)
-    sessions = connect(settings)
+@dataclass(frozen=True)
+class Saved:
+    """A loop as it was once: its database, to copy from, and what it knew."""
+
+    file: Path
+    project_id: int
+    expert_id: int
+    clock: datetime
+
+    @contextmanager
+    def again(self, settings: Settings) -> Iterator[Loop]:
+        shutil.copy(self.file, sqlite_file(settings.url))
+        sessions = connect(settings)
+        yield Loop(sessions, settings, self.project_id, self.expert_id, self.clock)
+        sessions.kw["bind"].dispose()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_base_to_read() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.services.rounds.steps.register_base", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def corrected(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """Before the first round: a bar, and corrections of six outputs."""
+    file = tmp_path_factory.mktemp("corrected") / "strop.db"
+    shutil.copy(sqlite_template, file)
+    sessions = connect(Settings(home=file.parent, database_url=f"sqlite:///{file}"))
     with sessions.begin() as session:
         desk: Desk = build_desk(session, splits={"train": 6, "test": 20})
         set_manifest(session, desk.project.id, BAR)
         opened = desk.open(session, "corrections")
         for number in range(int(opened.design["n_items"])):
             review_next(session, opened, desk.experts[0], Answer(BAD, correction=f"fix {number}"))
-        made = Loop(sessions, settings, desk.project.id, desk.experts[0].id)
-    yield made
+        saved = Saved(file, desk.project.id, desk.experts[0].id, NOW)
     sessions.kw["bind"].dispose()
+    return saved
+
+
+@pytest.fixture(scope="module")
+def voted_on(corrected: Saved, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """Where a round waits for its blind votes."""
+    file = tmp_path_factory.mktemp("voted_on") / "strop.db"
+    settings = Settings(home=file.parent, database_url=f"sqlite:///{file}")
+    with corrected.again(settings) as loop:
+        _bring_to_votes(loop)
+        return replace(corrected, file=file, clock=loop.clock)
+
+
+@pytest.fixture
+def loop(settings: Settings, corrected: Saved) -> Iterator[Loop]:
+    with corrected.again(settings) as loop:
+        yield loop
+
+
+@pytest.fixture
+def voting(settings: Settings, voted_on: Saved) -> Iterator[Loop]:
+    with voted_on.again(settings) as loop:
+        yield loop
 
 
 def test_a_round_goes_from_corrections_to_a_signed_promotion(loop: Loop) -> None:
@@ -225,35 +275,33 @@ def test_a_round_goes_from_corrections_to_a_signed_promotion(loop: Loop) -> None
     assert opened.closed_at is not None
 
 
-def test_a_lead_may_hold_what_passed(loop: Loop) -> None:
-    _bring_to_votes(loop)
-    loop.vote(16)
-    loop.advance()
+def test_a_lead_may_hold_what_passed(voting: Loop) -> None:
+    voting.vote(16)
+    voting.advance()
     with pytest.raises(Forbidden, match="signed by a lead"):
-        loop.sign(rounds.Signature(loop.person("engineer"), hold="not today"))
-    loop.sign(rounds.Signature(loop.person("lead"), hold="not today"))
-    loop.advance()
-    row = loop.row()
-    with loop.sessions() as session:
+        voting.sign(rounds.Signature(voting.person("engineer"), hold="not today"))
+    voting.sign(rounds.Signature(voting.person("lead"), hold="not today"))
+    voting.advance()
+    row = voting.row()
+    with voting.sessions() as session:
         held = session.get_one(Promotion, row.promotion_id)
-        assert alias_target(session, loop.project_id, "champion") is None
+        assert alias_target(session, voting.project_id, "champion") is None
     assert (row.state, held.action) == ("finished", "held")
     assert held.reason.startswith("HELD by a lead: not today")
 
 
-def test_a_signature_sees_a_champion_that_moved_after_the_comparison(loop: Loop) -> None:
-    _bring_to_votes(loop)
-    loop.vote(16)
-    loop.advance()
-    lead = loop.person("lead")
-    with loop.sessions.begin() as session:
-        other = _adapter(loop.project_id, 0)
+def test_a_signature_sees_a_champion_that_moved_after_the_comparison(voting: Loop) -> None:
+    voting.vote(16)
+    voting.advance()
+    lead = voting.person("lead")
+    with voting.sessions.begin() as session:
+        other = _adapter(voting.project_id, 0)
         other.name, other.training_run_id = "v7", None
         session.add(other)
         session.flush()
         session.add(
             Promotion(
-                project_id=loop.project_id,
+                project_id=voting.project_id,
                 alias="champion",
                 model_version_id=other.id,
                 action="promoted",
@@ -262,37 +310,36 @@ def test_a_signature_sees_a_champion_that_moved_after_the_comparison(loop: Loop)
             )
         )
     with pytest.raises(Conflict, match=r"was moved to .* after this"):
-        loop.sign(rounds.Signature(lead))
-    with loop.sessions() as session, pytest.raises(Conflict, match="was moved to"):
-        rounds.plan_signing(session, rounds.find_round(session, loop.project_id))
-    assert loop.row().phase == "sign"
-    loop.sign(rounds.Signature(lead, override="better than both"))
-    assert loop.row().phase == "end"
+        voting.sign(rounds.Signature(lead))
+    with voting.sessions() as session, pytest.raises(Conflict, match="was moved to"):
+        rounds.plan_signing(session, rounds.find_round(session, voting.project_id))
+    assert voting.row().phase == "sign"
+    voting.sign(rounds.Signature(lead, override="better than both"))
+    assert voting.row().phase == "end"
 
 
 @pytest.mark.parametrize(
     ("role", "phase"), [(None, "end"), ("lead", "end"), ("admin", "end"), ("engineer", "sign")]
 )
 def test_a_plan_without_signature_promotes_by_itself_unless_an_engineer_began_it(
-    loop: Loop, role: str | None, phase: str
+    voting: Loop, role: str | None, phase: str
 ) -> None:
-    _bring_to_votes(loop, sign=False)
-    with loop.sessions.begin() as session:
-        starter = None if role is None else loop.person(role)
-        rounds.find_round(session, loop.project_id).started_by_id = starter
-    loop.vote(16)
-    loop.advance()
-    assert loop.row().phase == phase
+    with voting.sessions.begin() as session:
+        starter = None if role is None else voting.person(role)
+        row = rounds.find_round(session, voting.project_id)
+        row.started_by_id, row.plan = starter, {**row.plan, "sign": False}
+    voting.vote(16)
+    voting.advance()
+    assert voting.row().phase == phase
 
 
-def test_votes_end_when_they_have_decided_and_not_before(loop: Loop) -> None:
-    _bring_to_votes(loop)
-    loop.vote(3)
-    loop.advance()
-    assert loop.row().phase == "review"
-    loop.vote(13)
-    loop.advance()
-    assert loop.row().phase == "sign"
+def test_votes_end_when_they_have_decided_and_not_before(voting: Loop) -> None:
+    voting.vote(3)
+    voting.advance()
+    assert voting.row().phase == "review"
+    voting.vote(13)
+    voting.advance()
+    assert voting.row().phase == "sign"
 
 
 def test_votes_end_at_the_error_that_the_manifest_allows(loop: Loop) -> None:
@@ -338,10 +385,9 @@ def test_the_share_of_outputs_with_an_invented_fact_is_told_for_both_sides(loop:
     assert told == {("candidate", "invented"): (0.0, 20), ("baseline", "invented"): (1.0, 20)}
 
 
-def test_the_candidate_is_compared_on_held_out_examples_only(loop: Loop) -> None:
-    _bring_to_votes(loop)
-    with loop.sessions() as session:
-        run = session.get_one(GenerationRun, loop.row().generation_run_id)
+def test_the_candidate_is_compared_on_held_out_examples_only(voting: Loop) -> None:
+    with voting.sessions() as session:
+        run = session.get_one(GenerationRun, voting.row().generation_run_id)
         assert run.split == "test"
         assert [model.name for model in run.models] == ["base", "v9"]
 
@@ -443,17 +489,16 @@ def test_a_paused_round_takes_no_step(loop: Loop) -> None:
     assert loop.advance() == 2
 
 
-def test_a_cancelled_round_closes_its_votes_and_frees_the_project(loop: Loop) -> None:
-    _bring_to_votes(loop)
-    with loop.sessions.begin() as session:
-        row = rounds.find_round(session, loop.project_id)
-        rounds.cancel_round(session, row, reason="wrong base", now=loop.clock)
+def test_a_cancelled_round_closes_its_votes_and_frees_the_project(voting: Loop) -> None:
+    with voting.sessions.begin() as session:
+        row = rounds.find_round(session, voting.project_id)
+        rounds.cancel_round(session, row, reason="wrong base", now=voting.clock)
         opened = review.get_queue(session, row.review_queue_id or 0)
         assert opened.closed_at is not None
         with pytest.raises(Conflict, match="cancelled"):
-            rounds.take_up_round(session, row, now=loop.clock)
-    assert loop.advance() == 0
-    loop.start()
+            rounds.take_up_round(session, row, now=voting.clock)
+    assert voting.advance() == 0
+    voting.start()
 
 
 def test_one_round_at_a_time(loop: Loop) -> None:
@@ -529,12 +574,11 @@ def test_a_wrong_plan_is_refused(loop: Loop, changes: dict[str, Any], said: str)
         loop.start(**changes)
 
 
-def test_what_a_round_waits_for_is_explained(loop: Loop) -> None:
-    _bring_to_votes(loop)
-    told = rounds.explain_round(loop.row())
+def test_what_a_round_waits_for_is_explained(voting: Loop) -> None:
+    told = rounds.explain_round(voting.row())
     assert (told.phase, told.next) == ("review", "judge every line of the manifest")
     assert told.waits_for == "blind votes in 'round-1-votes': 0 of 20"
-    assert told.since == loop.clock
+    assert told.since == voting.clock
 
 
 def _die(_: Session) -> None:
@@ -564,7 +608,8 @@ def test_a_worker_killed_at_every_step_makes_nothing_twice(
     for finish in (lambda: None, loop.finish_training, loop.finish_run, lambda: loop.vote(16)):
         finish()
         loop.sessions.kw["bind"].dispose()
-        for _ in range(3):
+        # Killed before the commit it comes no further, however often; after it, by one step.
+        for _ in range(1 if when == "before" else 3):
             _advance_and_die(settings, loop.clock, when=when)
         loop.advance()
     made = [TrainingSet, TrainingRun, ScoreRun, Comparison]
@@ -592,9 +637,8 @@ def test_a_round_waits_for_the_replay_of_its_corrections(
     assert loop.row().phase == "review"
 
 
-def test_a_replay_runs_on_the_corrected_prompts_and_has_no_figures(loop: Loop) -> None:
-    _bring_to_votes(loop)
-    with loop.sessions() as session:
+def test_a_replay_runs_on_the_corrected_prompts_and_has_no_figures(voting: Loop) -> None:
+    with voting.sessions() as session:
         replay = session.scalars(select(Replay)).one()
         run = session.get_one(GenerationRun, replay.generation_run_id)
         asked = {example.external_id for example in generation.examples_of_run(session, run)}
