@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from backend.executors.spread import spreading
-from backend.services.review.reports.ab import _judge
+from backend.services.review.reports.ab import PairVotes, _judge
 from backend.services.review.reports.votes import PairVote
 from backend.settings import load_settings
 from backend.tables.review import Winner
@@ -88,7 +89,8 @@ def plan_of(sizes: Sequence[int]) -> dict[str, int]:
 
 
 def decided(votes: Sequence[PairVote], sizes: Sequence[int]) -> tuple[str, int | None]:
-    state = _judge(votes, B, threshold=0.5, alpha=ALPHA, plan=plan_of(sizes))
+    pair = PairVotes((A, B), [*votes], [], Counter(plan_of(sizes)))
+    state = _judge(pair, threshold=0.5, alpha=ALPHA)
     return ("undecided", None) if state is None else (state.decision, state.decided_at)
 
 

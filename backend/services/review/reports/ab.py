@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from statistics import fmean
 from typing import Literal
@@ -54,22 +54,23 @@ DRAWS = 300
 
 @dataclass(frozen=True, slots=True)
 class VoteForecast:
-    """Median and 80% range of the further votes; None is more than `limit`."""
+    """Median and 80% range of the further votes; None is more than `more_limit`."""
 
     more: int | None
-    low: int | None
-    high: int | None
-    limit: int
+    more_low: int | None
+    more_high: int | None
+    more_limit: int
 
     @property
     def sentence(self) -> str:
         """For the lead."""
         if self.more is None:
-            return f"It would take more than {self.limit} votes at the present rate (simulated)."
-        upper = f"{self.high}" if self.high is not None else f"over {self.limit}"
+            at_least = self.more_limit
+            return f"It would take more than {at_least} votes at the present rate (simulated)."
+        upper = f"over {self.more_limit}" if self.more_high is None else f"{self.more_high}"
         return (
             f"About {self.more} more votes at the present rate "
-            f"(80% range {self.low} to {upper}; simulated)."
+            f"(80% range {self.more_low} to {upper}; simulated)."
         )
 
 
@@ -192,17 +193,7 @@ def watch_queue(
     if queue.kind != "pair":
         raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
     return [
-        _watch(
-            pair.cast,
-            session.get_one(ModelVersion, pair.models[0]),
-            session.get_one(ModelVersion, pair.models[1]),
-            pair.plan.total(),
-            plan=pair.plan,
-            standing=pair.standing,
-            margin=margin,
-            alpha=alpha,
-            seed=seed,
-        )
+        _watch(session, pair, margin=margin, alpha=alpha, seed=seed)
         for pair in votes_by_pair(session, queue_id, slice=slice)
     ]
 
@@ -212,7 +203,8 @@ class PairVotes:
     """All that the A/B of two models rests on.
 
     Attributes:
-        cast, standing: as in `_watch`.
+        cast: as they were cast, in that order, those that were withdrawn since among them.
+        standing: the votes that stand now.
         plan: votes planned in each cluster.
     """
 
@@ -285,43 +277,23 @@ def _watched_items(
 
 
 def _watch(
-    votes: Sequence[PairVote],
-    a: ModelVersion,
-    b: ModelVersion,
-    planned: int,
-    *,
-    margin: float,
-    alpha: float,
-    seed: int,
-    plan: Mapping[str, int] | None = None,
-    standing: Sequence[PairVote] | None = None,
+    session: Session, pair: PairVotes, *, margin: float, alpha: float, seed: int
 ) -> WatchOut:
-    """The state of one A/B.
-
-    Args:
-        votes: as they were cast, in that order, those that were withdrawn since among them.
-        plan: votes planned in each cluster; without it a cluster enters with its first vote alone.
-        standing: the votes that stand now; default: those of `votes` that were not withdrawn.
-    """
-    stands = [v for v in votes if v.withdrawn_at is None] if standing is None else standing
-    threshold = 0.5 + margin
-    state = _judge(votes, b.id, threshold=threshold, alpha=alpha, plan=plan)
+    """The state of one A/B."""
+    a, b = (session.get_one(ModelVersion, model_id) for model_id in pair.models)
+    stands, planned, threshold = pair.standing, pair.plan.total(), 0.5 + margin
+    state = _judge(pair, threshold=threshold, alpha=alpha)
     figure = _figure(stands, b.id, state, alpha)
     forecast = None
     if state is None or state.decision == "undecided":
+        points = _in_order(stands, b.id)
         forecast = forecast_clusters(
-            _in_order(stands, b.id),
-            plan or {},
-            len(stands),
-            threshold=threshold,
-            alpha=alpha,
-            seed=seed,
+            points, pair.plan, len(stands), threshold=threshold, alpha=alpha, seed=seed
         )
-    decided_at, decision = (
-        (None, "undecided") if state is None else (state.decided_at, state.decision)
-    )
+    decided_at = None if state is None else state.decided_at
+    decision: Decided = "undecided" if state is None else state.decision
     saved = None if decided_at is None else max(0, planned - decided_at)
-    withdrawn = sum(vote.withdrawn_at is not None for vote in votes)
+    withdrawn = sum(vote.withdrawn_at is not None for vote in pair.cast)
     verdict = _verdict(a.label, b.label, margin, decision)
     return WatchOut(
         model_a_id=a.id,
@@ -340,37 +312,19 @@ def _watch(
         planned=planned,
         decided_at=decided_at,
         saved=saved,
-        **_more(forecast),
+        **({} if forecast is None else asdict(forecast)),
         n_simulated=sum(vote.simulated for vote in stands),
         series=[] if state is None else state.series,
     )
 
 
-def _more(forecast: VoteForecast | None) -> dict[str, int | None]:
-    if forecast is None:
-        return dict.fromkeys(("more", "more_low", "more_high", "more_limit"))
-    return {
-        "more": forecast.more,
-        "more_low": forecast.low,
-        "more_high": forecast.high,
-        "more_limit": forecast.limit,
-    }
-
-
-def _judge(
-    votes: Sequence[PairVote],
-    b_id: int,
-    *,
-    threshold: float,
-    alpha: float,
-    plan: Mapping[str, int] | None = None,
-) -> _State | None:
+def _judge(pair: PairVotes, *, threshold: float, alpha: float) -> _State | None:
     """The test on the votes as cast; None where nobody has judged."""
     from evaluators.statistics.sequential import decide
 
-    if all(vote.winner is Winner.CANNOT_JUDGE for vote in votes):
+    if all(vote.winner is Winner.CANNOT_JUDGE for vote in pair.cast):
         return None
-    sequence = sequence_as_seen(votes, b_id, alpha=alpha, plan=plan)
+    sequence = sequence_as_seen(pair.cast, pair.models[1], alpha=alpha, plan=pair.plan)
     stop = decide(sequence, threshold=threshold)
     points = [
         WatchPoint(votes=n, value=float(mean), low=float(low), high=float(high))
@@ -390,11 +344,7 @@ def _judge(
     )
 
 
-_DECISIONS: dict[str, Decided] = {
-    "above": "better",
-    "below": "not_better",
-    "continue": "undecided",
-}
+_DECISIONS: dict[str, Decided] = {"above": "better", "below": "not_better", "continue": "undecided"}
 
 
 def _in_order(votes: Sequence[PairVote], b_id: int) -> dict[str, list[float]]:
@@ -450,9 +400,8 @@ def _sentence(
         return verdict + (rest if saved else "")
     if error is not None:
         return error
-    if forecast is None:
-        return "Not decided. It is too early to say how many votes it will take."
-    return f"Not decided. {forecast.sentence}"
+    too_early = "It is too early to say how many votes it will take."
+    return f"Not decided. {too_early if forecast is None else forecast.sentence}"
 
 
 def _since(withdrawn: int, decided_at: int | None) -> str:

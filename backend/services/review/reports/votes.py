@@ -145,21 +145,14 @@ def _answers(
         )
 
 
-def win_rate(session: Session, queue_id: int, model_id: int, *, level: float = 0.95) -> WinRateOut:
-    """How often a model is preferred, with an interval clustered by group.
-
-    Raises:
-        CannotCompute: no decided vote on this model.
-    """
-    votes = [vote for vote in queue_votes(session, queue_id) if model_id in vote.model_ids]
-    return rate_of(votes, model_id, level=level)
-
-
-def rate_of(votes: Sequence[PairVote], model_id: int, *, level: float = 0.95) -> WinRateOut:
-    """Win rate of a model among these votes; errors as `win_rate`.
+def rate_of(votes: Sequence[PairVote], model_id: int) -> WinRateOut:
+    """How often a model is preferred among these votes, with a 95% interval clustered by group.
 
     Wilson's interval at the effective sample size: the number of votes divided by the design
     effect of the clusters (Korn and Graubard 1998, Survey Methodology 24:193).
+
+    Raises:
+        CannotCompute: no decided vote.
     """
     decided = [vote for vote in votes if vote.winner_id is not None]
     if not decided:
@@ -175,10 +168,10 @@ def rate_of(votes: Sequence[PairVote], model_id: int, *, level: float = 0.95) ->
     rate = sum(won for won, _ in clusters.values()) / total
     weighted = not _are_alike(weights)
     effective = _effective_size(list(clusters.values()), rate, n, weighted=weighted)
-    low, high = wilson(rate * effective, effective, level=level)
+    low, high = wilson(rate * effective, effective)
     signature = (
         f"win_rate|version:{VERSION}|of:decided votes|interval:wilson, effective n "
-        f"{effective:.1f}, clustered by group|level:{level:g}"
+        f"{effective:.1f}, clustered by group|level:0.95"
     )
     if weighted:
         signature += "|weights:inverse chance of the pair"
@@ -204,10 +197,8 @@ def _are_alike(numbers: Sequence[float]) -> bool:
 def preference_summary(session: Session, queue_id: int) -> list[PreferencesOut]:
     """The votes of a queue for each two of its models."""
     queue = get_queue(session, queue_id)
-    models = {
-        model_id: session.get_one(ModelVersion, model_id)
-        for model_id in models_of_queue(session, queue_id)
-    }
+    ids = models_of_queue(session, queue_id)
+    models = {model_id: session.get_one(ModelVersion, model_id) for model_id in ids}
     if len(models) < 2:
         raise NotFound(f"The queue {queue.name!r} shows no pairs.", hint="Name a queue of pairs.")
     votes = queue_votes(session, queue_id)

@@ -8,11 +8,15 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.rubrics import Rubric, find_rubric
 from backend.services import review
 from backend.services.review.reports.ab import watch_queue
-from backend.services.review.reports.agreement import _scale, agreement_report
+from backend.services.review.reports.agreement import (
+    CriterionAgreement,
+    _scale,
+    agreement_report,
+)
 from tests.fixtures_review import BAD, GOOD, build_desk, review_next, vote_on_pairs
 
 
-def _figures(session: Session, queue_id: int) -> dict[tuple[str, str], review.CriterionAgreement]:
+def _figures(session: Session, queue_id: int) -> dict[tuple[str, str], CriterionAgreement]:
     rows = review.queue_agreement(session, queue_id)
     return {(row.criterion, row.coefficient): row for row in rows}
 

@@ -80,7 +80,7 @@ def test_votes_are_counted_by_model_not_by_side(session: Session) -> None:
     assert summary.win_rate is not None
     assert summary.win_rate.value == 1.0
     v1 = desk.models[1].id
-    assert review.win_rate(session, queue.id, v1) == summary.win_rate
+    assert rate_of(review.queue_votes(session, queue.id), v1) == summary.win_rate
     assert review.models_of_queue(session, queue.id) == [model.id for model in desk.models]
 
 

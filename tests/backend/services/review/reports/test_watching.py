@@ -205,8 +205,7 @@ def test_nobody_voted_is_a_reason(session: Session, desk: Desk) -> None:
 # The error of a watched A/B (tests/benchmarks/watched_ab.py has more of the same).
 
 
-@pytest.mark.parametrize("order", watched_ab.ORDERS[:2])
-@pytest.mark.parametrize("kind", watched_ab.KINDS[:2])
+@pytest.mark.parametrize(("kind", "order"), [("rho 0", "random"), ("rho 0.5", "rounds")])
 def test_no_more_false_alarms_than_it_says(kind: str, order: str) -> None:
     """Five of a hundred are allowed; a cluster's mean that is rewritten gives 12 to 14."""
     rng, sizes = np.random.default_rng(3), [5] * 60
@@ -216,7 +215,7 @@ def test_no_more_false_alarms_than_it_says(kind: str, order: str) -> None:
 
 @pytest.mark.parametrize("kind", watched_ab.KINDS)
 def test_no_decision_is_taken_back_or_moved_by_later_votes_and_withdrawals(kind: str) -> None:
-    rng, sizes = np.random.default_rng(4), [1, 2, 5] * 7
+    rng, sizes = np.random.default_rng(4), [1, 2, 5] * 5
     found = []
     for mean in (0.05, 0.5, 0.95):
         votes = watched_ab.draw_votes(rng, sizes, kind, "random", mean=mean)
@@ -226,7 +225,7 @@ def test_no_decision_is_taken_back_or_moved_by_later_votes_and_withdrawals(kind:
 
 
 def test_nobody_steers_the_test_by_withdrawing_votes() -> None:
-    found = watched_ab.study_withdrawals(20)
+    found = watched_ab.study_withdrawals(10)
     assert all(row["rate"] <= 0.05 for row in found.values())
 
 
@@ -335,8 +334,8 @@ def test_a_clearer_lead_needs_fewer_votes() -> None:
     assert clear is not None
     assert slight is not None
     assert even is not None
-    assert (clear.more or 0) < (slight.more or math.inf) < (even.high or math.inf)
-    assert even.high is None
+    assert (clear.more or 0) < (slight.more or math.inf) < (even.more_high or math.inf)
+    assert even.more_high is None
     assert forecast_votes([1.0] * 9, 9, threshold=0.5, alpha=0.05, seed=1) is None
 
 
@@ -346,7 +345,7 @@ def test_votes_per_value_scale_the_forecast() -> None:
     assert one is not None
     assert two is not None
     assert two.more == pytest.approx(2 * (one.more or 0), abs=1)
-    assert two.limit == 2 * one.limit
+    assert two.more_limit == 2 * one.more_limit
 
 
 # What sways votes.
