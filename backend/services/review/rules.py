@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from backend.errors import InvalidInput
 
@@ -77,8 +77,9 @@ class QueueRules:
                 hint="Use others, me or out.",
             )
         for name, check in _CHECKS.items():
-            if (problem := check(getattr(self, name))) is not None:
-                raise InvalidInput(f"The rule {name} {problem}.")
+            value = getattr(self, name)
+            if not ((check.may_be_none and value is None) or check.holds(value)):
+                raise InvalidInput(f"The rule {name} {check.otherwise}.")
         if (self.cost_per_hour is None) != (self.currency is None):
             raise InvalidInput("A cost per hour and its currency are given together.")
 
@@ -123,80 +124,54 @@ def rules_from(content: Mapping[str, Any]) -> QueueRules:
     return QueueRules(**given)
 
 
-def _share(value: object) -> str | None:
-    if value is None or (_is_number(value) and 0 < float(value) <= 1):  # type: ignore[arg-type]
-        return None
-    return "is a share above 0, at most 1"
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _unit(value: object) -> str | None:
-    if value is None or (_is_number(value) and 0 <= float(value) <= 1):  # type: ignore[arg-type]
-        return None
-    return "is a number between 0 and 1"
-
-
-def _bound(value: object) -> str | None:
-    return _unit(-1 if value is None else value)
-
-
-def _count(value: object) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1_000_000:
-        return None
-    return "is a whole number from 0 on"
-
-
-def _minutes(value: object) -> str | None:
-    if _count(value) is None and int(value) <= LONGEST_REVISION_MINUTES:  # type: ignore[call-overload]
-        return None
-    return f"is a whole number of minutes, at most {LONGEST_REVISION_MINUTES}"
-
-
-def _positive(value: object) -> str | None:
-    if value is None or (_is_number(value) and float(value) > 0):  # type: ignore[arg-type]
-        return None
-    return "is a number above 0"
-
-
-def _flag(value: object) -> str | None:
-    return None if isinstance(value, bool) else "is true or false"
-
-
-def _masks(value: object) -> str | None:
-    fits = isinstance(value, tuple) and len(value) <= MAX_MASKS
-    if fits and all(_is_mask(text) for text in value):  # type: ignore[attr-defined]
-        return None
-    return f"is a list of at most {MAX_MASKS} texts of 2 to {MAX_MASK_CHARACTERS} characters"
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1_000_000
 
 
 def _is_mask(text: object) -> bool:
     return isinstance(text, str) and len(text.strip()) >= 2 and len(text) <= MAX_MASK_CHARACTERS
 
 
-def _currency(value: object) -> str | None:
-    if value is None or (isinstance(value, str) and 1 <= len(value.strip()) <= 8):
-        return None
-    return "is a currency such as EUR"
+class _Check(NamedTuple):
+    """What a value has to meet, where there is one, and what is said of one that does not."""
+
+    holds: Callable[[Any], bool]
+    otherwise: str
+    may_be_none: bool = False
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
+_UNIT_WORDS = "is a number between 0 and 1"
+_SHARE = _Check(lambda v: _is_number(v) and 0 < v <= 1, "is a share above 0, at most 1", True)
+_COUNT = _Check(_is_count, "is a whole number from 0 on")
+_POSITIVE = _Check(lambda v: _is_number(v) and v > 0, "is a number above 0", True)
+_FLAG = _Check(lambda v: isinstance(v, bool), "is true or false")
 _CHECKS = {
-    "max_share": _share,
-    "extra_below": _share,
-    "adjudicate_above": _unit,
-    "gold_onboarding": _count,
-    "gold_every": _count,
-    "gold_bound": _bound,
-    "gold_minimum": _count,
-    "adaptive_leases": _flag,
-    "mask": _masks,
-    "mask_models": _flag,
-    "cost_per_hour": _positive,
-    "currency": _currency,
-    "minutes_budget": _positive,
-    "revise_minutes": _minutes,
+    "max_share": _SHARE,
+    "extra_below": _SHARE,
+    "adjudicate_above": _Check(lambda v: _is_number(v) and 0 <= v <= 1, _UNIT_WORDS, True),
+    "gold_onboarding": _COUNT,
+    "gold_every": _COUNT,
+    "gold_bound": _Check(lambda v: _is_number(v) and 0 <= v <= 1, _UNIT_WORDS),
+    "gold_minimum": _COUNT,
+    "adaptive_leases": _FLAG,
+    "mask": _Check(
+        lambda v: isinstance(v, tuple) and len(v) <= MAX_MASKS and all(map(_is_mask, v)),
+        f"is a list of at most {MAX_MASKS} texts of 2 to {MAX_MASK_CHARACTERS} characters",
+    ),
+    "mask_models": _FLAG,
+    "cost_per_hour": _POSITIVE,
+    "currency": _Check(
+        lambda v: isinstance(v, str) and 1 <= len(v.strip()) <= 8, "is a currency such as EUR", True
+    ),
+    "minutes_budget": _POSITIVE,
+    "revise_minutes": _Check(
+        lambda v: _is_count(v) and v <= LONGEST_REVISION_MINUTES,
+        f"is a whole number of minutes, at most {LONGEST_REVISION_MINUTES}",
+    ),
 }
 
 DEFAULT = QueueRules()
