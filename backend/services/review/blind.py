@@ -3,6 +3,9 @@
 One place for everything that a reviewer or an adjudicator of a queue meets: outputs, answers (one's
 own in the history, at a revision, those between which a verdict is asked for), reasons of checks,
 known answers, the queue's name. What is stored stays as it was said; leads see it so.
+
+A masked stretch keeps its length, one block for each code point, so that marks and links made on
+the shown text fit the text as it was written.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, String, Table, bindparam, select
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.orm import Session, object_session
+from sqlalchemy.orm import Session, object_session, selectinload
 from sqlalchemy.sql.functions import FunctionElement
 
 from backend.errors import InvalidInput
@@ -112,6 +115,15 @@ def mask_answer(answer: Answer, terms: Sequence[str]) -> Answer:
     )
 
 
+WITH_PARTS = (
+    selectinload(Review.ratings),
+    selectinload(Review.corrections),
+    selectinload(Review.spans),
+    selectinload(Review.preferences),
+)
+"""Have what `said_by` reads of reviews loaded with them."""
+
+
 def said_by(review: Review, item: ReviewItem) -> Answer:
     """What a finished review said, as it is stored; a vote in terms of the sides as shown."""
     winner = None
@@ -154,11 +166,7 @@ def name_for_reviewers(session: Session, queue: ReviewQueue) -> str:
 
 
 BLOCK = "▇"
-
-
 SHORTEST_NAME = 4
-
-
 _NO_WORD = re.compile(r"[\d./_@:-]")
 
 

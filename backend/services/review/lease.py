@@ -11,16 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    bindparam,
-    case,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput, LeaseLost, NotFound, StropError
@@ -38,11 +29,7 @@ from backend.services.review.statements import (
     AnyRow,
     written_out,
 )
-from backend.tables.review import (
-    Purpose,
-    ReviewState,
-    SlotState,
-)
+from backend.tables.review import Purpose, ReviewState
 from backend.tables.review import SlotState as Slot
 
 MAX_DRAFT_CHARACTERS = 2_000_000
@@ -63,7 +50,10 @@ def heartbeat(
         NotFound: the person never held it under this version.
     """
     connection = session.connection()
-    until = now + _life(connection, slot_id, user_id)
+    row = _LIFE.first(connection, {"slot": slot_id, "person": user_id})
+    if row is None:
+        raise NotFound("You do not hold this item.", hint="Ask for the next one.")
+    until = now + lease_life(row, kept_rules(row.rules))
     token = {"slot": slot_id, "token": version, "person": user_id, "until": until}
     if not _EXTEND.count(connection, token):
         raise why_not_held(session, slot_id, version, user_id)
@@ -159,13 +149,6 @@ _EXTEND = PreparedStatement(
 )
 
 
-def _life(connection: Connection, slot_id: int, user_id: int) -> timedelta:
-    row = _LIFE.first(connection, {"slot": slot_id, "person": user_id})
-    if row is None:
-        raise NotFound("You do not hold this item.", hint="Ask for the next one.")
-    return lease_life(row, kept_rules(row.rules))
-
-
 def lease_life(row: AnyRow, rules: QueueRules) -> timedelta:
     """How long a lease of this member lasts without a sign of life.
 
@@ -193,15 +176,7 @@ _BEGIN = PreparedStatement(
         seconds_by_criterion={},
         source="desk",
     ),
-    keys=(
-        "item_id",
-        "slot_id",
-        "slot_version",
-        "reviewer_id",
-        "draft",
-        "purpose",
-        "started_at",
-    ),
+    keys=("item_id", "slot_id", "slot_version", "reviewer_id", "draft", "purpose", "started_at"),
 )
 _LOCK_ITEM = (
     select(ITEMS.c.queue_id, ITEMS.c.position, ITEMS.c.required_reviews)
@@ -274,7 +249,7 @@ def add_slot(
         "item_id": item_id,
         "number": 0 if last is None else last + 1,
         "position": item.position if position is None else position,
-        "state": SlotState.OPEN,
+        "state": Slot.OPEN,
         "version": 0,
         "purpose": purpose,
         "assigned_to_id": person_id,

@@ -34,26 +34,16 @@ def _event(kind: RoutingEventKind) -> Any:
     return exists(select(EVENTS.c.id).where(*there).correlate(QUEUES))
 
 
-_LEASED = (
-    select(func.count())
-    .where(
-        SLOTS.c.queue_id == QUEUES.c.id,
-        in_state(SLOTS, SlotState.LEASED),
-        SLOTS.c.lease_until.is_not(None),
-    )
-    .correlate(QUEUES)
-    .scalar_subquery()
-)
-_GOLD_IN_HAND = (
-    select(func.count())
-    .where(
-        SLOTS.c.queue_id == QUEUES.c.id,
-        SLOTS.c.owner_id == bindparam("person"),
-        SLOTS.c.state == SlotState.LEASED,
-        SLOTS.c.purpose == Purpose.GOLD,
-    )
-    .correlate(QUEUES)
-    .scalar_subquery()
+def _slots(*conditions: ColumnElement[bool]) -> Any:
+    counted = select(func.count()).where(SLOTS.c.queue_id == QUEUES.c.id, *conditions)
+    return counted.correlate(QUEUES).scalar_subquery()
+
+
+_LEASED = _slots(in_state(SLOTS, SlotState.LEASED), SLOTS.c.lease_until.is_not(None))
+_GOLD_IN_HAND = _slots(
+    SLOTS.c.owner_id == bindparam("person"),
+    SLOTS.c.state == SlotState.LEASED,
+    SLOTS.c.purpose == Purpose.GOLD,
 )
 # Of the queue, and the `person`, of the statement that has these columns; `as_progress` reads them.
 STANDING = (

@@ -37,14 +37,7 @@ from backend.tables.checks.triage import (
     RoutingEventKind,
     SkippedOutput,
 )
-from backend.tables.review import (
-    Purpose,
-    Review,
-    ReviewItem,
-    ReviewQueue,
-    ReviewState,
-    SlotState,
-)
+from backend.tables.review import Purpose, Review, ReviewItem, ReviewQueue, ReviewState, SlotState
 
 if TYPE_CHECKING:
     from evaluators.checks.risk.audit import AuditState
@@ -163,11 +156,7 @@ def audit_looks(session: Session, routing: QueueRouting) -> list[Look]:
     verdict = and_(Review.purpose == Purpose.ADJUDICATION, Review.extra.is_(False))
     query = (
         select(
-            Review.id,
-            Review.item_id,
-            Review.submitted_at,
-            Review.withdrawn_at,
-            Review.simulated,
+            Review.id, Review.item_id, Review.submitted_at, Review.withdrawn_at, Review.simulated
         )
         .join(ReviewItem, ReviewItem.id == Review.item_id)
         .where(

@@ -56,9 +56,8 @@ class SavedRubric:
 def save_rubric(session: Session, project_id: int, rubric: Rubric) -> RubricVersion:
     """Store a rubric as the next version of its name; the same content is the version it has."""
     versions = list_versions(session, project_id, rubric.name)
-    for version in versions:
-        if version.digest == rubric.digest:
-            return version
+    if same := [version for version in versions if version.digest == rubric.digest]:
+        return same[0]
     stored = RubricVersion(
         project_id=project_id,
         name=rubric.name,
@@ -146,9 +145,8 @@ def find_version(
         raise UnknownName("rubric", name, [one.name for one in list_rubrics(session, project_id)])
     if version is None:
         return versions[-1]
-    for one in versions:
-        if one.version == version:
-            return one
+    if found := [one for one in versions if one.version == version]:
+        return found[0]
     raise NotFound(f"The rubric {name} has the versions 1 to {versions[-1].version}.")
 
 

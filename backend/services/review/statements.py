@@ -46,28 +46,17 @@ from backend.tables.review import (
 )
 from backend.tables.review import SlotState as Slot
 
-EXTRA_POSITION = (
-    1_000_000_000  # slots of further reviewers come after all that the design asked for
-)
-
-
+# Slots of further reviewers come after all that the design asked for.
+EXTRA_POSITION = 1_000_000_000
 SLOTS = cast(Table, ReviewSlot.__table__)
-
 REVIEWS = cast(Table, Review.__table__)
-
 MEMBERS = cast(Table, QueueMember.__table__)
-
 QUEUES = cast(Table, ReviewQueue.__table__)
-
 ITEMS = cast(Table, ReviewItem.__table__)
-
 ADJUDICATIONS = cast(Table, Adjudication.__table__)
-
 # As the text that is kept: `rules.kept_rules` and `kept_design` have read it before.
 RULES = sql_cast(QUEUES.c.rules, Text).label("rules")
-
 DESIGN = sql_cast(QUEUES.c.design, Text).label("design")
-
 AnyRow = Row[*tuple[Any, ...]]
 
 
@@ -79,6 +68,14 @@ def written_out(value: StrEnum) -> ColumnElement[str]:
 def in_state(slots: FromClause, state: Slot) -> ColumnElement[bool]:
     """Required reviews in a state, as the partial indexes have it."""
     return and_(slots.c.state == written_out(state), slots.c.purpose == written_out(Purpose.REVIEW))
+
+
+def open_or_lapsed(slots: FromClause) -> ColumnElement[bool]:
+    """Of whatever purpose: what nobody holds, and leases that have ended by `now`."""
+    lapsed = and_(
+        slots.c.state == written_out(Slot.LEASED), slots.c.lease_until <= bindparam("now")
+    )
+    return or_(slots.c.state == written_out(Slot.OPEN), lapsed)
 
 
 ONE: ColumnElement[int] = literal_column("1")
@@ -262,17 +259,13 @@ def _held_or_free(search: ClaimOrder, *, with_skills: bool) -> ColumnElement[Any
 def next_verdict(*, with_skills: bool) -> Select[int]:
     """The slot of the oldest open adjudication that the person may decide."""
     free = SLOTS.alias("free")
-    waiting = or_(
-        free.c.state == written_out(Slot.OPEN),
-        and_(free.c.state == written_out(Slot.LEASED), free.c.lease_until <= bindparam("now")),
-    )
     return (
         select(free.c.id)
         .join(ADJUDICATIONS, ADJUDICATIONS.c.slot_id == free.c.id)
         .where(
             ADJUDICATIONS.c.queue_id == bindparam("queue"),
             ADJUDICATIONS.c.decided_at.is_(None),
-            waiting,
+            open_or_lapsed(free),
             _skilled(free, with_skills=with_skills),
             *unseen_by_person(free),
         )
@@ -284,12 +277,8 @@ def next_verdict(*, with_skills: bool) -> Select[int]:
 
 def _one_slot() -> Select[int]:
     one = SLOTS.alias("one")
-    lapsed = and_(one.c.state == written_out(Slot.LEASED), one.c.lease_until <= bindparam("now"))
-    return (
-        select(one.c.id)
-        .where(one.c.id == bindparam("slot"), or_(one.c.state == written_out(Slot.OPEN), lapsed))
-        .with_for_update()
-    )
+    this = select(one.c.id).where(one.c.id == bindparam("slot"), open_or_lapsed(one))
+    return this.with_for_update()
 
 
 RESUME = PreparedStatement(take(_held(DESK_PURPOSES)))

@@ -42,6 +42,9 @@ class ActiveMember(NamedTuple):
     submitted: int
 
 
+_SLOTS = select(SLOTS.c.id, SLOTS.c.item_id, SLOTS.c.assigned_to_id, SLOTS.c.required_skill)
+
+
 class _Open(NamedTuple):
     id: int
     item_id: int
@@ -125,7 +128,7 @@ def _sentence(
     slot: _Open, members: Sequence[ActiveMember], seen: Mapping[int, set[int]], most: int | None
 ) -> str:
     able = _able(members, slot.assigned_to_id, slot.required_skill)
-    skill = "" if slot.required_skill is None else f" with the skill {slot.required_skill!r}"
+    skill = _skilled(slot)
     if slot.assigned_to_id is not None and not able:
         return f"a person who has left the queue{skill}, or lost it: assign somebody else"
     if not able:
@@ -142,45 +145,32 @@ def _sentence(
     return f"{_named(working)}{skill}"
 
 
+def _skilled(slot: _Open) -> str:
+    return "" if slot.required_skill is None else f" with the skill {slot.required_skill!r}"
+
+
 def _named(members: Sequence[ActiveMember]) -> str:
     return " or ".join(sorted(member.pseudonym for member in members))
 
 
 def _disputes(session: Session, queue_id: int, members: Sequence[ActiveMember]) -> list[str]:
     """Of each open disagreement that no reviewer may decide, whom it waits for."""
-    query = (
-        select(
-            ReviewSlot.id,
-            ReviewSlot.item_id,
-            ReviewSlot.assigned_to_id,
-            ReviewSlot.required_skill,
-        )
-        .join(Adjudication, Adjudication.slot_id == ReviewSlot.id)
-        .where(
-            Adjudication.queue_id == queue_id,
-            Adjudication.decided_at.is_(None),
-            ReviewSlot.state == SlotState.OPEN,
-        )
+    query = _SLOTS.join(Adjudication, Adjudication.slot_id == SLOTS.c.id).where(
+        Adjudication.queue_id == queue_id,
+        Adjudication.decided_at.is_(None),
+        SLOTS.c.state == SlotState.OPEN,
     )
     found = [_Open(*row) for row in session.execute(query)]
     seen = _seen(session, [slot.item_id for slot in found])
-    stuck = [
-        slot
+    return [
+        f"somebody{_skilled(slot)} to decide a disagreement, who has not reviewed the item"
         for slot in found
         if not _who_may(slot, _able(members, None, slot.required_skill), seen)
-    ]
-    return [
-        "somebody"
-        + ("" if slot.required_skill is None else f" with the skill {slot.required_skill!r}")
-        + " to decide a disagreement, who has not reviewed the item"
-        for slot in stuck
     ]
 
 
 def _open_slots(session: Session, queue_id: int, item_id: int | None = None) -> list[_Open]:
-    query = select(
-        SLOTS.c.id, SLOTS.c.item_id, SLOTS.c.assigned_to_id, SLOTS.c.required_skill
-    ).where(SLOTS.c.queue_id == queue_id, in_state(SLOTS, SlotState.OPEN))
+    query = _SLOTS.where(SLOTS.c.queue_id == queue_id, in_state(SLOTS, SlotState.OPEN))
     if item_id is not None:
         query = query.where(SLOTS.c.item_id == item_id)
     return [_Open(*row) for row in session.execute(query)]

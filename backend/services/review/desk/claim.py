@@ -13,12 +13,8 @@ whatever happens at once:
 A person's claims are queued on their row of `queue_members`; claims of different people never wait
 for each other on PostgreSQL, where locked slots are skipped.
 
-When a queue is finished: every required review is in, or its slot went out for good.
-
-Why a claim gives nothing: a reason that a page can act on, and a sentence for the person.
-
-An error is never an empty queue, and an empty queue never an error: every way to be given nothing
-has its reason here.
+A queue is finished when every required review is in, or its slot went out for good. Every way to be
+given nothing has a reason here that a page can act on, and a sentence for the person.
 """
 
 from __future__ import annotations
@@ -209,7 +205,7 @@ def claim_next(session: Session, queue_id: int, user_id: int, *, now: datetime) 
     if refusal := _refusal(member):
         return _resume(connection, member, now) or NoItem.of(refusal, member)
     gold_asked = member.rules.has_gold and not member.finished
-    if gold_asked and gold.due(member, member.rules, seed=member.seed):
+    if gold_asked and gold.due(member):
         held = _resume(connection, member, now)
         if (claim := held or _take_gold(session, member, now)) is not None:
             return claim
@@ -306,18 +302,10 @@ def _take(
         row = connection.execute(statement, values).first()
     if row is None:
         return None
-    draft = dict(row.draft or {})
-    if not row.known:
-        lease = (row.item_id, row.id, row.version, member.user_id, row.purpose)
+    draft, known, purpose = dict(row.draft or {}), bool(row.known), row.purpose
+    if not known:
+        lease = (row.item_id, row.id, row.version, member.user_id, purpose)
         begin_review(connection, *lease, at, draft=draft)
-    return Claim.of_lease(
-        member,
-        at,
-        row.id,
-        row.version,
-        row.item_id,
-        draft=draft,
-        resumed=bool(row.known),
-        purpose=row.purpose,
-        revising=row.lease_until is None,
-    )
+    taken = (row.id, row.version, row.item_id)
+    more = {"resumed": known, "purpose": purpose, "revising": row.lease_until is None}
+    return Claim.of_lease(member, at, *taken, draft=draft, **more)

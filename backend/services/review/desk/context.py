@@ -18,12 +18,7 @@ from backend.prepared import PreparedStatement
 from backend.rubrics import Rubric, rubric_from_content
 from backend.services.review.answer import SlotSubject
 from backend.services.review.lease import lease_life
-from backend.services.review.rules import (
-    QueueRules,
-    kept_design,
-    kept_rules,
-    most_of_one_person,
-)
+from backend.services.review.rules import QueueRules, kept_design, kept_rules, most_of_one_person
 from backend.services.review.statements import (
     DESIGN,
     EXTRA_POSITION,
@@ -115,28 +110,23 @@ def lock_member(connection: Connection, queue_id: int, user_id: int) -> MemberSt
         NotFound: no such queue.
         Forbidden: the person is not a reviewer of it.
     """
-    return _found(connection, queue_id, user_id, _SEAT.first(connection, _of(queue_id, user_id)))
+    row = _SEAT.first(connection, {"queue": queue_id, "person": user_id})
+    return _member_state(connection, row, queue_id, user_id)
 
 
 def read_member(connection: Connection, queue_id: int, user_id: int) -> MemberState:
     """The same, not locked, to read by. Errors as `lock_member`."""
-    row = connection.execute(_SELECT, _of(queue_id, user_id)).first()
-    return _found(connection, queue_id, user_id, row)
+    row = connection.execute(_SELECT, {"queue": queue_id, "person": user_id}).first()
+    return _member_state(connection, row, queue_id, user_id)
 
 
-def _of(queue_id: int, user_id: int) -> dict[str, int]:
-    return {"queue": queue_id, "person": user_id}
-
-
-def _found(connection: Connection, queue_id: int, user_id: int, row: AnyRow | None) -> MemberState:
+def _member_state(
+    connection: Connection, row: AnyRow | None, queue_id: int, user_id: int
+) -> MemberState:
     if row is None:
         if connection.execute(_QUEUE, {"queue": queue_id}).first() is None:
             raise NotFound("There is no such review queue.")
         raise Forbidden("You are not a reviewer of this queue.", hint="Ask its lead to add you.")
-    return _member_state(row, queue_id, user_id)
-
-
-def _member_state(row: AnyRow, queue_id: int, user_id: int) -> MemberState:
     rules = kept_rules(row.rules)
     return MemberState(
         queue_id=queue_id,
@@ -297,8 +287,10 @@ def read_slot(connection: Connection, slot_id: int, user_id: int) -> SlotContext
     row = _SLOT.first(connection, {"slot": slot_id, "person": user_id})
     if row is None:
         raise NotFound("You do not hold this item.", hint="Ask for the next one.")
+    rubric = _rubric(connection, row.rubric_version_id, row.digest)
+    shown = row.item_id, row.generation_id, row.text or "", row.a_is_left
     return SlotContext(
-        subject=_subject(row, _rubric(connection, row.rubric_version_id, row.digest)),
+        subject=SlotSubject(*shown, row.kind, rubric),
         slot_id=slot_id,
         queue_id=row.queue_id,
         user_id=user_id,
@@ -314,12 +306,6 @@ def read_slot(connection: Connection, slot_id: int, user_id: int) -> SlotContext
         more_open=row.more_open,
         told=row.told,
         scored=row.scored,
-    )
-
-
-def _subject(row: AnyRow, rubric: Rubric) -> SlotSubject:
-    return SlotSubject(
-        row.item_id, row.generation_id, row.text or "", row.a_is_left, row.kind, rubric
     )
 
 

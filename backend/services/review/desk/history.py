@@ -9,24 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import (
-    Connection,
-    Select,
-    Table,
-    and_,
-    bindparam,
-    distinct,
-    exists,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import Connection, Select, Table, bindparam, distinct, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import NotFound
 from backend.schemas.review.desk import ItemView, OwnReview
 from backend.services.review.blind import own_answer
-from backend.services.review.desk.context import MemberState, read_member
+from backend.services.review.desk.context import read_member
 from backend.services.review.desk.item_view import show_item
 from backend.services.review.rules import QueueRules, most_of_one_person, rules_from
 from backend.services.review.statements import (
@@ -37,6 +26,7 @@ from backend.services.review.statements import (
     REVIEWS,
     SLOTS,
     for_person,
+    open_or_lapsed,
     written_out,
 )
 from backend.tables.curation import HeldBackRow, TrainingSetRow
@@ -144,15 +134,10 @@ def _past(session: Session, review: Review) -> OwnReview:
     if review.submitted_at is None:
         raise NotFound("You have no such review.")
     item = review.item
-    return OwnReview(
+    return OwnReview.of(
+        review,
         review_id=review.id,
-        slot_id=review.slot_id,
-        state=review.state,
-        submitted_at=review.submitted_at,
-        simulated=review.simulated,
-        skip_reason=review.skip_reason,
         item=show_item(session, item, answered=review.state == ReviewState.SUBMITTED),
-        extra=review.extra,
         revisable_until=_revisable_until(review),
         why=item.why,
         answer=own_answer(review, item).as_given(),
@@ -185,17 +170,14 @@ def left_for(session: Session, queue_id: int, user_id: int, *, now: datetime) ->
     held = session.scalar(_HELD, {"queue": queue_id, "person": user_id}) or 0
     if member.closed or member.paused or member.finished:
         return held
-    named = {"queue": queue_id, "person": user_id, "now": now}
-    skills = {"skills": list(member.skills)} if member.skills else {}
-    free = session.scalar(_FREE[bool(skills)], {**named, **skills}) or 0
-    return held + min(free, _may_give(member) - held)
-
-
-def _may_give(member: MemberState) -> int:
-    share = member.rules.max_share
-    if share is None:
-        return member.n_slots
-    return max(0, most_of_one_person(share, member.n_slots) - member.n_submitted)
+    named: dict[str, Any] = {"queue": queue_id, "person": user_id, "now": now}
+    if member.skills:
+        named["skills"] = list(member.skills)
+    free = session.scalar(_FREE[bool(member.skills)], named) or 0
+    may_give, share = member.n_slots, member.rules.max_share
+    if share is not None:
+        may_give = max(0, most_of_one_person(share, member.n_slots) - member.n_submitted)
+    return held + min(free, may_give - held)
 
 
 def next_queue_for(
@@ -224,11 +206,10 @@ _HELD = select(func.count()).where(
 
 def _free(*, with_skills: bool) -> Select[Any]:
     free = SLOTS.alias("free")
-    lapsed = and_(free.c.state == written_out(Slot.LEASED), free.c.lease_until <= bindparam("now"))
     return select(func.count(distinct(free.c.item_id))).where(
         free.c.queue_id == bindparam("queue"),
         free.c.purpose == written_out(Purpose.REVIEW),
-        or_(free.c.state == written_out(Slot.OPEN), lapsed),
+        open_or_lapsed(free),
         free.c.owner_id.is_distinct_from(bindparam("person")),
         *for_person(free, with_skills=with_skills),
     )

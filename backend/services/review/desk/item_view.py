@@ -1,14 +1,8 @@
 """An item as its expert sees it: the source, and one output or a blind left and right.
 
 No model name, no score but the risk (told_risk), and nobody else's answer passes through here; what
-the queue's rules mask is masked (blind).
-
-Masking what gives a model away in an output, and taking the masks off a correction again.
-
-Pure functions. A masked stretch keeps its length, one block for each code point, so that marks and
-links made on the shown text fit the text as it was written.
-
-What an output states and where its source says so, for an item that a person has before them.
+the queue's rules mask is masked (blind). What an output states and where its source says so, for an
+item that a person has before them.
 """
 
 from __future__ import annotations
@@ -24,12 +18,7 @@ from backend.prepared import PreparedStatement
 from backend.schemas.review.desk import ItemView, OutputText, QueueProgress, RiskNotice
 from backend.schemas.runs import FlaggedSpan
 from backend.schemas.turns import turns_of
-from backend.services.review.blind import (
-    JOINED_NAMES,
-    mask_text,
-    names_of,
-    terms_among,
-)
+from backend.services.review.blind import JOINED_NAMES, mask_text, names_of, terms_among
 from backend.services.review.desk.risk import (
     AFTER_ALONE,
     OF_OTHERS,

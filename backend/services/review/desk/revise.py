@@ -48,7 +48,7 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
         raise NotFound("You have no such review.")
     refuse_erased(connection, review_id)
     member = lock_member(connection, queue_id, user_id)
-    row = _read(connection, review_id)
+    row = connection.execute(select(REVIEWS).where(REVIEWS.c.id == review_id)).one()
     if row.state == ReviewState.SKIPPED:
         return unskip(session, review_id, member, now)
     if problem := _problem(connection, row, member, now):
@@ -60,7 +60,7 @@ def revise(session: Session, review_id: int, user_id: int, *, now: datetime) -> 
         )
     draft = _as_draft(session, review_id, user_id)
     if under_way is not None:
-        version, draft = under_way.version, _saved(connection, under_way) or draft
+        version, draft = under_way.version, dict(under_way.draft or {}) or draft
     else:
         version = _lease_anew(connection, row, user_id)
         lease = (row.item_id, row.slot_id, version, user_id, Purpose.REVIEW)
@@ -83,22 +83,6 @@ def refuse_erased(connection: Connection, review_id: int) -> None:
         raise Conflict(f"This item is gone. {said}.", hint="Ask for the next item.")
 
 
-def _read(connection: Connection, review_id: int) -> AnyRow:
-    columns = (
-        REVIEWS.c.id,
-        REVIEWS.c.item_id,
-        REVIEWS.c.slot_id,
-        REVIEWS.c.slot_version,
-        REVIEWS.c.state,
-        REVIEWS.c.purpose,
-        REVIEWS.c.extra,
-        REVIEWS.c.submitted_at,
-        REVIEWS.c.withdrawn_at,
-        REVIEWS.c.superseded_at,
-    )
-    return connection.execute(select(*columns).where(REVIEWS.c.id == review_id)).one()
-
-
 def _problem(connection: Connection, row: AnyRow, member: MemberState, now: datetime) -> str | None:
     """Why this answer cannot be taken back, as a sentence."""
     if row.state != ReviewState.SUBMITTED or row.purpose != Purpose.REVIEW or row.extra:
@@ -118,21 +102,20 @@ def _problem(connection: Connection, row: AnyRow, member: MemberState, now: date
 
 
 def _under_way(connection: Connection, member: MemberState) -> AnyRow | None:
-    query = select(SLOTS.c.id, SLOTS.c.version).where(
-        SLOTS.c.owner_id == member.user_id,
-        SLOTS.c.queue_id == member.queue_id,
-        SLOTS.c.state == Slot.LEASED,
-        SLOTS.c.purpose == Purpose.REVIEW,
-        SLOTS.c.lease_until.is_(None),
+    """The slot that the person revises now, with what they have saved of the new answer."""
+    this_lease = (REVIEWS.c.slot_id == SLOTS.c.id) & (REVIEWS.c.slot_version == SLOTS.c.version)
+    query = (
+        select(SLOTS.c.id, SLOTS.c.version, REVIEWS.c.draft)
+        .outerjoin(REVIEWS, this_lease)
+        .where(
+            SLOTS.c.owner_id == member.user_id,
+            SLOTS.c.queue_id == member.queue_id,
+            SLOTS.c.state == Slot.LEASED,
+            SLOTS.c.purpose == Purpose.REVIEW,
+            SLOTS.c.lease_until.is_(None),
+        )
     )
     return connection.execute(query).first()
-
-
-def _saved(connection: Connection, under_way: AnyRow) -> dict[str, Any]:
-    query = select(REVIEWS.c.draft).where(
-        REVIEWS.c.slot_id == under_way.id, REVIEWS.c.slot_version == under_way.version
-    )
-    return dict(connection.execute(query).scalar() or {})
 
 
 def _lease_anew(connection: Connection, row: AnyRow, user_id: int) -> int:

@@ -75,13 +75,5 @@ def risk_of(
 
 def flags_among(spans: Iterable[Mapping[str, Any]], terms: Sequence[str]) -> list[FlaggedSpan]:
     """Marked parts of an output in order, their reasons masked."""
-    flags = (
-        FlaggedSpan(
-            start=span["start"],
-            end=span["end"],
-            reason=mask_text(span["reason"], terms),
-            kind=span["kind"],
-        )
-        for span in spans
-    )
+    flags = (FlaggedSpan(**{**s, "reason": mask_text(s["reason"], terms)}) for s in spans)
     return sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason))

@@ -237,8 +237,7 @@ def _held_again(
     query = (
         select(SLOTS.c.version, REVIEWS.c.draft)
         .join(
-            REVIEWS,
-            (REVIEWS.c.slot_id == SLOTS.c.id) & (REVIEWS.c.slot_version == SLOTS.c.version),
+            REVIEWS, (REVIEWS.c.slot_id == SLOTS.c.id) & (REVIEWS.c.slot_version == SLOTS.c.version)
         )
         .where(
             SLOTS.c.id == skipped.slot_id,

@@ -59,7 +59,6 @@ def follow_up(
         case Purpose.REVIEW | Purpose.IMPORT:
             if not extra:
                 _watch_audit(session, slot, now)
-            if not extra:
                 gone = settle_item(session, slot, now) if slot.shared else 0
                 finish_unless_open(session, slot, now, gone=gone)
             tell(session, slot, "review.submitted", f"review:{review_id}", review_id, now)
@@ -87,9 +86,8 @@ def settle_item(session: Session, slot: SlotContext, now: datetime) -> int:
 
     Returns how many went out.
     """
-    queue_id, item_id = slot.queue_id, slot.subject.item_id
-    lock_item(session.connection(), item_id)
-    gone = take_out_exhausted(session, queue_id, item_id)
+    lock_item(session.connection(), slot.subject.item_id)
+    gone = take_out_exhausted(session, slot.queue_id, slot.subject.item_id)
     rules = slot.rules
     if slot.shared and (rules.extra_below is not None or rules.adjudicate_above is not None):
         _look_at_item(session, slot, now)
@@ -123,11 +121,8 @@ def _look_at_item(session: Session, slot: SlotContext, now: datetime) -> None:
         found = item_disagreement(session, item_id)
         differ = found is not None and 1 - found.value < rules.extra_below
         skill = skill_of_item(connection, item_id)
-        if (
-            differ
-            and somebody_left(session, slot.queue_id, item_id, skill)
-            and add_reviewer_slot(connection, item_id)
-        ):
+        asks = differ and somebody_left(session, slot.queue_id, item_id, skill)
+        if asks and add_reviewer_slot(connection, item_id):
             return
     adjudication.open_if_needed(session, item_id, rules, now)
 
@@ -225,9 +220,8 @@ def submit_review(
     connection = session.connection()
     slot = read_slot(connection, slot_id, user_id)
     checked = check_answer(slot.subject, _unmasked(connection, slot, answer))
-    given = _CheckedAnswer(
-        version, answer, checked, simulated or slot.simulated, annotator_kind, now
-    )
+    by_script = simulated or slot.simulated
+    given = _CheckedAnswer(version, answer, checked, by_script, annotator_kind, now)
     if not _release(connection, slot_id, version, user_id):
         return _late(session, connection, slot, given)
     return _store(session, connection, slot, given, extra=False)
@@ -295,15 +289,7 @@ def _late(
     return _store(session, connection, slot, given, extra=True)
 
 
-_OWN = select(
-    REVIEWS.c.id,
-    REVIEWS.c.item_id,
-    REVIEWS.c.state,
-    REVIEWS.c.submitted_at,
-    REVIEWS.c.answer_digest,
-    REVIEWS.c.extra,
-    REVIEWS.c.superseded_at,
-).where(REVIEWS.c.reviewer_id == bindparam("person"))
+_OWN = select(REVIEWS).where(REVIEWS.c.reviewer_id == bindparam("person"))
 
 
 def _said_before(connection: Connection, slot: SlotContext) -> Sequence[AnyRow]:
@@ -318,11 +304,6 @@ def _said_before(connection: Connection, slot: SlotContext) -> Sequence[AnyRow]:
         REVIEWS.c.state == ReviewState.SUBMITTED,
     ).order_by(REVIEWS.c.superseded_at.is_not(None), REVIEWS.c.id.desc())
     return connection.execute(query, {"person": slot.user_id}).all()
-
-
-def _standing_answer(connection: Connection, slot: SlotContext) -> AnyRow | None:
-    said = _said_before(connection, slot)
-    return next((row for row in said if row.superseded_at is None), None)
 
 
 def _held_elsewhere(connection: Connection, slot: SlotContext) -> AnyRow | None:
@@ -342,8 +323,7 @@ def _repeated(said: Sequence[AnyRow], slot: SlotContext, given: _CheckedAnswer) 
         if row.answer_digest == given.checked.digest:
             return _submitted(row.id, slot, row.submitted_at, repeated=True, extra=row.extra)
     raise Conflict(
-        "Another answer to this item was stored before; it stands.",
-        hint="Ask for the next item.",
+        "Another answer to this item was stored before; it stands.", hint="Ask for the next item."
     )
 
 
@@ -419,9 +399,9 @@ def _store(
 
 def _refuse_settled(connection: Connection, slot: SlotContext) -> None:
     """Conflict when the answer that was taken back has been settled since, by more than time."""
-    stands = _standing_answer(connection, slot)
-    problem = None if stands is None else why_it_stands(connection, stands.id)
-    if problem is not None:
+    said = _said_before(connection, slot)
+    stands = next((row.id for row in said if row.superseded_at is None), None)
+    if stands is not None and (problem := why_it_stands(connection, stands)) is not None:
         raise Conflict(problem, hint="Leave it as it was.")
 
 

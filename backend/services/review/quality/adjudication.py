@@ -27,22 +27,22 @@ from itertools import combinations
 from statistics import fmean
 
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, update
-from sqlalchemy.orm import Session, aliased, selectinload
+from sqlalchemy.orm import Session, aliased
 
 from backend.errors import NotFound
-from backend.rubrics import (
-    CheckedAnswer,
-    Criterion,
-    Rubric,
-    rubric_from_content,
-    value_in_words,
-)
+from backend.rubrics import CheckedAnswer, Criterion, Rubric, rubric_from_content, value_in_words
 from backend.schemas.review.desk import AdjudicationView, AnonymousAnswer
 from backend.schemas.review.quality import AdjudicationProgressOut
 from backend.services import audit
 from backend.services.pages import PageAsk, RowPage, page_of
 from backend.services.review.answer import Answer
-from backend.services.review.blind import mask_answer, mask_text, masked_terms_of, said_by
+from backend.services.review.blind import (
+    WITH_PARTS,
+    mask_answer,
+    mask_text,
+    masked_terms_of,
+    said_by,
+)
 from backend.services.review.counted import counts
 from backend.services.review.judged import ratings_of
 from backend.services.review.lease import add_slot, lock_item
@@ -78,7 +78,9 @@ def item_disagreement(session: Session, item_id: int) -> Disagreement | None:
     Raises:
         NotFound: no such item.
     """
-    return compare_answers(_rubric(session, item_id), _given(session, item_id))
+    counted = select(Review.id).where(Review.item_id == item_id, *counts()).order_by(Review.id)
+    given = answers_of(session, session.scalars(counted).all())
+    return compare_answers(_rubric(session, item_id), list(given.values()))
 
 
 def compare_answers(rubric: Rubric, given: Sequence[Answers]) -> Disagreement | None:
@@ -126,12 +128,6 @@ def _rubric(session: Session, item_id: int) -> Rubric:
     if content is None:
         raise NotFound("There is no such item.")
     return rubric_from_content(content)
-
-
-def _given(session: Session, item_id: int) -> list[Answers]:
-    """The answers of each review that counts."""
-    counted = select(Review.id).where(Review.item_id == item_id, *counts()).order_by(Review.id)
-    return list(answers_of(session, session.scalars(counted).all()).values())
 
 
 def answers_of(session: Session, review_ids: Sequence[int]) -> dict[int, dict[str, CheckedAnswer]]:
@@ -244,12 +240,7 @@ def _originals(session: Session, item_ids: Sequence[int]) -> list[Review]:
         select(Review)
         .where(Review.item_id.in_(item_ids), *counts())
         .order_by(Review.id)
-        .options(
-            selectinload(Review.ratings),
-            selectinload(Review.corrections),
-            selectinload(Review.spans),
-            selectinload(Review.preferences),
-        )
+        .options(*WITH_PARTS)
         .execution_options(populate_existing=True)
     )
     return list(session.scalars(query))

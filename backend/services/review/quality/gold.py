@@ -23,25 +23,22 @@ import math
 import random
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
-from backend.rubrics import (
-    CheckedAnswer,
-    Rubric,
-    validate_answer,
-)
+from backend.rubrics import CheckedAnswer, Rubric, validate_answer
 from backend.rubrics.scales import Level
 from backend.schemas.review.desk import GoldFeedback
 from backend.services.review.answer import Answer, to_choice
 from backend.services.review.blind import mask_text, masked_terms_of
+from backend.services.review.desk.context import MemberState
 from backend.services.review.quality.adjudication import WINNER, answers_of, distance
 from backend.services.review.quality.pauses import apply_bound, gold_results, update_member
 from backend.services.review.queues import rubric_of
-from backend.services.review.rules import QueueRules, rules_from
+from backend.services.review.rules import rules_from
 from backend.services.review.statements import MEMBERS
 from backend.tables.review import (
     GoldAnswer,
@@ -54,6 +51,7 @@ from backend.tables.review import (
 )
 
 PARTS = ("ratings", "tolerance", "winner")
+_ORDERED = (Level.ORDINAL, Level.INTERVAL)
 DECIDED = (Winner.A, Winner.B, Winner.TIE, Winner.BOTH_BAD)
 
 
@@ -109,10 +107,7 @@ def _checked_tolerance(
     if not isinstance(given, Mapping):
         raise InvalidInput("The tolerance is a number by the name of a criterion.")
     for name, width in given.items():
-        ordered = name in ratings and rubric.criterion(name).level in (
-            Level.ORDINAL,
-            Level.INTERVAL,
-        )
+        ordered = name in ratings and rubric.criterion(name).level in _ORDERED
         number = isinstance(width, int | float) and not isinstance(width, bool)
         if not ordered or not number or not (math.isfinite(width) and width >= 0):
             raise InvalidInput(
@@ -158,38 +153,22 @@ def _meets(
     return distance(criterion, expected, said) == 0.0
 
 
-class Member(Protocol):
-    """The part of a row of `queue_members` that says when the next known answer is due.
-
-    `n_gold` are those met since the start or since a pause was lifted; `since_gold` the required
-    reviews submitted since the last one (a submit adds one, `judge` sets it to zero).
-    """
-
-    @property
-    def queue_id(self) -> int: ...
-    @property
-    def user_id(self) -> int: ...
-    @property
-    def n_gold(self) -> int: ...
-    @property
-    def since_gold(self) -> int: ...
-
-
-def due(member: Member, rules: QueueRules, *, seed: int = 0) -> bool:
+def due(member: MemberState) -> bool:
     """Whether the next item of this person is one with a known answer.
 
-    Args:
-        seed: that of the queue; with it the distances can be computed again.
+    With the queue's seed the distances can be computed again. `n_gold` are those met since the
+    start or since a pause was lifted; `since_gold` the required reviews submitted since the last
+    one (a submit adds one, `judge` sets it to zero).
     """
+    rules = member.rules
     if member.n_gold < rules.gold_onboarding:
         return True
     if rules.gold_every == 0:
         return False
     half = rules.gold_every // 2
-    rng = random.Random(f"gold:{seed}:{member.queue_id}:{member.user_id}:{member.n_gold}")
-    return member.since_gold >= rng.randint(
-        max(1, rules.gold_every - half), rules.gold_every + half
-    )
+    rng = random.Random(f"gold:{member.seed}:{member.queue_id}:{member.user_id}:{member.n_gold}")
+    least, most = max(1, rules.gold_every - half), rules.gold_every + half
+    return member.since_gold >= rng.randint(least, most)
 
 
 def next_item(session: Session, queue_id: int, user_id: int, seed: int) -> int | None:
@@ -223,11 +202,8 @@ def _outputs_seen(
     query = (
         select(ReviewItem.generation_a_id, ReviewItem.generation_b_id)
         .join(Review, Review.item_id == ReviewItem.id)
-        .where(
-            ReviewItem.queue_id == queue_id,
-            ReviewItem.generation_a_id.in_(among),
-            Review.reviewer_id == user_id,
-        )
+        .where(ReviewItem.queue_id == queue_id, Review.reviewer_id == user_id)
+        .where(ReviewItem.generation_a_id.in_(among))
     )
     return {frozenset((a, b)) for a, b in session.execute(query)}
 
@@ -271,11 +247,8 @@ def judge(session: Session, review_id: int, now: datetime) -> GoldResult | None:
 
 def feedback(session: Session, review_id: int) -> GoldFeedback | None:
     """What the author of a review is told about the known answer; None where nothing was judged."""
-    result = session.scalar(
-        select(GoldResult)
-        .where(GoldResult.review_id == review_id)
-        .execution_options(populate_existing=True)
-    )
+    query = select(GoldResult).where(GoldResult.review_id == review_id)
+    result = session.scalar(query.execution_options(populate_existing=True))
     return None if result is None else feedback_on(result)
 
 

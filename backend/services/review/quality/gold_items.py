@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Integer, case, func, select
@@ -39,10 +39,6 @@ from backend.tables.review import (
 )
 from backend.tables.runs import Generation, GenerationRun
 from evaluators.files.readers import FileTable, is_missing
-
-ROW_KEYS = frozenset(
-    {"generation", "generation_b", "example", "model", "model_b", "answer", "explanation"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ def read_gold_rows(table: FileTable) -> list[GoldRow]:
 
 
 def _row(content: Mapping[str, Any]) -> GoldRow:
-    if unknown := sorted(set(content) - ROW_KEYS):
+    if unknown := sorted(content.keys() - {field.name for field in fields(GoldRow)}):
         raise InvalidInput(f"{unknown[0]!r} is no part of one.")
     if missing := sorted({"answer", "explanation"} - set(content)):
         raise InvalidInput(f"{missing[0]!r} is missing.")
@@ -265,8 +261,7 @@ def _refuse_taken(session: Session, queue_id: int, a: int, b: int | None) -> Non
         if item.purpose == Purpose.GOLD:
             raise Conflict("There is a known answer to this output in the queue already.")
         waiting = select(ReviewSlot.id).where(
-            ReviewSlot.item_id == item.id,
-            ReviewSlot.state.in_([SlotState.OPEN, SlotState.LEASED]),
+            ReviewSlot.item_id == item.id, ReviewSlot.state.in_([SlotState.OPEN, SlotState.LEASED])
         )
         if session.scalar(waiting.limit(1)) is not None:
             raise Conflict(

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, aliased, selectinload
 
 from backend.errors import NotFound
 from backend.rubrics import Rubric, rubric_from_content
-from backend.services.review.blind import mask_text, masked_terms_of
+from backend.services.review.blind import WITH_PARTS, mask_text, masked_terms_of
 from backend.services.review.counted import counts, stands
 from backend.services.review.desk.risk import AFTER_ALONE, before_the_answer
 from backend.services.review.rules import rules_from
@@ -271,13 +271,7 @@ def _reviews_of(
         select(Review)
         .where(Review.item_id.in_(item_ids), *which)
         .order_by(Review.item_id, Review.id)
-        .options(
-            selectinload(Review.ratings),
-            selectinload(Review.corrections),
-            selectinload(Review.spans),
-            selectinload(Review.preferences),
-            selectinload(Review.reviewer).load_only(User.pseudonym),
-        )
+        .options(*WITH_PARTS, selectinload(Review.reviewer).load_only(User.pseudonym))
     )
     found: dict[int, list[Review]] = defaultdict(list)
     for review in session.scalars(query):

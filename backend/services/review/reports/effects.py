@@ -298,9 +298,12 @@ def _or_why_not(name: EffectName, subject: str, measure: Callable[[], EffectOut]
     try:
         return measure()
     except CannotCompute as error:
-        return EffectOut(
-            name=name, subject=subject, figure=unknown(str(error)), sentence=str(error)
-        )
+        return _why_not(name, subject, error)
+
+
+def _why_not(name: EffectName, subject: str, error: CannotCompute) -> EffectOut:
+    said = str(error)
+    return EffectOut(name=name, subject=subject, figure=unknown(said), sentence=said)
 
 
 def _vote_order(placed: Sequence[Placed], votes: Sequence[PairVote]) -> list[EffectOut]:
@@ -366,19 +369,12 @@ def _drift(
     wording: Wording,
 ) -> EffectOut:
     used = [p for p in placed if p.row.review_id in values]
-    return _or_why_not(name, subject, lambda: _drift_of(name, subject, what, used, values, wording))
-
-
-def _drift_of(
-    name: EffectName,
-    subject: str,
-    what: str,
-    used: Sequence[Placed],
-    values: dict[int, float],
-    wording: Wording,
-) -> EffectOut:
     said = [values[p.row.review_id] for p in used]
-    slope = slope_within([p.hours for p in used], said, [p.sitting for p in used], what=what)
+    hours, sittings = [p.hours for p in used], [p.sitting for p in used]
+    try:
+        slope = slope_within(hours, said, sittings, what=what)
+    except CannotCompute as error:
+        return _why_not(name, subject, error)
     value, low, high = map(wording.read, (slope.value, slope.low, slope.high))
     figure = Measured(
         value=value,

@@ -18,17 +18,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import CannotCompute
 from backend.rubrics import Rubric
+from backend.services.review.answer import SpanMark
 from backend.services.review.counted import counts
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.votes import cluster_name
-from backend.tables.review import QueueKind, Review, ReviewItem
+from backend.tables.review import QueueKind, Review, ReviewItem, Span
 from backend.tables.runs import Generation
 from evaluators.statistics import RESAMPLES
 
@@ -37,15 +38,6 @@ if TYPE_CHECKING:
 
 VERSION = 2
 LEAST_CLUSTERS = 3
-
-
-class Mark(Protocol):
-    """What a mark is weighed by."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def severity(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +69,7 @@ class ModelMarkScore:
     signature: str
 
 
-def penalty_of(rubric: Rubric, marks: Iterable[Mark]) -> float:
+def penalty_of(rubric: Rubric, marks: Iterable[Span | SpanMark]) -> float:
     """The weights of an output's marks together.
 
     Raises:

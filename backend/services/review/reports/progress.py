@@ -93,6 +93,7 @@ LEAST_REVIEWS = 10
 LEVEL = 0.8
 DRAWS = 1000
 LONGEST_DAYS = 3650
+MANY_RATERS = 10  # enough to be the units between which times vary
 
 
 def forecast_finish(
@@ -218,13 +219,14 @@ def _work_by_day(counted: Sequence[ReviewRow]) -> list[DayOut]:
 def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> TimeOut:
     """Minutes per review and per verdict, and their cost by the queue's rules."""
     timed = [row for row in rows if row.counted and row.active_seconds > 0]
+    raters = [row.rater for row in timed]
     gold = sum(row.active_seconds for row in rows if row.is_gold) / 60
     per_verdict = _minutes_per_verdict(rows)
     return TimeOut(
         minutes_per_review=mean_of(
             "minutes_per_review",
             [row.active_seconds for row in timed],
-            clusters=[row.rater for row in timed] if _many_raters(timed) else None,
+            clusters=raters if len(set(raters)) >= MANY_RATERS else None,
             unit="minutes",
             factor=1 / 60,
         ),
@@ -236,11 +238,6 @@ def review_time(rows: Sequence[ReviewRow], rules: QueueRules) -> TimeOut:
         budget_minutes=rules.minutes_budget,
         by_criterion=_by_criterion(timed),
     )
-
-
-def _many_raters(rows: Sequence[ReviewRow]) -> bool:
-    """Whether people are enough to be the units between which times vary."""
-    return len({row.rater for row in rows}) >= 10
 
 
 def _minutes_per_verdict(rows: Sequence[ReviewRow]) -> Measured:

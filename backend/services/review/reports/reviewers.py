@@ -20,13 +20,7 @@ from backend.services.review.reports.effects import ReviewRow, finished_rows
 from backend.services.review.reports.measured import mean_of, share_of, unknown
 from backend.services.review.reports.votes import queue_votes
 from backend.tables.accounts import User
-from backend.tables.review import (
-    GoldResult,
-    QueueKind,
-    QueueMember,
-    ReviewQueue,
-    ReviewState,
-)
+from backend.tables.review import GoldResult, QueueKind, QueueMember, ReviewQueue, ReviewState
 
 FEW = 10
 FAST = 1 / 3
@@ -131,11 +125,9 @@ def _warnings(
     for criterion, answers in said.items():
         for rater, warning in _odd_answers(answers):
             found[rater].append(f"{criterion}: {warning}")
-    for rater, warning in _too_fast(rows):
+    one_side = _one_side(session, queue.id) if queue.kind == QueueKind.PAIR else []
+    for rater, warning in (*_too_fast(rows), *one_side):
         found[rater].append(warning)
-    if queue.kind == QueueKind.PAIR:
-        for rater, warning in _one_side(session, queue.id):
-            found[rater].append(warning)
     return found
 
 

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.schemas.checks.triage import AuditPoint, RoutingOut, State
-from backend.services.review.opening.routing import certificate_of
 from backend.services.review.queues import get_queue
 from backend.services.review.routing import Look, Watched, watch_routing
 from backend.tables.checks.triage import QueueRouting
@@ -32,14 +31,9 @@ def show_routing(session: Session, queue_id: int) -> RoutingOut:
     routing = watched.routing
     standing = [look for look in watched.looks if look.stands]
     path = _path(routing, standing)
-    return RoutingOut(
-        queue_id=queue_id,
+    return RoutingOut.of(
+        routing,
         queue=get_queue(session, queue_id).name,
-        **certificate_of(routing),
-        audit_share=routing.audit_share,
-        n_skipped=routing.n_skipped,
-        n_audited=routing.n_audited,
-        n_without=routing.n_without,
         n_looked=len(standing),
         errors=sum(look.wrong for look in standing),
         n_taken_back=len(watched.looks) - len(standing),
@@ -47,7 +41,6 @@ def show_routing(session: Session, queue_id: int) -> RoutingOut:
         low=path[-1].low if path else None,
         state=_state(watched),
         sentence=_sentence(watched),
-        evidence=routing.evidence,
         path=path,
         signature="" if watched.state is None else watched.state.signature,
         opened_at=routing.created_at,

@@ -22,7 +22,7 @@ from backend.tables.review import (
     ReviewSlot,
     Span,
 )
-from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, submit
+from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, review_next, submit
 
 LAPSE = timedelta(seconds=601)
 FULL = Answer(
@@ -84,48 +84,48 @@ def test_the_same_answer_again_is_the_same_result(
     assert (count(session, Rating), count(session, Correction), count(session, Span)) == (4, 1, 1)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        replace(FULL, ratings={**GOOD, "quality": 4}),
-        replace(FULL, correction=None),
-        replace(FULL, correction="another text"),
-        replace(FULL, spans=()),
-        replace(FULL, comment=None),
-    ],
-)
+OTHER = [
+    replace(FULL, ratings={**GOOD, "quality": 4}),
+    replace(FULL, correction=None),
+    replace(FULL, correction="another text"),
+    replace(FULL, spans=()),
+    replace(FULL, comment=None),
+]
+
+
 def test_another_answer_under_the_same_lease_is_refused(
-    session: Session, desk: Desk, held: Claim, other: Answer
+    session: Session, desk: Desk, held: Claim
 ) -> None:
     submit(session, held, desk.experts[0], FULL)
-    with pytest.raises(Conflict, match="it stands"):
-        submit(session, held, desk.experts[0], other)
+    for other in OTHER:
+        with pytest.raises(Conflict, match="it stands"):
+            submit(session, held, desk.experts[0], other)
     assert count(session, Rating) == 4
 
 
-@pytest.mark.parametrize(
-    ("answer", "error"),
-    [
-        (Answer({}), InvalidInput),
-        (Answer({**GOOD, "quality": 6}), InvalidInput),
-        (Answer({**GOOD, "colour": "red"}), UnknownName),
-        (Answer(GOOD, winner="left"), InvalidInput),
-        (Answer(GOOD, correction="   "), InvalidInput),
-        (Answer(GOOD, correction="a\x00b"), InvalidInput),
-        (Answer(GOOD, comment="\ud83d"), InvalidInput),
-        (Answer({**GOOD, "comment": "\udc00"}), InvalidInput),
-        (Answer(GOOD, active_seconds=float("nan")), InvalidInput),
-        (Answer(GOOD, spans=(SpanMark(0, 0, "other"),)), InvalidInput),
-        (Answer(GOOD, spans=(SpanMark(-1, 2, "other"),)), InvalidInput),
-        (Answer(GOOD, spans=(SpanMark(0, 9999, "other"),)), InvalidInput),
-        (Answer(GOOD, spans=(SpanMark(0, 2, "no such kind"),)), InvalidInput),
-    ],
-)
+WRONG: list[tuple[Answer, type[Exception]]] = [
+    (Answer({}), InvalidInput),
+    (Answer({**GOOD, "quality": 6}), InvalidInput),
+    (Answer({**GOOD, "colour": "red"}), UnknownName),
+    (Answer(GOOD, winner="left"), InvalidInput),
+    (Answer(GOOD, correction="   "), InvalidInput),
+    (Answer(GOOD, correction="a\x00b"), InvalidInput),
+    (Answer(GOOD, comment="\ud83d"), InvalidInput),
+    (Answer({**GOOD, "comment": "\udc00"}), InvalidInput),
+    (Answer(GOOD, active_seconds=float("nan")), InvalidInput),
+    (Answer(GOOD, spans=(SpanMark(0, 0, "other"),)), InvalidInput),
+    (Answer(GOOD, spans=(SpanMark(-1, 2, "other"),)), InvalidInput),
+    (Answer(GOOD, spans=(SpanMark(0, 9999, "other"),)), InvalidInput),
+    (Answer(GOOD, spans=(SpanMark(0, 2, "no such kind"),)), InvalidInput),
+]
+
+
 def test_a_wrong_answer_is_refused_and_the_lease_stays(
-    session: Session, desk: Desk, held: Claim, answer: Answer, error: type[Exception]
+    session: Session, desk: Desk, held: Claim
 ) -> None:
-    with pytest.raises(error):
-        submit(session, held, desk.experts[0], answer)
+    for answer, error in WRONG:
+        with pytest.raises(error):
+            submit(session, held, desk.experts[0], answer)
     assert count(session, Rating) == 0
     assert submit(session, held, desk.experts[0], Answer(GOOD)).repeated is False
 
@@ -190,32 +190,29 @@ def test_a_vote_is_stored_by_model_whatever_the_side(session: Session, desk: Des
     assert seen == {True, False}
 
 
-@pytest.mark.parametrize("winner", ["tie", "both_bad", "cannot_judge"])
-def test_a_vote_without_a_winner_is_stored_as_it_is(
-    session: Session, desk: Desk, winner: str
-) -> None:
+NO_VOTE = [
+    Answer(),
+    Answer(winner="a"),
+    Answer(winner="left", correction="x"),
+    Answer(winner="left", spans=(SpanMark(0, 1, "other"),)),
+]
+
+
+def test_a_pair_takes_a_vote_and_nothing_else(session: Session, desk: Desk) -> None:
     queue = desk.open(session, kind="pair")
     claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
     assert claim is not None
-    submit(session, claim, desk.experts[0], Answer(winner=winner))
-    assert session.scalars(select(Preference)).one().winner == winner
+    for answer in NO_VOTE:
+        with pytest.raises(InvalidInput):
+            submit(session, claim, desk.experts[0], answer)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Answer(),
-        Answer(winner="a"),
-        Answer(winner="left", correction="x"),
-        Answer(winner="left", spans=(SpanMark(0, 1, "other"),)),
-    ],
-)
-def test_a_pair_takes_a_vote_and_nothing_else(session: Session, desk: Desk, answer: Answer) -> None:
-    queue = desk.open(session, kind="pair")
-    claim = review.claim_review_item(session, queue.id, desk.experts[0].id, now=NOW)
-    assert claim is not None
-    with pytest.raises(InvalidInput):
-        submit(session, claim, desk.experts[0], answer)
+def test_a_vote_without_a_winner_is_stored_as_it_is(session: Session, desk: Desk) -> None:
+    queue, given = desk.open(session, kind="pair"), ["tie", "both_bad", "cannot_judge"]
+    for winner in given:
+        review_next(session, queue, desk.experts[0], Answer(winner=winner))
+    stored = select(Preference.winner).order_by(Preference.id)
+    assert list(session.scalars(stored)) == given
 
 
 # answers that are sent again after the person revised theirs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from backend.db import open_database, session_factory
 from backend.services import review
 from backend.services.review import Answer, Claim, Submitted
 from backend.services.review.lease import add_slot
@@ -212,9 +214,26 @@ def test_slots_added_to_one_item_at_once_have_numbers_of_their_own(
     assert len(set(at_once([add] * PEOPLE))) == PEOPLE
 
 
-def start_process(url: str, queue_id: int, user_id: int, *options: str) -> subprocess.Popen[str]:
+def hold_in_a_process(url: str, queue_id: int, user_id: int) -> tuple[int, int]:
+    """The number of a process that holds an item for the person, and the slot that it holds."""
+    told, tells = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            held = claim(session_factory(open_database(url)), queue_id, user_id)
+            os.write(tells, b"" if held is None else str(held.slot_id).encode())
+            signal.pause()
+        finally:
+            os._exit(1)  # an error must not go on as a second run of the tests
+    os.close(tells)
+    slot_id = int(os.read(told, 100))
+    os.close(told)
+    return child, slot_id
+
+
+def start_process(url: str, queue_id: int, user_id: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.claim_process", url, str(queue_id), str(user_id)]
-    return subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def test_processes_at_once_finish_a_queue_without_doubles(
@@ -233,11 +252,10 @@ def test_what_a_killed_process_held_goes_to_the_next(
 ) -> None:
     queue_id = open_queue(sessions, desk, n_items=1)
     first, second = desk.experts[:2]
-    process = start_process(database_url, queue_id, first.id, "hold")
-    assert process.stdout is not None
-    slot_id = int(process.stdout.readline())
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    sessions.kw["bind"].dispose()
+    process, slot_id = hold_in_a_process(database_url, queue_id, first.id)
+    os.kill(process, signal.SIGKILL)
+    os.waitpid(process, 0)
     assert claim(sessions, queue_id, second.id) is None
     with sessions.begin() as session:
         taken = review.claim_review_item(session, queue_id, second.id, now=LATER)

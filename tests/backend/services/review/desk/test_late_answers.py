@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.errors import Conflict, InvalidInput, NotFound
 from backend.services import review
-from backend.services.review import Answer, Claim, Reason, counts
+from backend.services.review import Answer, Claim, Reason
+from backend.services.review.counted import counts
 from backend.tables.accounts import User
 from backend.tables.curation import TrainingSet, TrainingSetRow
 from backend.tables.review import QueueMember, Rating, Review, ReviewSlot

@@ -44,10 +44,12 @@ def member(session: Session, queue: ReviewQueue, user_id: int) -> QueueMember:
 
 @dataclass
 class Row:
-    """The counters of a member."""
+    """What of a member says when a known answer is due."""
 
     n_gold: int
     since_gold: int
+    rules: QueueRules
+    seed: int = 0
     queue_id: int = 1
     user_id: int = 1
 
@@ -68,13 +70,13 @@ class Row:
 def test_when_a_known_answer_is_due(
     n_gold: int, since_gold: int, rules: QueueRules, due: bool
 ) -> None:
-    assert gold.due(Row(n_gold, since_gold), rules) is due
+    assert gold.due(Row(n_gold, since_gold, rules)) is due
 
 
 def distances(user_id: int, seed: int) -> list[int]:
     rules = QueueRules(gold_every=10)
     return [
-        next(d for d in range(30) if gold.due(Row(n, d, user_id=user_id), rules, seed=seed))
+        next(d for d in range(30) if gold.due(Row(n, d, rules, seed, user_id=user_id)))
         for n in range(200)
     ]
 
