@@ -1,20 +1,18 @@
-"""A reviewer in a process of its own: `python -m tests.claim_process URL QUEUE USER [hold]`.
+"""A reviewer in a process of its own: `python -m tests.claim_process URL QUEUE USER`.
 
-Claims and submits until nothing is left and prints each item; with `hold` it claims one item,
-prints it, and waits to be killed.
+Claims and submits until nothing is left and prints each item.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 
 from backend.db import open_database, session_factory
 from backend.services import review
 from tests.fixtures_review import GOOD, NOW
 
 
-def main(url: str, queue_id: int, user_id: int, *, hold: bool) -> None:
+def main(url: str, queue_id: int, user_id: int) -> None:
     """Work as this user."""
     sessions = session_factory(open_database(url))
     while True:
@@ -23,8 +21,6 @@ def main(url: str, queue_id: int, user_id: int, *, hold: bool) -> None:
         if claim is None:
             return
         print(claim.slot_id, flush=True)
-        if hold:
-            time.sleep(600)
         with sessions.begin() as session:
             review.submit_review(
                 session,
@@ -37,4 +33,4 @@ def main(url: str, queue_id: int, user_id: int, *, hold: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), hold="hold" in sys.argv)
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

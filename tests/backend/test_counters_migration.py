@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from alembic import command
 from sqlalchemy import select, update
 
-from backend.db import alembic_config, connect, migrate, utc_now
+from backend.db import alembic_config, connect, utc_now
 from backend.services import review
 from backend.services.projects import set_manifest
 from backend.services.review import Answer
@@ -26,9 +24,7 @@ from tests.fixtures_review import (
 )
 
 
-def test_an_upgrade_counts_what_was_done_before(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
-    migrate(settings.url)
+def test_an_upgrade_counts_what_was_done_before(settings: Settings) -> None:
     sessions = connect(settings)
     with sessions.begin() as session:
         desk = build_desk(session, splits={"train": 4})
@@ -51,9 +47,7 @@ def test_an_upgrade_counts_what_was_done_before(tmp_path: Path) -> None:
         assert session.get_one(ReviewQueue, half).finished_at is None
 
 
-def test_an_upgrade_counts_the_simulated_votes_of_verdicts(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
-    migrate(settings.url)
+def test_an_upgrade_counts_the_simulated_votes_of_verdicts(settings: Settings) -> None:
     sessions = connect(settings)
     bars = {"votes": "{metric: win_rate, threshold: 0.5}", "scores": BAR_OF_SCORES}
     with sessions.begin() as session:

@@ -33,13 +33,24 @@ def _empty_sqlite(tmp_path: Path, _: pytest.FixtureRequest) -> str:
     return f"sqlite:///{tmp_path / 'empty.db'}"
 
 
-def _empty_postgres(_: Path, request: pytest.FixtureRequest) -> str:
+def _empty_postgres(_: Path, request: pytest.FixtureRequest, *, like: str = "") -> str:
     server = str(request.getfixturevalue("postgres_server"))
     name = f"strop_{uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} {like}")
     request.addfinalizer(lambda: _drop(server, name))
     return f"{server.rpartition('/')[0]}/{name}"
+
+
+def full_sqlite(_: Path, request: pytest.FixtureRequest) -> str:
+    """Migrated, and the test's own."""
+    return str(request.getfixturevalue("sqlite_url"))
+
+
+def full_postgres(path: Path, request: pytest.FixtureRequest) -> str:
+    """The same: one that others share must not go down."""
+    template = request.getfixturevalue("postgres_template")
+    return _empty_postgres(path, request, like=f"TEMPLATE {template}")
 
 
 def _drop(server: str, name: str) -> None:
@@ -71,16 +82,15 @@ def test_migrations_go_up_match_the_tables_and_go_down(
 
 
 @pytest.mark.parametrize(
-    "make_empty", [_empty_sqlite, pytest.param(_empty_postgres, marks=pytest.mark.postgres)]
+    "make_full", [full_sqlite, pytest.param(full_postgres, marks=pytest.mark.postgres)]
 )
 def test_prompts_of_before_are_known_again(
-    make_empty: Callable[[Path, pytest.FixtureRequest], str],
+    make_full: Callable[[Path, pytest.FixtureRequest], str],
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     """Digests of former rules become those by which the same prompt is known now."""
-    url = make_empty(tmp_path, request)
-    migrate(url)
+    url = make_full(tmp_path, request)
     engine = open_database(url)
     texts = ["plain", "caf\u00e9 &amp; t\u200bea", "МЕТФОРМИН 500 mg twice a day"]
     with session_factory(engine).begin() as session:
@@ -132,10 +142,8 @@ def test_prompts_of_before_are_known_again(
     engine.dispose()
 
 
-def test_a_conversation_is_not_taken_for_its_transcript_by_an_older_strop(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'full.db'}"
-    migrate(url)
-    with session_factory(open_database(url)).begin() as session:
+def test_a_conversation_is_not_taken_for_its_transcript_by_an_older_strop(sqlite_url: str) -> None:
+    with session_factory(open_database(sqlite_url)).begin() as session:
         project = create_project(session, "p", base_model="base")
         turns = ({"role": "user", "content": "Hi"}, {"role": "user", "content": "Who?"})
         row = ExampleRow("a", transcript(turns), references=("Ann",), messages=turns)
@@ -143,43 +151,38 @@ def test_a_conversation_is_not_taken_for_its_transcript_by_an_older_strop(tmp_pa
         import_dataset(session, project.id, "plain", plain, source_name="b")
         import_dataset(session, project.id, "chats", [row], source_name="a")
     with pytest.raises(RuntimeError, match="would take 1 conversations for something else"):
-        command.downgrade(alembic_config(url), "0017")
+        command.downgrade(alembic_config(sqlite_url), "0017")
 
 
-def test_a_served_model_is_not_taken_for_weights_by_an_older_strop(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'full.db'}"
-    migrate(url)
-    with session_factory(open_database(url)).begin() as session:
+def test_a_served_model_is_not_taken_for_weights_by_an_older_strop(sqlite_url: str) -> None:
+    with session_factory(open_database(sqlite_url)).begin() as session:
         project = create_project(session, "p", base_model="base")
         register_served(session, project.id, "gpt", "gpt-4o")
     with pytest.raises(RuntimeError, match="would take 1 candidates with a prompt, or models"):
-        command.downgrade(alembic_config(url), "0017")
+        command.downgrade(alembic_config(sqlite_url), "0017")
 
 
-def test_judges_are_not_lost_on_the_way_to_an_older_strop(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'full.db'}"
-    migrate(url)
-    with session_factory(open_database(url)).begin() as session:
+def test_judges_are_not_lost_on_the_way_to_an_older_strop(sqlite_url: str) -> None:
+    with session_factory(open_database(sqlite_url)).begin() as session:
         project = create_project(session, "p", base_model="base")
         register_served(session, project.id, "gpt", "gpt-4o")
         add_judge(session, project.id, "strict", model="gpt")
     with pytest.raises(RuntimeError, match="would lose 1 judges with their licences"):
-        command.downgrade(alembic_config(url), "0022")
+        command.downgrade(alembic_config(sqlite_url), "0022")
 
 
 @pytest.mark.parametrize(
-    "make_empty", [_empty_sqlite, pytest.param(_empty_postgres, marks=pytest.mark.postgres)]
+    "make_full", [full_sqlite, pytest.param(full_postgres, marks=pytest.mark.postgres)]
 )
 @pytest.mark.parametrize("kind", ["model_versions", "training_runs"])
 def test_what_is_on_another_base_is_not_taken_for_the_projects_by_an_older_strop(
     kind: str,
-    make_empty: Callable[[Path, pytest.FixtureRequest], str],
+    make_full: Callable[[Path, pytest.FixtureRequest], str],
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     """An adapter on another base, or a training on one, bars the way; then only prompts go down."""
-    url = make_empty(tmp_path, request)
-    migrate(url)
+    url = make_full(tmp_path, request)
     engine = open_database(url)
     with session_factory(engine).begin() as session:
         project = create_project(session, "p", base_model="base")

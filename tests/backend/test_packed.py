@@ -19,7 +19,7 @@ from backend.db import alembic_config, migrate, open_database, session_factory
 from backend.services import ledger
 from backend.tables.packed import pack_logprobs, pack_stats, to_four_places, unpack
 from backend.tables.runs import Generation, GenerationRun, Score, ScoreRun, ScoreSignature
-from tests.backend.test_migrations import _empty_postgres, _empty_sqlite
+from tests.backend.test_migrations import full_postgres, full_sqlite
 from tests.fixtures_runs import lay_down_project, lay_down_run
 
 BEFORE = "0034"
@@ -84,16 +84,15 @@ LOGPROBS: list[list[float]] = [[-0.1234, -9.5], [], [-0.12345678], [-1.0] * 12]
 
 
 @pytest.mark.parametrize(
-    "make_empty", [_empty_sqlite, pytest.param(_empty_postgres, marks=pytest.mark.postgres)]
+    "make_full", [full_sqlite, pytest.param(full_postgres, marks=pytest.mark.postgres)]
 )
 def test_old_rows_are_carried_over_and_back(
-    make_empty: Callable[[Path, pytest.FixtureRequest], str],
+    make_full: Callable[[Path, pytest.FixtureRequest], str],
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     """Down to the version before they are JSON in each row, as they were; up again, packed."""
-    url = make_empty(tmp_path, request)
-    migrate(url)
+    url = make_full(tmp_path, request)
     engine = open_database(url)
     with session_factory(engine).begin() as session:
         _lay_down(session)

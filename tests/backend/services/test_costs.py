@@ -1,13 +1,17 @@
-"""Costs on both databases: what is summed, what is unknown and why, and what is in no sum."""
+"""Costs: what is summed, what is unknown and why, and what is in no sum.
+
+What asks every statement is on both databases.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from backend.schemas.costs import CostTotal
 from backend.schemas.projects import Price
@@ -53,6 +57,19 @@ CLOCKS: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
+@pytest.fixture
+def session(sqlite_sessions: sessionmaker[Session]) -> Iterator[Session]:
+    with sqlite_sessions() as session:
+        yield session
+
+
+@pytest.fixture
+def either(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """A session, once on each backend."""
+    with sessions() as session:
+        yield session
+
+
 def add_job(session: Session, kind: JobKind, subject_id: int, **changes: Any) -> Job:
     """A job that waited an hour and then took 90 seconds."""
     given = {**WHOLE, "created_at": BEGAN - timedelta(hours=1), **changes}
@@ -73,16 +90,16 @@ def tell_tokens(session: Session, desk: Desk, prompt: int = 100, completion: int
 
 
 class TestRuns:
-    def test_tokens_clock_and_money_are_summed(self, session: Session) -> None:
-        desk = build_desk(session)
-        tell_tokens(session, desk)
-        add_job(session, JobKind.GENERATE, desk.run.id)
+    def test_tokens_clock_and_money_are_summed(self, either: Session) -> None:
+        desk = build_desk(either)
+        tell_tokens(either, desk)
+        add_job(either, JobKind.GENERATE, desk.run.id)
         scored = [ScoreRun(generation_run_id=desk.run.id, metrics=[]) for _ in range(2)]
-        session.add_all(scored)
-        session.flush()
+        either.add_all(scored)
+        either.flush()
         for row in scored:
-            add_job(session, JobKind.SCORE, row.id)
-        [cost] = run_costs(session, [desk.run.id], price=PRICE)
+            add_job(either, JobKind.SCORE, row.id)
+        [cost] = run_costs(either, [desk.run.id], price=PRICE)
         assert (cost.dataset, cost.models) == ("tickets@1", ("base", "base:v1@1"))
         assert cost.prompt_tokens == CostTotal(1200, "tokens", 12, 12)
         assert cost.completion_tokens == CostTotal(240, "tokens", 12, 12)
@@ -192,12 +209,12 @@ class TestTrainings:
 
 
 class TestReviews:
-    def test_minutes_and_money_of_a_queue(self, session: Session) -> None:
-        desk = build_desk(session)
-        queue = desk.open(session, rules=QueueRules(cost_per_hour=90.0, currency="CHF"))
+    def test_minutes_and_money_of_a_queue(self, either: Session) -> None:
+        desk = build_desk(either)
+        queue = desk.open(either, rules=QueueRules(cost_per_hour=90.0, currency="CHF"))
         for seconds in (60.0, 60.0, 120.0, 0.0):
-            review_next(session, queue, desk.experts[0], Answer(GOOD, active_seconds=seconds))
-        [cost] = review_costs(session, [queue.id])
+            review_next(either, queue, desk.experts[0], Answer(GOOD, active_seconds=seconds))
+        [cost] = review_costs(either, [queue.id])
         assert (cost.reviews, cost.n_simulated) == (4, 0)
         assert (cost.minutes.value, cost.minutes.n, cost.minutes.n_all) == (4.0, 3, 4)
         assert cost.minutes.at_least
@@ -220,16 +237,16 @@ class TestReviews:
 
 
 class TestRounds:
-    def test_its_parts_are_added_in_each_currency(self, session: Session) -> None:
-        turn = build_turn(session)
-        tell_tokens(session, turn.desk)
-        training = session.query(TrainingRun).one()
+    def test_its_parts_are_added_in_each_currency(self, either: Session) -> None:
+        turn = build_turn(either)
+        tell_tokens(either, turn.desk)
+        training = either.query(TrainingRun).one()
         training.result, training.finished_at = {"ledger": LEDGER}, BEGAN
         row = add_round(turn)
         row.training_run_id, row.generation_run_id = training.id, turn.desk.run.id
-        add_job(session, JobKind.GENERATE, turn.desk.run.id)
+        add_job(either, JobKind.GENERATE, turn.desk.run.id)
         [replay] = turn.start()
-        [cost] = round_costs(session, [row], price=PRICE)
+        [cost] = round_costs(either, [row], price=PRICE)
         assert (cost.number, cost.adapter, cost.runs) == (1, "v9", 2)
         assert replay.generation_run_id != turn.desk.run.id
         assert (cost.clock.value, cost.clock.n, cost.clock.n_all) == (130.0, 2, 3)
@@ -269,17 +286,17 @@ class TestRounds:
         assert cost.money == ()
 
 
-def test_a_project_is_told_whole_and_no_other_one_is_in_it(session: Session) -> None:
-    turn = build_turn(session)
+def test_a_project_is_told_whole_and_no_other_one_is_in_it(either: Session) -> None:
+    turn = build_turn(either)
     add_round(turn)
-    desk = build_desk(session, name="other")
+    desk = build_desk(either, name="other")
     source = "name: bar\nprice: {prompt: 1, completion: 2, currency: EUR}\nlines:\n"
-    set_manifest(session, desk.project.id, source + "  - {metric: exact_match, threshold: 0.5}\n")
-    told = project_costs(session, turn.desk.project.id, training_hour=None)
+    set_manifest(either, desk.project.id, source + "  - {metric: exact_match, threshold: 0.5}\n")
+    told = project_costs(either, turn.desk.project.id, training_hour=None)
     assert [len(rows) for rows in (told.runs, told.trainings, told.rounds, told.reviews)] == [1] * 4
     assert told.prices.prompt is None
     assert any("No job of a worker did it." in reason for reason in told.reasons)
-    other = project_costs(session, desk.project.id, training_hour=3.0)
+    other = project_costs(either, desk.project.id, training_hour=3.0)
     assert (other.prices.bar, other.prices.completion) == ("bar, version 1", 2.0)
     assert (other.prices.prompt, other.prices.training_hour) == (1.0, 3.0)
     assert other.notes == NOTES
