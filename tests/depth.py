@@ -184,8 +184,10 @@ ONCE_ON_POSTGRES = (
     f"{SERVICES}curation/test_prompted_sets.py",
     f"{SERVICES}datasets/prompts/test_prompts.py",
     f"{SERVICES}models/",
+    f"{SERVICES}review/desk/test_answers.py",
     f"{SERVICES}review/opening/",
     f"{SERVICES}review/reports/",
+    f"{SERVICES}review/test_waiting.py",
     f"{SERVICES}verdicts/test_comparison.py",
     f"{SERVICES}verdicts/test_promotion.py",
 )

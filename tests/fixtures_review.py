@@ -86,8 +86,10 @@ def build_desk(
     version = import_dataset(
         session, project.id, "tickets", make_rows(splits or {"train": 6}), source_name="made here"
     )
-    models = [_model(session, project, name, number) for number, name in enumerate(["base", "v1"])]
-    experts = [_expert(session, project, n) for n in range(n_experts)]
+    models = [_model(project, name, number) for number, name in enumerate(["base", "v1"])]
+    experts = [_expert(project, n) for n in range(n_experts)]
+    session.add_all([*models, *experts])
+    session.flush()
     desk = Desk(
         project=project,
         version=version,
@@ -204,8 +206,8 @@ def examples_of(session: Session, splits: Sequence[str], version_id: int) -> lis
     return [e for e in list_examples(session, version_id) if e.split in splits]
 
 
-def _model(session: Session, project: Project, name: str, number: int) -> ModelVersion:
-    model = ModelVersion(
+def _model(project: Project, name: str, number: int) -> ModelVersion:
+    return ModelVersion(
         project_id=project.id,
         name=name,
         revision=1,
@@ -215,18 +217,12 @@ def _model(session: Session, project: Project, name: str, number: int) -> ModelV
         template_sha256="0" * 64,
         adapter_path=None if number == 0 else f"adapters/{name}",
     )
-    session.add(model)
-    session.flush()
-    return model
 
 
-def _expert(session: Session, project: Project, number: int) -> User:
+def _expert(project: Project, number: int) -> User:
     name = f"expert{number}-{project.name}"
     user = User(name=name, pseudonym=f"R-{project.id}-{number}", role=Role.EXPERT)
-    session.add(user)
-    session.flush()
-    session.add(Membership(project_id=project.id, user_id=user.id))
-    session.flush()
+    user.memberships = [Membership(project_id=project.id)]
     return user
 
 

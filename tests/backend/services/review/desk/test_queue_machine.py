@@ -351,7 +351,7 @@ def run(template: Path, **chosen: Any) -> None:
 
 
 def test_any_interleaving_keeps_the_invariants(sqlite_template: Path) -> None:
-    run(sqlite_template, max_examples=15, stateful_step_count=40)
+    run(sqlite_template, max_examples=10, stateful_step_count=40)
 
 
 @pytest.mark.timeout(1800)
