@@ -303,7 +303,7 @@ def test_preferences_hold_to_the_adapter_that_they_began_from(
 
 
 def test_documents_are_learnt_whole(tmp_path: Path, tiny_base: Path) -> None:
-    result = train(tmp_path, tiny_base, "pretrain", max_length=32)
+    result = train(tmp_path, tiny_base, "pretrain", max_length=32, epochs=3)
     losses = [line["loss"] for line in result["loss_curve"] if "loss" in line]
     assert losses[-1] < losses[0] - 0.5
     assert result["train"]["trained_tokens"] == result["train"]["tokens"]
