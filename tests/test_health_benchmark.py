@@ -34,9 +34,9 @@ def test_no_label_is_its_own_nearest() -> None:
 
 
 @pytest.mark.skipif(not BANKING.exists(), reason="the public data lie beside the project")
-def test_wrong_labels_of_ten_classes_are_found_far_above_chance() -> None:
+def test_wrong_labels_of_five_classes_are_found_far_above_chance() -> None:
     rows = read_rows(BANKING, "train")
-    names = sorted({row.references[0] for row in rows})[:10]
+    names = sorted({row.references[0] for row in rows})[:5]
     part = [row for row in rows if row.references[0] in names]
     outcome = play(part[::2], part[1::2], 0.2, "random", 0)
     assert outcome.hits / outcome.flagged > 0.8  # at random .2

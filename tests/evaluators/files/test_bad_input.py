@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from evaluators.metrics.sacre import PACKAGES
 from evaluators.registry import METRICS
 from evaluators.types import Sample, Score
+from tests.depth import examples
 
 ODD = [
     "🙂🙃",
@@ -39,7 +40,7 @@ def score(name: str, prediction: str, reference: str) -> Score:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(prediction=TEXTS, reference=TEXTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_any_text_gives_a_value_or_a_sentence(name: str, prediction: str, reference: str) -> None:
     found = score(name, prediction, reference)
     if found.value is None:

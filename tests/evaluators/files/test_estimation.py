@@ -141,8 +141,8 @@ SMALL = 300  # repeats; .95 give or take three standard errors is .915 to .98
     "design",
     [
         Design(12, 500, 20, 0.0, is_rate=False, grouped=False),
-        Design(12, 500, 6, 0.7, is_rate=False, grouped=True),
-        Design(30, 500, 20, 0.0, is_rate=True, grouped=False),
+        pytest.param(Design(12, 500, 6, 0.7, is_rate=False, grouped=True), marks=pytest.mark.deep),
+        pytest.param(Design(30, 500, 20, 0.0, is_rate=True, grouped=False), marks=pytest.mark.deep),
         Design(30, 500, 20, 0.7, is_rate=True, grouped=True),
     ],
     ids=lambda design: design.name,

@@ -21,6 +21,7 @@ from evaluators.checks.text.claims import split_sentences
 from evaluators.errors import EvaluatorError
 from evaluators.registry import METRICS, resolve_metrics
 from evaluators.types import Sample
+from tests.depth import examples
 
 
 def value(name: str, prediction: str = "", **fields: Any) -> float | None:
@@ -151,7 +152,7 @@ LABELS = st.frozensets(st.sampled_from("abcd"))
 
 
 @given(st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_label_sets_equal_scikit_learn(pairs: list[tuple[frozenset[str], frozenset[str]]]) -> None:
     samples = [
         Sample(str(i), ", ".join(sorted(p)), references=(json.dumps(sorted(t)),))
@@ -169,7 +170,7 @@ def test_label_sets_equal_scikit_learn(pairs: list[tuple[frozenset[str], frozens
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abd")), min_size=2, max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_macro_rates_equal_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     samples = [Sample(str(i), p, references=(t,)) for i, (p, t) in enumerate(pairs)]
     predicted, true = [p for p, _ in pairs], [t for _, t in pairs]
@@ -245,7 +246,7 @@ WITHOUT_MODELS = [name for name in METRICS if not name.startswith(("bleu_", "ter
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_any_text_is_scored_or_refused(prediction: str, other: str) -> None:
     sample = Sample(
         "1",

@@ -195,7 +195,7 @@ HOSTILE = [
     "a" * 20_000,
     "1 " * 10_000,
     "and, " * 4_000,
-    "no fever or any chills " * 900,
+    "no fever or any chills " * 400,
     "“" * 20_000,
 ]
 

@@ -269,7 +269,11 @@ def test_equal_risks_share_a_bin() -> None:
 
 @pytest.mark.parametrize(
     "domain",
-    [Domain(17, 17, 27, 0.6), Domain(40, 10, 10, 0.3), Domain(60, 40, 1, 0.0)],
+    [
+        Domain(17, 17, 27, 0.6),
+        pytest.param(Domain(40, 10, 10, 0.3), marks=pytest.mark.deep),
+        Domain(60, 40, 1, 0.0),
+    ],
     ids=lambda domain: domain.name,
 )
 def test_halves_of_one_clustered_domain_are_not_refused(domain: Domain) -> None:
