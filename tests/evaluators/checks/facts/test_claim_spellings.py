@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from evaluators.checks.facts.facts import find_facts
 from evaluators.checks.facts.rates import find_often
 from evaluators.checks.grounding.grounding import find_claims
 
@@ -289,3 +290,19 @@ def test_another_amount_or_rate_is_not(output: str, source: str) -> None:
 @pytest.mark.parametrize(("text", "n"), [("5 mg tid", 1), ("5 mg TID", 1), ("Ask Tid.", 0)])
 def test_latin_for_how_often_is_small_or_large_throughout(text: str, n: int) -> None:
     assert len(list(find_often(text))) == n
+
+
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("2-3 days", [None, "day", "day"]),
+        ("0 to .5 mg", [None, "mg", "mg"]),
+        ("1 to ½ mg", [None, "mg", "mg"]),
+        ("from 91 to $104", [None, "USD"]),
+        ("5 to -3 °C", [None, "°C"]),
+    ],
+)
+def test_the_first_of_a_range_may_have_the_unit_of_digits_that_follow(
+    text: str, units: list[str | None]
+) -> None:
+    assert [n.unit.name if n.unit else None for n in find_facts(text).numbers] == units
