@@ -28,16 +28,17 @@ LOADED := backend.api.app, backend.jobs.worker, streamlit.testing.v1, altair, sc
 	sklearn.linear_model, peft, trl.trainer.sft_trainer, schemathesis, hypothesis
 TEST_GROUPS := test-browser test-models test-jobs test-services test-others
 
-.PHONY: provider demo test test-all $(TEST_GROUPS) check format-check lint types imports chaos bench venv vllm clean
+.PHONY: provider demo test test-all $(TEST_GROUPS) check format-check lint types imports chaos bench venv \
+	vllm compiled clean
 
 demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(if $(NEEDS_GGUF),$(BIN)/python -m pip install --quiet "gguf>=0.10")
 	$(BIN)/strop demo $(ARGS)
 
-test: vllm $(VENV)/compiled
+test: vllm compiled
 	$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS) DEPTH="and not deep"
 
-test-all: vllm $(VENV)/compiled
+test-all: vllm compiled
 	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS)
 
 test-browser: PART := tests/browser
@@ -72,6 +73,7 @@ bench: vllm
 
 venv: $(VENV)/ready
 vllm: $(VENV)/ready $(VENV)/ready-vllm
+compiled: $(VENV)/compiled
 
 $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
