@@ -14,8 +14,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from backend.rubrics.wrong import WrongWhen
-from backend.services.review.counted import counts, stands
-from backend.services.review.judged import judge_reviews
+from backend.services.review.counted import counts, judge_reviews, stands
 from backend.services.review.quality.adjudication import overruled
 from backend.services.review.reports.estimates import chances_of
 from backend.services.review.reports.votes import cluster_name

@@ -12,7 +12,7 @@
     lease     heartbeat, save_draft; the fencing condition
     answer    what an answer has to be before it is stored
     blind     what the people of a queue may be shown
-    counted   which reviews count in what a queue measures; judged: what they say of outputs
+    counted   which reviews count in what a queue measures, and what they say of outputs
     progress  how far a queue is; waiting: for whom it waits
     routing   the watch over what skipped review
 

@@ -23,8 +23,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
 from backend.rubrics.wrong import parse_wrong
-from backend.services.review.counted import measures
-from backend.services.review.judged import judge_reviews
+from backend.services.review.counted import judge_reviews, measures
 from backend.services.review.lease import note_slots
 from backend.services.review.quality.adjudication import overruled
 from backend.services.review.queues import get_queue

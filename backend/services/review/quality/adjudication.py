@@ -43,8 +43,7 @@ from backend.services.review.blind import (
     masked_terms_of,
     said_by,
 )
-from backend.services.review.counted import counts
-from backend.services.review.judged import ratings_of
+from backend.services.review.counted import counts, ratings_of
 from backend.services.review.lease import add_slot, lock_item
 from backend.services.review.rules import QueueRules
 from backend.tables.review import (
