@@ -30,7 +30,8 @@ The module knows nothing of HTTP or of the terminal: `api` and `cli` render what
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -76,6 +77,16 @@ def _as_it_was(
     error.args = args
     error.__dict__.update(state)
     return error
+
+
+@contextmanager
+def raised_as(kind: type[StropError], *errors: type[Exception]) -> Iterator[None]:
+    """Raise errors of a layer that does not know ours, of message and hint, as one of our kind."""
+    try:
+        yield
+    except errors as error:
+        hint = getattr(error, "hint", None)
+        raise kind(getattr(error, "message", str(error)), hint=hint) from error
 
 
 class InvalidInput(StropError, status=422, slug="invalid-input"):

@@ -7,37 +7,37 @@ is opened.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from backend.engines.base import AliasEngine, Engine
 from backend.errors import UnknownName
 from backend.settings import Settings
 
 
-def _open_local(settings: Settings, urls: Sequence[str] | None) -> Engine:
+def _open_local(settings: Settings) -> Engine:
     from backend.engines.local.engine import LocalEngine
 
     return LocalEngine(batch_size=settings.batch_size, threads=settings.torch_threads)
 
 
-def _open_vllm(settings: Settings, urls: Sequence[str] | None) -> Engine:
+def _open_vllm(settings: Settings) -> Engine:
     from backend.engines.vllm.engine import VllmEngine
 
     key = settings.vllm_api_key
     return VllmEngine(
-        urls or settings.vllm_urls,
+        settings.vllm_urls,
         in_flight=settings.vllm_concurrency,
         api_key=key.get_secret_value() if key else None,
     )
 
 
-def _open_openai(settings: Settings, urls: Sequence[str] | None) -> Engine:
+def _open_openai(settings: Settings) -> Engine:
     from backend.engines.openai.engine import OpenaiEngine
 
     servers = settings.openai_servers
     return OpenaiEngine(
-        urls or list(servers),
-        keys=[servers.get(url) for url in urls or servers],
+        list(servers),
+        keys=list(servers.values()),
         in_flight=settings.openai_concurrency,
         timeout_s=settings.openai_timeout_seconds,
         stream=settings.openai_stream,
@@ -46,7 +46,7 @@ def _open_openai(settings: Settings, urls: Sequence[str] | None) -> Engine:
 
 ELSEWHERE = "openai"  # which asks models served elsewhere, whatever engine a run names
 FAKE = "fake"  # engines.fake, which tests and demonstrations hand to the worker themselves
-ENGINES: Mapping[str, Callable[[Settings, Sequence[str] | None], Engine]] = {
+ENGINES: Mapping[str, Callable[[Settings], Engine]] = {
     "local": _open_local,
     "vllm": _open_vllm,
     ELSEWHERE: _open_openai,
@@ -59,18 +59,15 @@ def check_engine(name: str) -> None:
         raise UnknownName("engine", name, ENGINES)
 
 
-def open_engine(name: str, settings: Settings, *, urls: Sequence[str] | None = None) -> Engine:
+def open_engine(name: str, settings: Settings) -> Engine:
     """An engine by its name, to be closed by the caller (`with`); load models before use.
-
-    Args:
-        urls: servers to use instead of those in the settings; the local engine has none.
 
     Raises:
         UnknownName: no engine of that name.
     """
     if name not in ENGINES:
         raise UnknownName("engine", name, ENGINES)
-    return ENGINES[name](settings, urls)
+    return ENGINES[name](settings)
 
 
 def open_reference_engine(settings: Settings) -> Engine:
@@ -80,9 +77,8 @@ def open_reference_engine(settings: Settings) -> Engine:
     which makes a small model twenty times slower; it gets half of them.
     """
     half = max(1, len(os.sched_getaffinity(0)) // 2)
-    return open_engine(
-        "local", settings.model_copy(update={"torch_threads": settings.torch_threads or half})
-    )
+    threads = {"torch_threads": settings.torch_threads or half}
+    return _open_local(settings.model_copy(update=threads))
 
 
 def open_server(url: str, settings: Settings) -> AliasEngine:

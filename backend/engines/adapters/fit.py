@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.engines.adapters.folders import AdapterFolder, LoraPair, read_json_object
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, raised_as
 from training.config import TrainingError
 from training.weights.tensors import Tensor, model_tensors, same_values
 
@@ -83,10 +83,8 @@ def _unwrapped(name: str) -> str:
 
 
 def _read_base(folder: Path) -> _Base:
-    try:
+    with raised_as(InvalidInput, TrainingError):
         tensors = model_tensors(folder)
-    except TrainingError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
     plain: dict[str, list[str]] = {}
     for name in tensors:
         stem = name.rpartition(".")[0]

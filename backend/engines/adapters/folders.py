@@ -22,17 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from backend.engines.adapters.unsafe import refuse_unsafe_files
 from backend.engines.base import ServedModel
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, raised_as
 from training.config import TrainingError
 from training.weights.digest import ADAPTER_FILES
 from training.weights.tensors import Tensor, read_tensors, require_finite
@@ -64,15 +58,8 @@ Rank = Annotated[int, Field(ge=1, le=1 << 16)]
 _MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # Variants that compute something else than a low-rank update of linear layers and embeddings.
 _OTHER_VARIANTS = (
-    "alora_invocation_tokens",
-    "arrow_config",
-    "kasa_config",
-    "layer_replication",
-    "megatron_config",
-    "monteclora_config",
-    "target_parameters",
-    "use_bdlora",
-    "use_qalora",
+    *("alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication"),
+    *("megatron_config", "monteclora_config", "target_parameters", "use_bdlora", "use_qalora"),
 )
 
 
@@ -292,11 +279,9 @@ def read_adapter(path: Path) -> AdapterFolder:
     config = read_config(path / CONFIG_FILE)
     facts = path / FACTS_FILE
     record = read_json_object(facts) if facts.exists() else {}
-    try:
+    with raised_as(InvalidInput, TrainingError):
         tensors = read_tensors(path / WEIGHTS_FILE)
         require_finite(tensors, f"The adapter {path.name}")
-    except TrainingError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
     checked = check_facts(path, record)
     if config.is_soft_prompt:
         vectors = _soft_prompt(path.name, config, tensors)
@@ -324,16 +309,15 @@ def check_facts(path: Path, record: dict[str, Any]) -> dict[str, Any]:
         if name.endswith("_sha256") and not isinstance(value, str | None):
             raise InvalidInput(f"{FACTS_FILE} of {path.name}: {name} is not text.", hint=_DELETE_IT)
     parents = record.get("merged_from") or []
-    if not isinstance(parents, list) or not all(map(_is_parent, parents)):
+    by_sha256 = isinstance(parents, list) and all(
+        isinstance(one, dict) and isinstance(one.get("sha256"), str) for one in parents
+    )
+    if not by_sha256:
         raise InvalidInput(
             f"{FACTS_FILE} of {path.name}: merged_from does not list adapters by sha256.",
             hint=_DELETE_IT,
         )
     return record
-
-
-def _is_parent(entry: object) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
 
 
 _DELETE_IT = "It is not the record of a training; delete it."
@@ -354,9 +338,7 @@ def _sort_tensors(
         else:
             whole[module] = tensor
     if not halves:
-        raise InvalidInput(
-            f"The adapter {name} holds no LoRA matrices.", hint="Save the adapter again with PEFT."
-        )
+        raise InvalidInput(f"The adapter {name} holds no LoRA matrices.", hint=_AGAIN)
     pairs = tuple(_pair(name, config, module, found) for module, found in halves.items())
     return pairs, whole
 
@@ -384,7 +366,7 @@ def _check_declared(name: str, config: AdapterConfig, key: str, part: str) -> No
         raise InvalidInput(
             f"The adapter {name} holds {key[:200]!r}, and its configuration does not set "
             f"{_BESIDE[part]}.",
-            hint="Save the adapter again with PEFT.",
+            hint=_AGAIN,
         )
 
 
@@ -396,7 +378,7 @@ def _pair(name: str, config: AdapterConfig, module: str, found: Mapping[str, Ten
         raise InvalidInput(
             f"The adapter {name} has one half of the matrices of {module[:200]!r}: {missing} does "
             "not match.",
-            hint="Save the adapter again with PEFT.",
+            hint=_AGAIN,
         )
     first, second = (found[part].shape for part in parts)
     declared = declared_rank(config, module)

@@ -54,8 +54,7 @@ def leads_into(link: Path, folder: Path) -> bool:
 def _refuse_unsafe(file: Path) -> None:
     if not file.is_file():
         raise InvalidInput(
-            f"The adapter folder holds {file.name}, which is not a regular file.",
-            hint="Remove it.",
+            f"The adapter folder holds {file.name}, which is not a regular file.", hint="Remove it."
         )
     with file.open("rb") as stream:
         begins = stream.read(8)

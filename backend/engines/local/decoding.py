@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _BLOCK_TOKENS = 64
 
@@ -40,8 +38,8 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """Keys and values of one layer, (rows, heads, tokens, size): views on larger buffers."""
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
         """Append the new states and return all of them."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
@@ -57,20 +55,20 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self._buffers[1][..., first : self._tokens, :] = value_states
         return self._show()
 
-    def batch_select_indices(self, indices: torch.Tensor) -> None:
+    def batch_select_indices(self, indices: Tensor) -> None:
         """Keep only these rows."""
         if self.get_seq_length() > 0:
             self._buffers = (self._buffers[0][indices], self._buffers[1][indices])
             self._show()
 
-    def _grown(self, old: torch.Tensor, new: torch.Tensor, written: int) -> torch.Tensor:
+    def _grown(self, old: Tensor, new: Tensor, written: int) -> Tensor:
         rows, heads, _, size = new.shape
         larger = new.new_empty((rows, heads, self._tokens + _BLOCK_TOKENS, size))
         if written:
             larger[..., :written, :] = old[..., :written, :]
         return larger
 
-    def _show(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _show(self) -> tuple[Tensor, Tensor]:
         self.keys = self._buffers[0][..., : self._tokens, :]
         self.values = self._buffers[1][..., : self._tokens, :]
         return self.keys, self.values
@@ -104,8 +102,6 @@ def write_answers(
     model: Any, prompts: Sequence[Sequence[int]], decoding: Decoding
 ) -> list[DecodedText]:
     """Answer prompts of token ids (none empty), in their order."""
-    import torch
-
     with torch.inference_mode():
         batch = _Batch(model, prompts, decoding)
         for step in range(decoding.max_tokens):
@@ -120,8 +116,6 @@ def write_answers(
 
 def next_logprobs(model: Any, prompt: Sequence[int], *, top: int) -> list[tuple[int, float]]:
     """The `top` likeliest next tokens of a prompt, (id, natural log), likeliest first."""
-    import torch
-
     with torch.inference_mode():
         ids = torch.tensor([list(prompt)], device=model.device)
         logits = model(input_ids=ids, logits_to_keep=1).logits[0, -1].float()
@@ -133,8 +127,6 @@ class _Batch:
     """The rows that are still being written, with their cache."""
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], decoding: Decoding) -> None:
-        import torch
-
         self.model = model
         self.decoding = decoding
         self.ids: list[list[int]] = [[] for _ in prompts]
@@ -151,8 +143,6 @@ class _Batch:
 
     def write_token(self, step: int) -> None:
         """One forward pass: append a token to every row, drop the rows that ended."""
-        import torch
-
         out = self.model(
             input_ids=self.input_ids,
             attention_mask=self.mask,
@@ -191,8 +181,6 @@ class _Batch:
         """Drop ended rows once there are enough of them to pay for copying the cache."""
         if len(going) > _WORTH_COPYING * len(self.rows):
             return
-        import torch
-
         self.rows = [self.rows[position] for position in going]
         if not going:
             return
@@ -204,8 +192,6 @@ class _Batch:
 
 def _draw_uniforms(decoding: Decoding) -> Tensor:
     """Uniform draws of shape (rows, max_tokens), each row from a generator of its own seed."""
-    import torch
-
     return torch.stack(
         [
             torch.rand(decoding.max_tokens, generator=torch.Generator().manual_seed(seed))
@@ -216,8 +202,6 @@ def _draw_uniforms(decoding: Decoding) -> Tensor:
 
 def _sample(logits: Tensor, top_p: float, draws: Tensor) -> Tensor:
     """Inverse-CDF sampling of the nucleus: (rows, vocabulary) logits, (rows,) draws -> (rows,)."""
-    import torch
-
     probabilities, order = torch.softmax(logits, dim=-1).sort(dim=-1, descending=True)
     cumulated = probabilities.cumsum(-1)
     outside = cumulated - probabilities >= top_p

@@ -12,11 +12,13 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Self, TypeVar
+
+import torch
 
 from backend.engines.adapters.folders import content_digest, read_adapter, shared_base
 from backend.engines.base import (
@@ -67,19 +69,15 @@ def fit_adapter(model: Any, path: Path, inner: str, name: str) -> Any:
                 f"{len(found.unexpected_keys)} of the file's are not in the model"
             )
     except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
-        _remove_adapter(fitted, inner, whole=fitted is not model)
+        if fitted is not model:
+            fitted.unload()
+        elif inner in getattr(fitted, "peft_config", {}):
+            fitted.delete_adapter(inner)
         raise EngineError(
             f"The adapter {name!r} at {path} does not fit this base model: {first_line(error)}.",
             hint="Was it trained on this base, and is its file whole?",
         ) from error
     return fitted.eval()
-
-
-def _remove_adapter(model: Any, inner: str, *, whole: bool) -> None:
-    if whole:
-        model.unload()
-    elif inner in getattr(model, "peft_config", {}):
-        model.delete_adapter(inner)
 
 
 _BATCHES_SORTED_TOGETHER = 32
@@ -215,8 +213,6 @@ class LocalEngine:
     def close(self) -> None:
         """Forget the models, and give torch its threads back."""
         if self._threads_before is not None:
-            import torch
-
             torch.set_num_threads(self._threads_before)
             self._threads_before = None
         self._base = self._model = self._tokenizer = None
@@ -231,7 +227,6 @@ class LocalEngine:
         self.close()
 
     def _load_base(self, base: str) -> None:
-        import torch
         from transformers import AutoModelForCausalLM
 
         self.close()
@@ -298,9 +293,12 @@ class LocalEngine:
                 self._model.set_adapter(self._adapters[model][1], inference_mode=True)
                 yield self._model
                 return
-            with _without_adapters(self._model) as network:
+            from peft import PeftModel
+
+            has_adapters = isinstance(self._model, PeftModel)
+            with self._model.disable_adapter() if has_adapters else nullcontext():
                 prompt = self._soft_prompts.get(model)
-                yield network if prompt is None else SoftPrompted(network, prompt[1])
+                yield self._model if prompt is None else SoftPrompted(self._model, prompt[1])
 
     def _limit(self) -> int:
         return self._max_model_len or int(self._model.config.max_position_embeddings)
@@ -393,17 +391,6 @@ def _stop_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     configured = model.generation_config.eos_token_id
     ids = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in [*ids, tokenizer.eos_token_id] if token is not None)
-
-
-@contextmanager
-def _without_adapters(model: Any) -> Iterator[Any]:
-    from peft import PeftModel
-
-    if not isinstance(model, PeftModel):
-        yield model
-        return
-    with model.disable_adapter():
-        yield model
 
 
 def _in_chunks(items: Iterable[_Item], size: int) -> Iterator[tuple[_Item, ...]]:

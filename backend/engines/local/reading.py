@@ -9,12 +9,12 @@ own head, because some families scale or cap them there. Imported only while a m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from backend.engines.local.decoding import growing_cache
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MOST_LOGITS = 1 << 25  # held at once, in float32: 128 MiB
 
@@ -34,8 +34,6 @@ def answer_logprobs(
         answers: token ids, none empty.
         most_logits: held at once; one column of the batch always is.
     """
-    import torch
-
     with torch.inference_mode():
         reading = _AnswerBatch(model, prompts, answers, pad_id)
         found = reading.logprobs(most_logits).cpu()
@@ -56,8 +54,6 @@ class _AnswerBatch:
         answers: Sequence[Sequence[int]],
         pad_id: int,
     ) -> None:
-        import torch
-
         self.model = model
         self.cache = growing_cache(model.config)
         places = {prompt: i for i, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
@@ -73,8 +69,6 @@ class _AnswerBatch:
 
     def logprobs(self, most_logits: int) -> Tensor:
         """(rows, answer columns); what stands in padded columns means nothing."""
-        import torch
-
         first = self._pass(self.prompts, kept=1)[self.of_row]
         self._give_each_row_its_prompt()
         pieces = [self._of_next(first, 0)]

@@ -1,7 +1,7 @@
 """A model behind a soft prompt: vectors that prompt tuning learned, before every prompt.
 
 PEFT holds no soft prompt beside LoRA adapters on one model, so the base is called here with the
-vectors in front, as PEFT's own model calls it. Imports torch and safetensors inside its functions.
+vectors in front, as PEFT's own model calls it. Imported only while a model runs.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file
+
 from backend.engines.adapters.folders import SOFT_PROMPT, WEIGHTS_FILE
 
 
 def read_soft_prompt(folder: Path) -> Any:
     """The vectors of an adapter's folder: (number, width)."""
-    from safetensors.torch import load_file
-
     return load_file(folder / WEIGHTS_FILE)[SOFT_PROMPT]
 
 
@@ -52,20 +53,14 @@ class SoftPrompted:
         return self._network(**asked, past_key_values=past_key_values, **options)
 
     def _before(self, embedded: Any) -> Any:
-        import torch
-
         vectors = self._vectors[None].expand(len(embedded), -1, -1)
         return torch.cat([vectors, embedded], dim=1)
 
     def _ones_before(self, mask: Any) -> Any:
-        import torch
-
         ones = mask.new_ones(len(mask), len(self._vectors))
         return torch.cat([ones, mask], dim=1)
 
     def _moved(self, positions: Any, *, begins: bool) -> Any:
-        import torch
-
         moved = positions + len(self._vectors)
         if not begins:
             return moved

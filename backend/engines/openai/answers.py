@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.engines.base import NOT_FINITE, GenerationResult
+from backend.engines.openai.events import as_mapping
 from backend.errors import EngineError, storable
 
 _LENGTHS = frozenset({"length", "max_tokens", "max_output_tokens"})
@@ -78,13 +79,12 @@ def is_same_model(asked: str, said: str) -> bool:
 
 def _first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = body.get("choices")
-    first = choices[0] if isinstance(choices, Sequence) and choices else None
-    return first if isinstance(first, Mapping) else {}
+    return as_mapping(choices[0] if isinstance(choices, Sequence) and choices else None)
 
 
 def _text_of(message: object) -> str | None:
     """A message's text; some servers send it in parts, of which those that are text count."""
-    content = message.get("content") if isinstance(message, Mapping) else None
+    content = as_mapping(message).get("content")
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, Mapping)]
         texts = [part for part in parts if isinstance(part, str)]
@@ -94,8 +94,7 @@ def _text_of(message: object) -> str | None:
 
 def _logprobs_of(choice: Mapping[str, Any]) -> tuple[float, ...]:
     """Of each written token; none where the server gives none, or for some tokens only."""
-    found = choice.get("logprobs")
-    content = found.get("content") if isinstance(found, Mapping) else None
+    content = as_mapping(choice.get("logprobs")).get("content")
     try:
         return tuple(float(token["logprob"]) for token in content or ())
     except (KeyError, TypeError, ValueError):
@@ -112,8 +111,7 @@ def _finish_of(choice: Mapping[str, Any]) -> str | None:
 def _counts_of(body: Mapping[str, Any]) -> tuple[int, int] | None:
     """Tokens of the prompt and of the answer; None unless there are both, since a 0 beside a count
     would read as counted."""
-    usage = body.get("usage")
-    said = usage if isinstance(usage, Mapping) else {}
+    said = as_mapping(body.get("usage"))
     prompt, written = (_count(said.get(f"{part}_tokens")) for part in ("prompt", "completion"))
     return None if prompt is None or written is None else (prompt, written)
 
@@ -136,8 +134,7 @@ def _why_none(choice: Mapping[str, Any], text: str | None, finish: str | None) -
         return "The server's content filter withheld the answer or cut it off."
     if finish in _BROKEN_OFF:
         return f"The server broke off ({finish})."
-    message = choice.get("message")
-    parts = message if isinstance(message, Mapping) else {}
+    parts = as_mapping(choice.get("message"))
     if parts.get("refusal"):
         return f"The model declined: {parts['refusal']}"
     if not text and finish == "length":

@@ -31,13 +31,7 @@ from backend.engines.remote.engine import RemoteEngine, available
 from backend.engines.remote.server import RESUME_HINT, Retries, ServerReply
 from backend.engines.remote.server_state import Patience
 from backend.engines.remote.stream import InternalError
-from backend.errors import (
-    CannotCompute,
-    EngineError,
-    EngineUnavailable,
-    UnknownAdapter,
-    storable,
-)
+from backend.errors import CannotCompute, EngineError, EngineUnavailable, UnknownAdapter, storable
 
 _PATIENCE = Retries(attempts=7, first_s=0.5, longest_s=30.0)
 PAID = Patience(asks_twice=False)  # what is under way may be paid for already
@@ -78,9 +72,8 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
         ]
         self._stream = stream
         self._asked_as: dict[str, str] = {}  # our serving name -> the server's
-        self._taken: dict[
-            tuple[str, str], ServerParameters
-        ] = {}  # address and model -> what it takes
+        # address and model -> what it takes
+        self._taken: dict[tuple[str, str], ServerParameters] = {}
         self._refused: dict[tuple[str, str], int] = {}  # how many prompts in a row
         self._answered_as: dict[str, str] = {}  # the server's name -> what it answers as
         self._notes: dict[str, str] = {}
@@ -254,11 +247,7 @@ class OpenaiEngine(RemoteEngine[OpenaiServer]):
             )
 
     async def _ask_as_taken(
-        self,
-        server: OpenaiServer,
-        asked: str,
-        request: GenerationRequest,
-        params: SamplingParams,
+        self, server: OpenaiServer, asked: str, request: GenerationRequest, params: SamplingParams
     ) -> ServerReply:
         """The reply to a request from which what the server refuses was left out.
 

@@ -34,8 +34,8 @@ def assemble(raw: bytes) -> dict[str, Any] | None:
         whole.update({k: event[k] for k in ("model", "usage") if event.get(k)})
         for part in _first_choices(event):
             whole["choices"] = [choice]
-            _add_delta(message, _mapping(part.get("delta")))
-            tokens = _mapping(part.get("logprobs")).get("content")
+            _add_delta(message, as_mapping(part.get("delta")))
+            tokens = as_mapping(part.get("logprobs")).get("content")
             logprobs += tokens if isinstance(tokens, list) else ()
             choice |= {k: part[k] for k in ("finish_reason", "error") if part.get(k)}
     choice["logprobs"] = {"content": logprobs}
@@ -49,7 +49,8 @@ def _first_choices(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [part for part in parts if part.get("index") in (0, None)][:1]
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
+def as_mapping(value: object) -> Mapping[str, Any]:
+    """A JSON object; an empty one in place of anything else."""
     return value if isinstance(value, Mapping) else {}
 
 

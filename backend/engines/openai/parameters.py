@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backend.engines.base import SamplingParams
+from backend.engines.openai.events import as_mapping
 from backend.engines.remote.server import ServerReply
 from backend.errors import EngineError
 
@@ -95,9 +96,7 @@ def refused_parameters(reply: ServerReply) -> list[str]:
     """The parameters that a server says it does not take; none where a prompt is too long."""
     if reply.status == 200 or is_too_long(reply):
         return []
-    details = reply.body.get("error")
-    named = details.get("param") if isinstance(details, Mapping) else None
-    words = f"{named or ''} {reply.error}"
+    words = f"{as_mapping(reply.body.get('error')).get('param') or ''} {reply.error}"
     if not _REFUSAL.search(reply.error):
         return []
     known = (*_LIMITS, *_DISPENSABLE, *_AT_ONE)
@@ -106,7 +105,6 @@ def refused_parameters(reply: ServerReply) -> list[str]:
 
 def is_too_long(reply: ServerReply) -> bool:
     """Whether a server refused a prompt for its length, by its code or its words."""
-    details = reply.body.get("error")
-    code = details.get("code") if isinstance(details, Mapping) else None
+    code = as_mapping(reply.body.get("error")).get("code")
     long = code == "context_length_exceeded" or reply.status == 413
     return long or (reply.status in {400, 422} and _TOO_LONG.search(reply.error) is not None)

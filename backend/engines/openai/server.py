@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from backend.engines.openai.events import assemble, is_stream
+from backend.engines.openai.events import as_mapping, assemble, is_stream
 from backend.engines.openai.parameters import refused_parameters
 from backend.engines.remote.server import NoReply, RemoteServer, Retries, ServerReply
 from backend.errors import EngineError
@@ -88,19 +88,13 @@ class OpenaiServer(RemoteServer):
 
     def _as_error(self, reply: ServerReply) -> ServerReply:
         """An error under the status that it means, without the key."""
-        details = reply.body.get("error")
-        code = details.get("code") or details.get("type") if isinstance(details, Mapping) else None
+        details = as_mapping(reply.body.get("error"))
+        code = details.get("code") or details.get("type")
         meant = code if isinstance(code, int) and 400 <= code < 600 else _CODES.get(str(code))
         status = reply.status if reply.status != 200 else 400
-        return ServerReply(
-            meant if meant and status in {200, 400} else status, self._without_key(reply)
-        )
-
-    def _without_key(self, reply: ServerReply) -> Mapping[str, Any]:
-        details = reply.body.get("error")
-        kept = dict(details) if isinstance(details, Mapping) else {}
         words = reply.error.replace(self.key, "[key]") if self.key else reply.error
-        return {"error": {**kept, "message": words}}
+        body = {"error": {**details, "message": words}}
+        return ServerReply(meant if meant and status in {200, 400} else status, body)
 
 
 def address_of(url: str) -> str:

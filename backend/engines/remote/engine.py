@@ -43,9 +43,8 @@ class RemoteEngine(Generic[Server]):
         self._in_flight = in_flight
         self._beside = beside
         self._patience = patience
-        self._places: list[
-            ServerPlace[Server]
-        ] = []  # of those that hold, or may hold, what was loaded
+        # of those that hold, or may hold, what was loaded
+        self._places: list[ServerPlace[Server]] = []
         self._turn = itertools.count()
         self._closed = False
 

@@ -117,11 +117,7 @@ class RemoteServer:
         return await self._send("GET", path, None, self.tried_again)
 
     async def post(
-        self,
-        path: str,
-        payload: Mapping[str, Any],
-        *,
-        tried_again: frozenset[int] | None = None,
+        self, path: str, payload: Mapping[str, Any], *, tried_again: frozenset[int] | None = None
     ) -> ServerReply:
         """POST JSON with retries.
 

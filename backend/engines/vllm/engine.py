@@ -441,7 +441,10 @@ class VllmEngine(RemoteEngine[VllmServer]):
             return ReadResult(request.key)
         reply = prompt
         if prompt.status == 200:
-            payload = _reading(chat, [*map(int, prompt.body["tokens"]), *ids])
+            # the request that has a server tell of each token of a prompt how likely it is
+            tokens = [*map(int, prompt.body["tokens"]), *ids]
+            plain = {key: chat[key] for key in chat if key not in {"messages", "logprobs"}}
+            payload = {**plain, "prompt": tokens, "max_tokens": 1, "prompt_logprobs": 0}
             reply = await server.post("/v1/completions", payload, tried_again=again)
         if reply.status != 200:
             _refuse_unknown_model(reply.status, reply.error, request.model)
@@ -453,12 +456,6 @@ class VllmEngine(RemoteEngine[VllmServer]):
         if not all(map(math.isfinite, logprobs)):
             return ReadResult(request.key, error=NOT_FINITE)
         return ReadResult(request.key, tuple(starts), logprobs)
-
-
-def _reading(chat: Mapping[str, Any], token_ids: Sequence[int]) -> dict[str, Any]:
-    """The request that has a server tell of each token of a prompt how likely it is."""
-    plain = {key: value for key, value in chat.items() if key not in {"messages", "logprobs"}}
-    return {**plain, "prompt": list(token_ids), "max_tokens": 1, "prompt_logprobs": 0}
 
 
 def _refuse_unknown_model(status: int, error: str, model: str) -> None:

@@ -98,7 +98,8 @@ async def load_adapter(
     reply = await _load_as(server, name, path)
     if reply.status == 200 or "already been loaded" in reply.error:
         return LoadedAdapter(name)
-    if _has_no_loading(reply):
+    # no such route; a folder that is not there is a 404 too, and names the adapter
+    if reply.status in {404, 405} and "adapter" not in reply.error.lower():
         return _static_adapter(server, listed, model)
     raise _refused(server, model, path, reply)
 
@@ -176,11 +177,6 @@ async def _load_as(server: VllmServer, name: str, path: str) -> ServerReply:
         {"lora_name": name, "lora_path": path},
         tried_again=TRIED_AGAIN - {500},
     )
-
-
-def _has_no_loading(reply: ServerReply) -> bool:
-    """No such route; a folder that is not there is a 404 too, and names the adapter."""
-    return reply.status in {404, 405} and "adapter" not in reply.error.lower()
 
 
 def _static_adapter(

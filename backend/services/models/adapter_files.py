@@ -17,13 +17,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.engines.adapters.folders import (
-    FACTS_FILE,
-    check_facts,
-    read_json_object,
-)
+from backend.engines.adapters.folders import FACTS_FILE, check_facts, read_json_object
 from backend.engines.adapters.unsafe import refuse_unsafe_files
-from backend.errors import Forbidden, InvalidInput
+from backend.errors import Forbidden, InvalidInput, raised_as
 from backend.settings import Settings
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.training import TrainingRun
@@ -143,7 +139,5 @@ def read_model(folder: Path) -> ModelFolder:
 
 def check_model_finite(folder: Path) -> None:
     """Raise InvalidInput when a file of a whole model is damaged or a weight is not finite."""
-    try:
+    with raised_as(InvalidInput, TrainingError):
         require_finite(model_tensors(folder), f"The model {folder.name}")
-    except TrainingError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error

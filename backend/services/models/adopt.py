@@ -8,6 +8,7 @@ asks from elsewhere may name less: `backend.services.models.adapter_files`.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,7 @@ from backend.services.models.others import find_base, id_of_other_base, list_bas
 from backend.services.models.placing import PlacedFolder, Registered, place_adapter, register_placed
 from backend.services.models.seen import see_adapter
 from backend.services.models.trainer_folders import read_trainer_folder, said_of_origin
-from backend.services.models.versions import (
-    check_name,
-    ensure_base,
-    refuse_name_on_other_base,
-)
+from backend.services.models.versions import check_name, ensure_base, refuse_name_on_other_base
 from backend.settings import Settings
 from backend.tables.models import ModelVersion
 from training.weights.digest import resolve_model
@@ -105,21 +102,17 @@ def _with_fitting_base(
     """The refusal, with the other bases of the project that the adapter fits, if it does any."""
     with reading(sessions) as session:
         others = [one for one in list_bases(session, project_id) if one.id != refused.id]
-    fitting = [one.label for one in others if _fits(source, one.base_model)]
+    fitting = []
+    for one in others:
+        with suppress(InvalidInput):
+            see_adapter(source, one.base_model)
+            fitting.append(one.label)
     if not fitting:
         return error
     return InvalidInput(
         f"{error.message.rstrip('.')} (asked for on {refused.label}).",
         hint=f"It fits {' and '.join(fitting)}: name its base with --base.",
     )
-
-
-def _fits(source: Path, base_model: str) -> bool:
-    try:
-        see_adapter(source, base_model)
-    except InvalidInput:
-        return False
-    return True
 
 
 def _named_folder(path: Path) -> Path:
@@ -178,18 +171,13 @@ def _name_modules(folder: Path) -> list[str]:
     """
     config = read_json_object(folder / CONFIG_FILE)
     pattern = config.get("target_modules")
-    if not isinstance(pattern, str) or _is_plain(pattern):
+    if not isinstance(pattern, str):
+        return []
+    with suppress(ValidationError):
+        TypeAdapter(Pattern).validate_python(pattern)
         return []
     stems = {name.partition(".lora_")[0] for name in read_tensors(folder / WEIGHTS_FILE)}
     modules = sorted(stem.removeprefix("base_model.model.") for stem in stems)
     text = json.dumps(config | {"target_modules": modules}, indent=2, sort_keys=True)
     (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
     return [f"Its pattern of target_modules is written as the {len(modules)} modules that it met."]
-
-
-def _is_plain(pattern: str) -> bool:
-    try:
-        TypeAdapter(Pattern).validate_python(pattern)
-    except ValidationError:
-        return False
-    return True

@@ -15,16 +15,8 @@ from backend.tables.models import BASE, WITH, ModelVersion, Prompt
 
 MOST_NAME = 80
 _REPEATED = (
-    "project_id",
-    "kind",
-    "base_model",
-    "base_sha256",
-    "tokenizer_sha256",
-    "template_sha256",
-    "adapter_path",
-    "adapter_sha256",
-    "adapter_rank",
-    "training_facts",
+    *("project_id", "kind", "base_model", "base_sha256", "tokenizer_sha256", "template_sha256"),
+    *("adapter_path", "adapter_sha256", "adapter_rank", "training_facts"),
 )
 
 
@@ -82,11 +74,8 @@ def candidates_with(session: Session, prompt_id: int) -> list[ModelVersion]:
 
 
 def _find(session: Session, bare: ModelVersion, prompt: Prompt) -> ModelVersion | None:
-    return session.scalar(
-        select(ModelVersion).where(
-            ModelVersion.bare_id == bare.id, ModelVersion.prompt_id == prompt.id
-        )
-    )
+    asked = select(ModelVersion).where(ModelVersion.prompt_id == prompt.id)
+    return session.scalar(asked.where(ModelVersion.bare_id == bare.id))
 
 
 def _make(session: Session, bare: ModelVersion, prompt: Prompt) -> ModelVersion:

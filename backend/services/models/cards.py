@@ -79,10 +79,8 @@ def _judged(session: Session, comparison: Comparison) -> CardVerdict:
         manifest=f"manifest version {bar.version} (sha256 {bar.digest[:12]})",
         verdict=comparison.verdict,
         lines=[
-            JudgedLine(
-                line["title"], line["verdict"], _figure(line.get("evidence")), line["reason"]
-            )
-            for line in comparison.lines
+            JudgedLine(one["title"], one["verdict"], _figure(one.get("evidence")), one["reason"])
+            for one in comparison.lines
         ],
     )
 

@@ -100,7 +100,10 @@ def merge_models(
         named = [(find_adapter(session, project_id, label), w) for label, w in weights.items()]
         found = _shared_base(session, project_id, [model for model, _ in named])
         refuse_name_on_other_base(session, project_id, name, found.name)
-        parts = [_part(model, weight) for model, weight in named]
+        parts = [
+            MergePart(one.label, Path(str(one.adapter_path)), str(one.adapter_sha256), weight)
+            for one, weight in named
+        ]
     for part in parts:
         _require_mergeable(part)
     if len({part.sha256 for part in parts}) < len(parts):
@@ -127,8 +130,7 @@ def _shared_base(session: Session, project_id: int, models: Sequence[ModelVersio
     if len(bases) > 1:
         said = " and ".join(f"{model.label} on {model.base_model}" for model in bases.values())
         raise InvalidInput(
-            f"These are adapters on different bases: {said}.",
-            hint="Merge adapters on one base.",
+            f"These are adapters on different bases: {said}.", hint="Merge adapters on one base."
         )
     return base_of(session, project_id, *bases)
 
@@ -149,11 +151,6 @@ def find_adapter(session: Session, project_id: int, label: str) -> ModelVersion:
     if model.adapter_path is None or model.adapter_sha256 is None:
         raise InvalidInput(f"{model.label} is no adapter.", hint="Only adapters can be merged.")
     return model
-
-
-def _part(model: ModelVersion, weight: float) -> MergePart:
-    path, sha256 = Path(str(model.adapter_path)), str(model.adapter_sha256)
-    return MergePart(model.label, path, sha256, weight)
 
 
 def _require_mergeable(part: MergePart) -> None:

@@ -18,6 +18,7 @@ from backend.errors import InvalidInput
 from backend.services.models.adapter_files import own_folder
 from backend.services.models.seen import SeenBase
 from backend.services.models.versions import (
+    NO_FILES,
     add_model,
     check_name,
     find_model,
@@ -75,17 +76,15 @@ def register_other_base(
         raise InvalidInput(
             f"The name {name} already stands for {latest.label}.", hint="Choose another name."
         )
-    return add_model(
-        session,
-        ModelVersion(
-            project_id=project_id,
-            name=name,
-            revision=revision,
-            base_model=base_model,
-            training_facts=learned,
-            **columns,
-        ),
+    model = ModelVersion(
+        project_id=project_id,
+        name=name,
+        revision=revision,
+        base_model=base_model,
+        training_facts=learned,
+        **columns,
     )
+    return add_model(session, model)
 
 
 def find_base(session: Session, project_id: int, label: str | None) -> ModelVersion:
@@ -152,17 +151,12 @@ def register_served(session: Session, project_id: int, name: str, served_as: str
     latest = latest_revision(session, project_id, name)
     if latest is not None and (latest.kind, latest.base_model) == (ModelKind.SERVED, given):
         return latest
-    revision = next_revision(session, project_id, name, kind=ModelKind.SERVED)
-    return add_model(
-        session,
-        ModelVersion(
-            project_id=project_id,
-            name=name,
-            revision=revision,
-            kind=ModelKind.SERVED,
-            base_model=given,
-            base_sha256="",
-            tokenizer_sha256="",
-            template_sha256="",
-        ),
+    model = ModelVersion(
+        project_id=project_id,
+        name=name,
+        revision=next_revision(session, project_id, name, kind=ModelKind.SERVED),
+        kind=ModelKind.SERVED,
+        base_model=given,
+        **NO_FILES,
     )
+    return add_model(session, model)

@@ -12,11 +12,10 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -72,7 +71,10 @@ def place_adapter(
     try:
         fill(fresh)
         seen = see_adapter(fresh, base_model)
-        place = own / f"{name}-{seen.digest[:12]}{_mark_of_record(seen.folder.facts)}"
+        facts = json.dumps(seen.folder.facts, sort_keys=True).encode()
+        # the same weights that came with another record of their training lie apart
+        mark = f"-{hashlib.sha256(facts).hexdigest()[:8]}" if seen.folder.facts else ""
+        place = own / f"{name}-{seen.digest[:12]}{mark}"
         made = _put(fresh, place, seen.digest)
     except TrainingError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
@@ -91,12 +93,6 @@ def _clear_abandoned(own: Path) -> None:
 
 _SCRATCH = re.compile(r"\.[0-9a-f]{32}\.new")
 _DAY = 24 * 60 * 60  # seconds
-
-
-def _mark_of_record(facts: Mapping[str, Any]) -> str:
-    """What keeps the same weights apart that came with another record of their training."""
-    text = json.dumps(facts, sort_keys=True)
-    return f"-{hashlib.sha256(text.encode()).hexdigest()[:8]}" if facts else ""
 
 
 def _put(fresh: Path, place: Path, digest: str) -> Path | None:

@@ -5,14 +5,12 @@ Reading takes seconds a gigabyte, so that no transaction should be open. Knows n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from backend.engines.adapters.fit import check_fits_base
 from backend.engines.adapters.folders import AdapterFolder, read_adapter
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, raised_as
 from backend.services.models.adapter_files import ModelFolder, check_model_finite, read_model
 from training.config import TrainingError
 from training.weights.digest import adapter_sha256, model_sha256, resolve_model
@@ -55,7 +53,7 @@ def see_base(base_model: str) -> SeenBase:
     Raises:
         InvalidInput: it is not there, has no template, or holds numbers that are not finite.
     """
-    with as_invalid_input():
+    with raised_as(InvalidInput, TrainingError):
         folder = resolve_model(base_model)
         check_model_finite(folder)
         return _digests(folder)
@@ -64,7 +62,7 @@ def see_base(base_model: str) -> SeenBase:
 def see_adapter(folder: Path, base_model: str) -> SeenAdapter:
     """Read an adapter beside its base; errors as of `read_adapter` and `check_fits_base`."""
     adapter = read_adapter(folder)
-    with as_invalid_input():
+    with raised_as(InvalidInput, TrainingError):
         check_fits_base(adapter, resolve_model(base_model))
         return SeenAdapter(adapter, adapter_sha256(folder))
 
@@ -72,18 +70,9 @@ def see_adapter(folder: Path, base_model: str) -> SeenAdapter:
 def see_model(folder: Path) -> SeenModel:
     """Read a fully trained model; errors as of `read_model`."""
     model = read_model(folder)
-    with as_invalid_input():
+    with raised_as(InvalidInput, TrainingError):
         return SeenModel(model, _digests(folder))
 
 
 def _digests(folder: Path) -> SeenBase:
     return SeenBase(model_sha256(folder), digest_of_tokenizer(folder), digest_of_template(folder))
-
-
-@contextmanager
-def as_invalid_input() -> Iterator[None]:
-    """Say of a refusal of the trainer's that what was given is not valid."""
-    try:
-        yield
-    except TrainingError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error

@@ -17,12 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.engines.adapters.folders import (
-    CONFIG_FILE,
-    FACTS_FILE,
-    WEIGHTS_FILE,
-    AdapterConfig,
-)
+from backend.engines.adapters.folders import CONFIG_FILE, FACTS_FILE, WEIGHTS_FILE, AdapterConfig
 from backend.engines.adapters.unsafe import PICKLE_SUFFIXES, leads_into
 from backend.errors import InvalidInput
 from training.config import TrainingError
@@ -137,17 +132,15 @@ def read_trainer_folder(folder: Path) -> TrainerFolder:
     """
     files = sorted(folder.iterdir())
     checkpoints = _checkpoints(files)
-    taken = tuple(file for file in files if file.name in _TAKEN and _is_taken(file))
+    taken = tuple(file for file in files if file.name in _TAKEN and file.is_file())
+    taken = tuple(f for f in taken if f.name != CARD_FILE or f.stat().st_size <= _MOST_OF_CARD)
     if WEIGHTS_FILE not in {file.name for file in taken}:
         raise _no_adapter(folder, checkpoints)
     looked_at = tuple(_look_at(folder, taken))
-    pickles = tuple(file.name for file in files if _is_pickle(file))
+    ends = {file.name: {suffix.lower() for suffix in file.suffixes} for file in files}
+    pickles = tuple(name for name, suffixes in ends.items() if suffixes & PICKLE_SUFFIXES)
     known = {*taken, *checkpoints} | {folder / name for name in pickles}
     return TrainerFolder(folder, looked_at, pickles, checkpoints, len(set(files) - known))
-
-
-def _is_taken(file: Path) -> bool:
-    return file.is_file() and (file.name != CARD_FILE or file.stat().st_size <= _MOST_OF_CARD)
 
 
 def _look_at(folder: Path, taken: Iterable[Path]) -> Iterator[TakenFile]:
@@ -174,10 +167,6 @@ def _blobs(folder: Path) -> Iterator[Path]:
             yield above.parent / "blobs"
 
 
-def _is_pickle(file: Path) -> bool:
-    return not PICKLE_SUFFIXES.isdisjoint(suffix.lower() for suffix in file.suffixes)
-
-
 def _checkpoints(files: Iterable[Path]) -> tuple[Path, ...]:
     steps = {file: m for file in files if (m := _CHECKPOINT.fullmatch(file.name))}
     found = [file for file in steps if (file / WEIGHTS_FILE).is_file()]
@@ -186,7 +175,8 @@ def _checkpoints(files: Iterable[Path]) -> tuple[Path, ...]:
 
 def _no_adapter(folder: Path, checkpoints: tuple[Path, ...]) -> InvalidInput:
     if checkpoints:
-        best = _best_of(checkpoints[-1])
+        state = _json(checkpoints[-1] / "trainer_state.json") or {}
+        best = Path(str(state.get("best_model_checkpoint") or "")).name
         by_loss = "" if best in ("", checkpoints[-1].name) else f" (its trainer's best was {best})"
         return InvalidInput(
             f"{folder.name} holds {_count(len(checkpoints), 'checkpoint')} and no adapter of its "
@@ -205,11 +195,6 @@ def _no_adapter(folder: Path, checkpoints: tuple[Path, ...]) -> InvalidInput:
             hint="Make it the base of a project: strop init NAME --base-model FOLDER",
         )
     return InvalidInput(f"{folder.name} has no {WEIGHTS_FILE}.", hint="Name a PEFT adapter folder.")
-
-
-def _best_of(checkpoint: Path) -> str:
-    state = _json(checkpoint / "trainer_state.json") or {}
-    return Path(str(state.get("best_model_checkpoint") or "")).name
 
 
 def said_of_origin(

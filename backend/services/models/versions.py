@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import reading
 from backend.engines.adapters.folders import AdapterFolder
 from backend.engines.base import ServedModel
-from backend.errors import Forbidden, InvalidInput, NotFound
+from backend.errors import Forbidden, InvalidInput, NotFound, raised_as
 from backend.schemas.common import whole_number
 from backend.services.datasets.prompts.prompts import BEST_PROMPT, find_prompt
 from backend.services.derivation import is_of_weights, recorded_parents
@@ -22,7 +22,6 @@ from backend.services.models.seen import (
     SeenAdapter,
     SeenBase,
     SeenModel,
-    as_invalid_input,
     see_adapter,
     see_base,
     see_model,
@@ -39,7 +38,7 @@ from backend.tables.models import (
 )
 from backend.tables.projects import Project
 from backend.tables.verdicts import Promotion, PromotionAction
-from training.config import check_adapter_name
+from training.config import TrainingError, check_adapter_name
 
 
 def ensure_base(sessions: sessionmaker[Session], project_id: int) -> None:
@@ -65,12 +64,8 @@ def register_base(
         return found
     base_model = _project(session, project_id).base_model
     columns = (seen or see_base(base_model)).as_columns()
-    return add_model(
-        session,
-        ModelVersion(
-            project_id=project_id, name=BASE, revision=1, base_model=base_model, **columns
-        ),
-    )
+    named = {"project_id": project_id, "name": BASE, "revision": 1}
+    return add_model(session, ModelVersion(**named, base_model=base_model, **columns))
 
 
 def base_of(session: Session, project_id: int, base_id: int | None) -> ModelVersion:
@@ -154,25 +149,23 @@ def register_adapter(
     found = _find_same(session, project_id, name, seen, training_run_id)
     if found is not None and found.base_id == base_id:
         return found
-    return add_model(
-        session,
-        ModelVersion(
-            project_id=project_id,
-            name=name,
-            revision=next_revision(session, project_id, name),
-            base=None if base_id is None else base,
-            purpose=purpose,
-            base_model=base.base_model,
-            base_sha256=base.base_sha256,
-            tokenizer_sha256=base.tokenizer_sha256,
-            template_sha256=base.template_sha256,
-            adapter_path=str(adapter.path),
-            adapter_sha256=seen.digest,
-            adapter_rank=adapter.rank,
-            training_facts=adapter.facts,
-            training_run_id=training_run_id,
-        ),
+    model = ModelVersion(
+        project_id=project_id,
+        name=name,
+        revision=next_revision(session, project_id, name),
+        base=None if base_id is None else base,
+        purpose=purpose,
+        base_model=base.base_model,
+        base_sha256=base.base_sha256,
+        tokenizer_sha256=base.tokenizer_sha256,
+        template_sha256=base.template_sha256,
+        adapter_path=str(adapter.path),
+        adapter_sha256=seen.digest,
+        adapter_rank=adapter.rank,
+        training_facts=adapter.facts,
+        training_run_id=training_run_id,
     )
+    return add_model(session, model)
 
 
 def register_full_model(
@@ -209,18 +202,16 @@ def register_full_model(
     refuse_foreign(session, project_id, digests["base_sha256"], model.facts)
     if (found := _find_same(session, project_id, name, None, training_run_id)) is not None:
         return found
-    return add_model(
-        session,
-        ModelVersion(
-            project_id=project_id,
-            name=name,
-            revision=next_revision(session, project_id, name),
-            base_model=str(model.path),
-            training_facts=model.facts,
-            training_run_id=training_run_id,
-            **digests,
-        ),
+    row = ModelVersion(
+        project_id=project_id,
+        name=name,
+        revision=next_revision(session, project_id, name),
+        base_model=str(model.path),
+        training_facts=model.facts,
+        training_run_id=training_run_id,
+        **digests,
     )
+    return add_model(session, row)
 
 
 _PARTS = {"tokenizer_sha256": "tokeniser", "template_sha256": "chat template"}
@@ -231,7 +222,7 @@ def check_name(name: str, purpose: str = ModelPurpose.ANSWER) -> None:
 
     Names of checkers, and they alone, begin with CHECKER_PREFIX.
     """
-    with as_invalid_input():
+    with raised_as(InvalidInput, TrainingError):
         check_adapter_name(name)
     if name.startswith(CHECKER_PREFIX) and purpose != ModelPurpose.CHECK:
         raise InvalidInput(
@@ -336,13 +327,12 @@ def _find_same(
     seen: SeenAdapter | None,
     training_run_id: int | None,
 ) -> ModelVersion | None:
-    query = select(ModelVersion).where(ModelVersion.project_id == project_id)
     if training_run_id is not None:
-        return session.scalar(query.where(ModelVersion.training_run_id == training_run_id))
+        of_project = select(ModelVersion).where(ModelVersion.project_id == project_id)
+        return session.scalar(of_project.where(ModelVersion.training_run_id == training_run_id))
     if seen is None:
         return None
-    latest = query.where(ModelVersion.name == name).order_by(ModelVersion.revision.desc())
-    found = session.scalar(latest.limit(1))
+    found = latest_revision(session, project_id, name)
     if found is None or found.adapter_sha256 != seen.digest:
         return None
     says_more = seen.folder.facts and seen.folder.facts != found.training_facts
@@ -374,6 +364,10 @@ _KINDS = {
     ModelKind.SERVED: "a model served elsewhere",
     ModelKind.OUTPUTS: "outputs made elsewhere",
 }
+
+
+NO_FILES = dict.fromkeys(("base_sha256", "tokenizer_sha256", "template_sha256"), "")
+"""The digests of a model that has no files here."""
 
 
 def add_model(session: Session, model: ModelVersion) -> ModelVersion:
@@ -422,18 +416,12 @@ def find_model(
     if model is None:
         known = sorted({model.label for model in list_models(session, project_id, tried=False)})
         raise NotFound(f"There is no model {label!r}.", hint=f"Known: {', '.join(known)}.")
-    if prefix and not _is_on(model, prefix):
+    # what people wrote before the colon names the base of the model
+    if prefix and prefix not in ((model.base.name, model.base.label) if model.base else (BASE,)):
         raise NotFound(f"There is no model {label!r}.", hint=f"{rest} is {model.label}.")
     if not checkers:
         require_answers(model, "run, review, compare or train from")
     return model
-
-
-def _is_on(model: ModelVersion, prefix: str) -> bool:
-    """Whether what people wrote before the colon names the base of a model."""
-    if model.base is not None:
-        return prefix in (model.base.name, model.base.label)
-    return prefix == BASE
 
 
 def alias_target(session: Session, project_id: int, alias: str) -> ModelVersion | None:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from backend.errors import Conflict, InvalidInput
+from backend.errors import Conflict, InvalidInput, raised_as
 from backend.services.curation import training_rows
 from backend.services.curation.candidates import CandidateRow
 from backend.services.curation.digests import rows_digest
@@ -80,12 +80,7 @@ def freeze_documents(
         NotFound: no such dataset.
     """
     version = _version_of(session, project_id, source, keys)
-    query = select(Example).where(
-        Example.dataset_version_id == version.id,
-        Example.split == Split.TRAIN,
-        Example.erasure_id.is_(None),
-    )
-    examples = list(session.scalars(query.order_by(Example.id)))
+    examples = _standing(session, Split.TRAIN, Example.dataset_version_id == version.id)
     documents = sides_of(session, {example.id for example in examples})
     quoting = [replace(side, is_answer=True) for side in documents]
     found = find_leaks([*documents, *quoting], held_out_sides(session, project_id))
@@ -144,12 +139,10 @@ def read_folder(folder: Path) -> Iterator[ExampleRow]:
 
 def _text_of(file: Path) -> str:
     try:
-        with open_bytes(file) as stream:
+        with raised_as(InvalidInput, UnreadableRecord), open_bytes(file) as stream:
             return stream.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} is not UTF-8.", hint="Convert it to UTF-8.") from error
-    except UnreadableRecord as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
 
 
 def _lines(file: Path, text: str) -> list[str]:
@@ -216,39 +209,29 @@ def _freeze(
 
 @dataclass(frozen=True, slots=True)
 class RunFiles:
-    """Where a training run keeps what the trainer reads, and its log."""
+    """Where a training run keeps what the trainer reads, and its log.
+
+    Attributes:
+        config: the configuration in YAML.
+        train, validation: rows as JSON lines; the latter for early stopping and search only.
+        earlier: references that stand for the tasks so far, on which forgetting is measured.
+        log: what the trainer printed.
+    """
 
     folder: Path
-
-    @property
-    def config(self) -> Path:
-        """The configuration in YAML."""
-        return self.folder / "config.yaml"
-
-    @property
-    def train(self) -> Path:
-        """Training rows as JSON lines."""
-        return self.folder / "train.jsonl"
-
-    @property
-    def validation(self) -> Path:
-        """Validation rows, for early stopping and search only."""
-        return self.folder / "validation.jsonl"
-
-    @property
-    def earlier(self) -> Path:
-        """References that stand for the tasks so far, on which forgetting is measured."""
-        return self.folder / "earlier.jsonl"
-
-    @property
-    def log(self) -> Path:
-        """What the trainer printed."""
-        return self.folder / "trainer.log"
+    config: Path
+    train: Path
+    validation: Path
+    earlier: Path
+    log: Path
 
 
 def run_files(run: TrainingRun, settings: Settings) -> RunFiles:
     """The files of a run."""
-    return RunFiles(settings.home.absolute() / "training" / f"run-{run.id}")
+    folder = settings.home.absolute() / "training" / f"run-{run.id}"
+    names = ("config.yaml", "train.jsonl", "validation.jsonl", "earlier.jsonl", "trainer.log")
+    config, train, validation, earlier, log = (folder / name for name in names)
+    return RunFiles(folder, config, train, validation, earlier, log)
 
 
 def write_run_files(
@@ -288,13 +271,7 @@ def _write_validation(
         .join(TrainingSetRow, TrainingSetRow.example_id == Example.id)
         .where(TrainingSetRow.training_set_id == run.training_set_id)
     )
-    split = (
-        select(Example)
-        .where(Example.dataset_version_id.in_(versions), Example.split == Split.VALIDATION)
-        .where(Example.erasure_id.is_(None))
-        .order_by(Example.id)
-    )
-    examples = list(session.scalars(split))
+    examples = _standing(session, Split.VALIDATION, Example.dataset_version_id.in_(versions))
     lines = [rows.watch(example, group_name(example)) for example in examples]
     _render_watched(session, run, examples, lines, encoders)
     if not _write_lines(files.validation, filter(None, lines)):
@@ -363,14 +340,15 @@ def _newest_behind(session: Session, sets: Select[int]) -> list[int]:
 
 
 def _watched_of(session: Session, version_id: int) -> list[dict[str, Any]]:
-    split = (
-        select(Example)
-        .where(Example.dataset_version_id == version_id, Example.split == Split.VALIDATION)
-        .where(Example.erasure_id.is_(None))
-        .order_by(Example.id)
-    )
+    examples = _standing(session, Split.VALIDATION, Example.dataset_version_id == version_id)
     watch = METHOD_ROWS[Method.SFT].watch
-    return [line for e in session.scalars(split) if (line := watch(e, group_name(e))) is not None]
+    return [line for e in examples if (line := watch(e, group_name(e))) is not None]
+
+
+def _standing(session: Session, split: Split, where: ColumnElement[bool]) -> list[Example]:
+    """The examples of a split of which nothing was erased, in order of id."""
+    query = select(Example).where(where, Example.split == split, Example.erasure_id.is_(None))
+    return list(session.scalars(query.order_by(Example.id)))
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.engines.adapters.folders import read_json_object, unserved_by_vllm
-from backend.errors import Conflict, Forbidden, InvalidInput, NotFound
+from backend.errors import Conflict, Forbidden, InvalidInput, NotFound, raised_as
 from backend.services import projects
 from backend.services.curation.recipes import prompt_of_set
 from backend.services.curation.sets import erased_rows
@@ -59,15 +59,8 @@ from training.config import (
 )
 
 OURS = (
-    "base_model",
-    "train_file",
-    "validation_file",
-    "earlier_file",
-    "output_dir",
-    "manifest_digest",
-    "training_set_digest",
-    "prompt",
-    "check",
+    *("base_model", "train_file", "validation_file", "earlier_file", "output_dir"),
+    *("manifest_digest", "training_set_digest", "prompt", "check"),
 )
 
 _WATCHING = ("early_stopping_patience", "search", "validation_share")
@@ -110,7 +103,10 @@ def create_training_run(
     projects.lock_project(session, project_id)  # what is erased meanwhile is erased before
     _require_set(session, project_id, training_set_id, purpose)
     _refuse_ours(config)
-    begin, resolved = _resolve(session, project_id, start, config)
+    if start is None:
+        begin, resolved = resolve_start_from(session, project_id, config)
+    else:
+        begin, resolved = resolve_start(session, project_id, start, config)
     base_id = base_of_training(session, project_id, begin, resolved, asked=base)
     base_name = BASE if base_id is None else session.get_one(ModelVersion, base_id).name
     refuse_name_on_other_base(session, project_id, adapter_name, base_name)
@@ -131,15 +127,6 @@ def create_training_run(
     write_run_files(session, run, resolve_config(session, run, settings), settings)
     session.flush()
     return run
-
-
-def _resolve(
-    session: Session, project_id: int, start: str | None, config: Mapping[str, Any]
-) -> tuple[ModelVersion | None, dict[str, Any]]:
-    """Where a training begins, by its label or by the configuration, and what is configured."""
-    if start is None:
-        return resolve_start_from(session, project_id, config)
-    return resolve_start(session, project_id, start, config)
 
 
 def _require_set(session: Session, project_id: int, training_set_id: int, purpose: str) -> None:
@@ -208,10 +195,8 @@ def _shared(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(values: Mapping[str, Any]) -> TrainingConfig:
-    try:
+    with raised_as(InvalidInput, ConfigError):
         return parse_config(values, source="the training configuration")
-    except ConfigError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
 
 
 def _require_manifest(session: Session, project_id: int) -> SuccessManifest:
@@ -232,12 +217,14 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
     """
     frozen = session.get_one(TrainingSet, run.training_set_id)
     files = run_files(run, settings)
+    folder = Path(base_model := base_model_of(session, run))
     values = {
         "threads": settings.torch_threads,
         "price_per_hour": settings.price_per_hour,
         **run.config,
         **_shared(run.config),
-        "base_model": _local_path(base_model_of(session, run)),
+        # absolute, since the trainer may have another working directory
+        "base_model": str(folder.resolve()) if folder.is_dir() else base_model,
         "train_file": str(files.train),
         "validation_file": str(files.validation) if _is_watched(run.config) else None,
         "earlier_file": str(files.earlier),
@@ -255,12 +242,6 @@ def base_model_of(session: Session, run: TrainingRun) -> str:
     if run.base_id is None:
         return session.get_one(Project, run.project_id).base_model
     return session.get_one(ModelVersion, run.base_id).base_model
-
-
-def _local_path(base_model: str) -> str:
-    """A folder as an absolute path, since the trainer may have another working directory."""
-    folder = Path(base_model)
-    return str(folder.resolve()) if folder.is_dir() else base_model
 
 
 def data_notes(session: Session, run: TrainingRun) -> list[str]:
@@ -379,13 +360,12 @@ def finish_training_run(
 def _register(
     session: Session, run: TrainingRun, seen: SeenAdapter | SeenModel, settings: Settings
 ) -> ModelVersion:
-    folder, name = Path(run.output_dir), run.adapter_name
+    named = (session, run.project_id, run.adapter_name, Path(run.output_dir))
     asked: dict[str, Any] = {"settings": settings, "training_run_id": run.id}
-    purpose = session.get_one(TrainingSet, run.training_set_id).purpose
     if isinstance(seen, SeenModel):
-        return register_full_model(session, run.project_id, name, folder, seen=seen, **asked)
-    asked |= {"base_id": run.base_id, "purpose": purpose}
-    return register_adapter(session, run.project_id, name, folder, seen=seen, **asked)
+        return register_full_model(*named, seen=seen, **asked)
+    asked["purpose"] = session.get_one(TrainingSet, run.training_set_id).purpose
+    return register_adapter(*named, seen=seen, base_id=run.base_id, **asked)
 
 
 def planned_epochs(run: TrainingRun) -> float:

@@ -137,10 +137,8 @@ def _begin_with(
 
 def _check_tokenizer(model: ModelVersion, base: ModelVersion) -> None:
     """What was trained from another base could not be registered beside this one."""
-    if (model.tokenizer_sha256, model.template_sha256) != (
-        base.tokenizer_sha256,
-        base.template_sha256,
-    ):
+    digests = [(one.tokenizer_sha256, one.template_sha256) for one in (model, base)]
+    if digests[0] != digests[1]:
         raise InvalidInput(
             f"{model.label} has another tokeniser or chat template than this project's base.",
             hint="Train from it in a project of its own.",

@@ -57,7 +57,8 @@ def keep_out_rows(
         InvalidInput: there are too few groups, too few that the start has not seen, or (KTO) good
             and bad answers would not stand on both sides.
     """
-    seed = _seed_of(session.get_one(TrainingSet, run.training_set_id))
+    asked = session.get_one(TrainingSet, run.training_set_id).recipe.get("asked", {})
+    seed = int(asked.get("seed", Recipe.model_fields["seed"].default))
     blocks = _blocks_of(session, run, method)
     wanted = max(LEAST_GROUPS, round(share * len(blocks)))
     _check_groups(blocks, wanted, method)
@@ -69,11 +70,6 @@ def keep_out_rows(
 def group_name(example: Example) -> str:
     """A name for the group of an example that does not tell the group."""
     return draw(0, "group", group_of(example))[:NAME_DIGITS]
-
-
-def _seed_of(frozen: TrainingSet) -> int:
-    asked = frozen.recipe.get("asked", {})
-    return int(asked.get("seed", Recipe.model_fields["seed"].default))
 
 
 def _blocks_of(session: Session, run: TrainingRun, method: Method) -> list[_Block]:

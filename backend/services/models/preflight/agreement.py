@@ -35,6 +35,8 @@ from backend.services.models.preflight.checks import (
     NOISE_FACTOR,
     SMALLEST_DIFFERENCE,
     Check,
+    Figures,
+    first_difference,
 )
 
 LEAST_SHARE = 0.25
@@ -68,8 +70,8 @@ def load_reference(
     once find it half imported.
     """
     if reference.engine is None:
-        detail = f"Not compared with PEFT in this process: {reference.reason}."
-        return Check("server and PEFT", None, detail)
+        why = f"Not compared with PEFT in this process: {reference.reason}."
+        return Check("server and PEFT", None, why)
     try:
         reference.engine.load(models)
         reference.engine.next_token_logprobs(models[0].name, probe)
@@ -111,11 +113,7 @@ def check_agreement(
 
 
 def _check_model(
-    model: ServedModel,
-    models: Sequence[ServedModel],
-    served: Served,
-    meant: Served,
-    tokenizer: Any,
+    model: ServedModel, models: Sequence[ServedModel], served: Served, meant: Served, tokenizer: Any
 ) -> Check:
     title = f"{model.name} at the server and in PEFT"
     theirs = served.first_tokens[model.name]
@@ -127,7 +125,7 @@ def _check_model(
     }
     nearest = min(others, key=others.__getitem__) if others else None
     equal, tokens = _equal_tokens(served.answers, meant.answers, model.name, tokenizer)
-    figures: dict[str, float | int | str] = {
+    figures: Figures = {
         "probes": len(theirs),
         "median_nats": gap,
         "threshold_nats": LARGEST_GAP,
@@ -168,9 +166,7 @@ def _equal_tokens(served: Answers, meant: Answers, model: str, tokenizer: Any) -
         if key.startswith(f"{model}/"):
             left, right = _ids(answer, tokenizer), _ids(meant[key], tokenizer)
             total += max(len(left), len(right))
-            pairs = enumerate(zip(left, right, strict=False))
-            shorter = min(len(left), len(right))
-            equal += next((i for i, (a, b) in pairs if a != b), shorter)
+            equal += first_difference(left, right)
     return equal, total
 
 
@@ -252,11 +248,7 @@ def _check_same(how: str, one: Answers, other: Answers) -> Check:
     """Half of the answers have to come out the same: rounding flips some, and never most."""
     equal = sum(one[key].text == other[key].text for key in one)
     gap = _gap(one, other)
-    figures: dict[str, float | int | str] = {
-        "answers": len(one),
-        "equal": equal,
-        "median_nats": gap,
-    }
+    figures: Figures = {"answers": len(one), "equal": equal, "median_nats": gap}
     detail = f"Asked {how}, {equal} of {len(one)} greedy answers are equal"
     if equal < _MOST * len(one):
         detail += (
@@ -268,11 +260,10 @@ def _check_same(how: str, one: Answers, other: Answers) -> Check:
 
 
 def _check_neighbours(alone: Answers, again: Answers, together: Answers) -> Check:
-    noise = _gap(alone, again)
-    gap = _gap(alone, together)
+    noise, gap = _gap(alone, again), _gap(alone, together)
     equal = sum(alone[key].text == together[key].text for key in alone)
     threshold = max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
-    figures: dict[str, float | int | str] = {
+    figures: Figures = {
         "probes": len(alone),
         "equal": equal,
         "median_nats": gap,

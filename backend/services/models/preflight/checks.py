@@ -27,11 +27,13 @@ from backend.engines.prompts import decode_prompt, encode_prompt, load_tokenizer
 from backend.errors import StropError
 from backend.services.models.adapter_files import check_model_finite
 from backend.tables.models import WITH
-from training.weights.digest import file_sha256, ids_sha256, text_sha256
+from training.config import TrainingError
+from training.weights import digest
 
 SMALLEST_DIFFERENCE = 0.05
 """Nats. A trained adapter moves the likeliest twenty first tokens by far more; rounding by less."""
 NOISE_FACTOR = 3.0
+Figures = dict[str, float | int | str]
 SHARE_OF_PROBES = 0.75
 
 
@@ -57,12 +59,8 @@ class Digests:
 
 def current_digests(model: ServedModel) -> tuple[Digests | None, str]:
     """The digests of a model's files as they are now, or None and the reason."""
-    from training.config import TrainingError
-    from training.weights import digest
-
     try:
-        base = digest.resolve_model(model.base_model)
-        path = model.adapter_path
+        base, path = digest.resolve_model(model.base_model), model.adapter_path
         return Digests(
             base=digest.model_sha256(base),
             tokenizer=digest.tokenizer_sha256(base),
@@ -83,8 +81,7 @@ def check_digests(name: str, occasion: str, now: Digests, then: Digests) -> Chec
     figures = {part: str(getattr(now, part)) for part in compared}
     if changed:
         parts = " and ".join(_PART_NAMES[part] for part in changed)
-        detail = f"{name}: {parts} changed since {occasion}."
-        return Check(title, False, detail, figures)
+        return Check(title, False, f"{name}: {parts} changed since {occasion}.", figures)
     parts = ", ".join(_PART_NAMES[part] for part in compared)
     return Check(title, True, f"{name}: {parts} as at {occasion}.", figures)
 
@@ -124,8 +121,9 @@ def check_prompt(
     if not trained:
         if asked is None or not facts:
             return None
-        detail = f"{model} was trained without a prompt and is asked with {asked}."
-        return Check(title, None, detail)
+        return Check(
+            title, None, f"{model} was trained without a prompt and is asked with {asked}."
+        )
     meant = f"{trained['name']}@{trained['version']}"
     figures = {"trained": str(trained["digest"]), "asked": str(asked_digest)}
     if asked_digest == trained["digest"]:
@@ -150,7 +148,7 @@ def check_rank(name: str, path: Path, registered: int | None) -> Check:
     except StropError as error:
         return Check(title, False, f"{name}: {error.message}")
     rank = folder.rank
-    figures: dict[str, float | int | str] = {"rank": rank, "largest": VLLM_RANKS[-1]}
+    figures: Figures = {"rank": rank, "largest": VLLM_RANKS[-1]}
     if registered is not None and rank != registered:
         detail = f"{name} has rank {rank}, and had {registered} when it was registered."
         return Check(title, False, detail, figures)
@@ -165,16 +163,12 @@ def check_rank(name: str, path: Path, registered: int | None) -> Check:
 
 def check_fit(model: ServedModel, path: Path) -> Check:
     """Whether every tensor of the adapter fits the base; vLLM loads one that does not (0.32)."""
-    from training.config import TrainingError
-    from training.weights.digest import resolve_model
-
     title = f"fit of {model.name}"
     try:
-        check_fits_base(read_adapter(path), resolve_model(model.base_model))
+        check_fits_base(read_adapter(path), digest.resolve_model(model.base_model))
     except (StropError, TrainingError) as error:
         return Check(title, False, f"{model.name}: {error.message}")
-    detail = f"{model.name}: every tensor fits the base."
-    return Check(title, True, detail)
+    return Check(title, True, f"{model.name}: every tensor fits the base.")
 
 
 def check_finite(model: ServedModel) -> Check:
@@ -182,12 +176,9 @@ def check_finite(model: ServedModel) -> Check:
 
     Of an adapter, reading it (`check_fit`) has asked.
     """
-    from training.config import TrainingError
-    from training.weights.digest import resolve_model
-
     title = f"weights of {model.name}"
     try:
-        check_model_finite(resolve_model(model.base_model))
+        check_model_finite(digest.resolve_model(model.base_model))
     except (StropError, TrainingError) as error:
         return Check(title, False, f"{model.name}: {error.message}")
     return Check(title, True, f"{model.name}: every weight is finite.")
@@ -212,7 +203,7 @@ def check_rendering(
             return [_same_text(len(probes)), _other_tokens(seen_ids, ids)]
         tokens += len(ids)
     same = f"The engine makes the same {tokens} tokens of {len(probes)} prompts as the base's own."
-    figures: dict[str, float | int | str] = {"prompts": len(probes), "tokens": tokens}
+    figures: Figures = {"prompts": len(probes), "tokens": tokens}
     return [_same_text(len(probes)), Check("tokeniser", True, same, figures)]
 
 
@@ -222,8 +213,7 @@ def _same_text(probes: int) -> Check:
 
 
 def _other_text(seen: str, meant: str) -> Check:
-    at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), None)
-    place = min(len(seen), len(meant)) if at is None else at
+    place = first_difference(seen, meant)
     return Check(
         "chat template",
         False,
@@ -233,9 +223,14 @@ def _other_text(seen: str, meant: str) -> Check:
     )
 
 
+def first_difference(one: Sequence[object], other: Sequence[object]) -> int:
+    """The first place where two differ; the end of the shorter where they do nowhere."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 def _other_tokens(seen: Sequence[int], meant: Sequence[int]) -> Check:
-    at = next((i for i, (a, b) in enumerate(zip(seen, meant, strict=False)) if a != b), None)
-    place = min(len(seen), len(meant)) if at is None else at
+    place = first_difference(seen, meant)
     return Check(
         "tokeniser",
         False,
@@ -271,7 +266,7 @@ def check_difference(
     threshold = max(SMALLEST_DIFFERENCE, NOISE_FACTOR * noise)
     by_token = [gap > threshold for gap in distances]
     differing = sum(token or answer for token, answer in zip(by_token, answers, strict=True))
-    figures: dict[str, float | int | str] = {
+    figures: Figures = {
         "probes": len(distances),
         "differing": differing,
         "first_tokens_differing": sum(by_token),
@@ -333,7 +328,7 @@ def read_training_prompts(facts: Mapping[str, Any], *, trained_here: bool) -> Tr
     file = Path(str(facts.get("config", {}).get("train_file", "")))
     if not file.is_file():
         return TrainingPrompts(gap=f"its training file {file.name} is gone")
-    if file_sha256(file) != facts.get("train_sha256"):
+    if digest.file_sha256(file) != facts.get("train_sha256"):
         return TrainingPrompts(gap=f"its training file {file.name} is not the one trained on")
     found = _messages_of(file, recorded)
     return TrainingPrompts(
@@ -357,9 +352,12 @@ def check_training_prompts(engine: Engine, name: str, recorded: TrainingPrompts)
     title = f"prompts of {name} since training"
     if not recorded.prompts:
         return Check(title, None, f"{name}: not compared with training: {recorded.gap}.")
-    texts = [_sha_of_text(engine, p) == p.text_sha256 for p in recorded.prompts]
-    tokens = [ids_sha256(engine.token_ids(p.messages)) == p.ids_sha256 for p in recorded.prompts]
-    figures: dict[str, float | int | str] = {
+    texts, tokens = [], []
+    for prompt in recorded.prompts:
+        texts.append(digest.text_sha256(engine.render(prompt.messages)) == prompt.text_sha256)
+        ids = engine.token_ids(prompt.messages)
+        tokens.append(digest.ids_sha256(ids) == prompt.ids_sha256)
+    figures: Figures = {
         "prompts": len(texts),
         "equal_texts": sum(texts),
         "equal_tokens": sum(tokens),
@@ -367,9 +365,8 @@ def check_training_prompts(engine: Engine, name: str, recorded: TrainingPrompts)
     if all(texts) and all(tokens):
         detail = f"{name}: {len(texts)} training prompts become byte for byte what training saw."
         return Check(title, True, detail, figures)
-    what = "text" if not all(texts) else "tokens"
-    wrong = len(texts) - (sum(texts) if not all(texts) else sum(tokens))
-    at = (texts if not all(texts) else tokens).index(False)
+    what, equal = ("text", texts) if not all(texts) else ("tokens", tokens)
+    wrong, at = equal.count(False), equal.index(False)
     return Check(
         title,
         False,
@@ -378,7 +375,3 @@ def check_training_prompts(engine: Engine, name: str, recorded: TrainingPrompts)
         "or the tokeniser is another one.",
         figures,
     )
-
-
-def _sha_of_text(engine: Engine, prompt: RecordedPrompt) -> str:
-    return text_sha256(engine.render(prompt.messages))

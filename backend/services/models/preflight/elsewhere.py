@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from backend.engines.base import Engine, Message, SamplingParams, ServedModel
 from backend.errors import EngineError, EngineUnavailable
 from backend.services.models.preflight.agreement import Answers, answer_probes
-from backend.services.models.preflight.checks import Check
+from backend.services.models.preflight.checks import Check, Figures
 from backend.services.models.preflight.report import PreflightReport, choose_probes
 
 PROBES_ELSEWHERE = 4
@@ -29,10 +29,7 @@ UNPROVED = {
 
 
 def run_served_preflight(
-    engine: Engine,
-    model: ServedModel,
-    probes: Sequence[Sequence[Message]],
-    params: SamplingParams,
+    engine: Engine, model: ServedModel, probes: Sequence[Sequence[Message]], params: SamplingParams
 ) -> PreflightReport:
     """Ask the probes twice, decoded as the run will be.
 
@@ -53,7 +50,9 @@ def run_served_preflight(
         raise
     except EngineError as error:
         return PreflightReport((Check(f"answers of {model.name}", False, str(error)),))
-    notes = [Check(f"{name} of {model.name}", None, _unproved(name)) for name in UNPROVED]
+    unproved = {f"{name} of {model.name}": what for name, what in UNPROVED.items()}
+    why = "Not proved, since it is served elsewhere:"
+    notes = [Check(name, None, f"{why} {what}.") for name, what in unproved.items()]
     if params.truncate_prompt:
         notes.append(Check(f"prompts of {model.name}", None, NOT_CUT))
     said = [Check("engine", None, note) for note in engine.notes]
@@ -61,20 +60,14 @@ def run_served_preflight(
     return PreflightReport((*checks, *notes, *said))
 
 
-def _unproved(name: str) -> str:
-    return f"Not proved, since it is served elsewhere: {UNPROVED[name]}."
-
-
 def _check_answers(model: ServedModel, answers: Answers) -> Check:
     """A server that answers no probe at all does not serve the model for this run."""
     title = f"answers of {model.name}"
     errors = [str(result.error) for result in answers.values() if result.error is not None]
     answered = len(answers) - len(errors)
-    figures: dict[str, float | int | str] = {"probes": len(answers), "answered": answered}
-    detail = (
-        f"{model.name}, asked for as {model.base_model}, answers {answered} of {len(answers)} "
-        "probes"
-    )
+    figures: Figures = {"probes": len(answers), "answered": answered}
+    detail = f"{model.name}, asked for as {model.base_model}, answers {answered} of "
+    detail += f"{len(answers)} probes"
     detail += f"; the first reason why not: {errors[0]}" if errors else "."
     return Check(title, answered > 0, detail, figures)
 

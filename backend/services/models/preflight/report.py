@@ -157,10 +157,9 @@ def require_passed(report: PreflightReport) -> None:
     """Raise PreflightFailed with one sentence for each failed check."""
     if report.passed:
         return
-    failures = report.failures
+    said = " ".join(check.detail for check in report.failures)
     raise PreflightFailed(
-        f"Preflight failed ({len(failures)} of {len(report.checks)} checks): "
-        + " ".join(check.detail for check in failures),
+        f"Preflight failed ({len(report.failures)} of {len(report.checks)} checks): {said}",
         hint="No answer was kept.",
     )
 
@@ -237,7 +236,9 @@ def _check_differences(
             answers_differ(rounds, one.name, other.name, probe) for probe in range(len(probes))
         ]
         checks.append(check_difference(one, other, distances, answers, noise=noise))
-    return [*checks, _noise_note(noise, len(probes))]
+    said = f"Asked twice, the base's first-token logprobs differ by at most {noise:.4f} nats."
+    figures = {"probes": len(probes), "largest_nats": noise}
+    return [*checks, Check("noise of the base", None, said, figures)]
 
 
 def _first_tokens(
@@ -246,12 +247,3 @@ def _first_tokens(
     if isinstance(engine, FirstTokensEngine):
         return engine.first_tokens(model, probes)
     return [engine.next_token_logprobs(model, messages) for messages in probes]
-
-
-def _noise_note(noise: float, probes: int) -> Check:
-    return Check(
-        "noise of the base",
-        None,
-        f"Asked twice, the base's first-token logprobs differ by at most {noise:.4f} nats.",
-        {"probes": probes, "largest_nats": noise},
-    )
