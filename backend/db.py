@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from copy import copy
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import (
     DateTime,
@@ -48,6 +48,7 @@ PING_AFTER_S = 5.0
 COMMITS_SEEN_AFTER_S = 0.05
 ENGINES = 8  # of which a process has one; tests have one after the other
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
+Item = TypeVar("Item")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -76,6 +77,11 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSON,
         list[Any]: JSON,
     }
+
+
+def portions(items: Sequence[Item], size: int = 500) -> Iterator[Sequence[Item]]:
+    """The items in turn, so many at a time; by default as many as one statement binds."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def utc_now() -> datetime:

@@ -13,6 +13,7 @@ from backend.engines.fake import FakeEngine
 from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
+from backend.services.metric_specs import allowed_metrics
 from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.accounts import User
@@ -49,7 +50,7 @@ def score_by_judge(
             session,
             generation_run_id=desk.run.id,
             metrics=[metric],
-            allowed=scoring.allowed_metrics(settings, desk.project.id),
+            allowed=allowed_metrics(settings, desk.project.id),
         )
         job_id = queue.enqueue_job(session, queue.JobKind.SCORE, made.id).id
         score_run_id = made.id

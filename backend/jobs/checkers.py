@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from backend.db import reading, utc_now
+from backend.db import portions, reading, utc_now
 from backend.engines.base import Engine
 from backend.jobs.preflight import check_and_record
 from backend.jobs.running.parts import Parts, Workshop
@@ -54,8 +54,7 @@ def measure_parts(shop: Workshop, training_run_id: int) -> Parts:
     told: dict[Asked, float | None] = {}
     asker = EngineAsker(engine, served_model(model))
     asked = list(dict.fromkeys(_questions(held, sources)))
-    for start in range(0, len(asked), CHUNK):
-        some = asked[start : start + CHUNK]
+    for some in portions(asked, CHUNK):
         judged = judge_sentences(some, asker, form)
         told |= {one: p for one, (p, _) in zip(some, judged, strict=True)}
         yield
@@ -101,28 +100,13 @@ def _report(
     groups: dict[int, str],
     told: dict[Asked, float | None],
 ) -> dict[str, Any]:
-    sentences = [
-        JudgedSentence(
-            groups[row["example"]],
-            row["supported"],
-            row["kind"],
-            told[sources[row["example"]], row["sentence"]],
-            sources[row["example"]],
-            row["sentence"],
-        )
-        for row in held["sentences"]
-    ]
-    texts = [
-        JudgedText(
-            groups[row["example"]],
-            sources[row["example"]],
-            row["text"],
-            row["kind"],
-            tuple(
-                told[sources[row["example"]], row["text"][a:b]]
-                for a, b in sentences_of(row["text"])
-            ),
-        )
-        for row in held["texts"]
-    ]
+    sentences, texts = [], []
+    for row in held["sentences"]:
+        group, source, said = groups[row["example"]], sources[row["example"]], row["sentence"]
+        judged = told[source, said]
+        sentences.append(JudgedSentence(group, row["supported"], row["kind"], judged, source, said))
+    for row in held["texts"]:
+        group, source, said = groups[row["example"]], sources[row["example"]], row["text"]
+        of_parts = tuple(told[source, said[a:b]] for a, b in sentences_of(said))
+        texts.append(JudgedText(group, source, said, row["kind"], of_parts))
     return report_checker(sentences, texts)

@@ -18,9 +18,9 @@ from backend.jobs.generate import write_missing
 from backend.jobs.running.parts import Parts, Workshop
 from backend.services import queue
 from backend.services.datasets.prompts.shots import encoder_folder
+from backend.services.metric_specs import allowed_metrics
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.runs import generation
-from backend.services.runs.scoring import allowed_metrics
 from backend.services.synthetic import batches, draftings, storing
 from backend.services.synthetic.sifting import Bounds, Encode, sift
 from backend.tables.queue import Job, JobState
@@ -54,14 +54,8 @@ def _sift_batch(shop: Workshop, drafting_id: int, run_id: int) -> None:
         shape = DraftShape(drafting.shape)
         bounds = Bounds(**drafting.asked["bounds"])
         encode = _encoder(shop, drafting.project_id, drafting.asked.get("encoder"))
-    found = sift(
-        written,
-        beside,
-        shape=shape,
-        bounds=bounds,
-        encode=encode,
-        spread=spread_over(shop.executor()),
-    )
+    spread = spread_over(shop.executor())
+    found = sift(written, beside, shape=shape, bounds=bounds, encode=encode, spread=spread)
     with shop.sessions.begin() as session:
         batches.save_drafts(session, drafting_id, found)
 

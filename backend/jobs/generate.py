@@ -17,12 +17,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import reading, utc_now
 from backend.engines import ELSEWHERE
-from backend.engines.base import (
-    Engine,
-    GenerationRequest,
-    GenerationResult,
-    SamplingParams,
-)
+from backend.engines.base import Engine, GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import EngineError, EngineUnavailable, InvalidInput
 from backend.jobs.preflight import refuse_models
 from backend.jobs.running.parts import Parts, Workshop
@@ -31,11 +26,7 @@ from backend.services import chunks, queue
 from backend.services.chunks import LeasedChunk
 from backend.services.datasets.prompts.prompts import prompt_spec
 from backend.services.models.adapter_files import project_artifacts
-from backend.services.models.versions import (
-    register_base,
-    served_model,
-    serving_groups,
-)
+from backend.services.models.versions import register_base, served_model, serving_groups
 from backend.services.runs import generation
 from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.queue import Job, JobState

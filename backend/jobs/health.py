@@ -35,9 +35,7 @@ def health_parts(shop: Workshop, job: Job) -> Parts:
         material = read_material(session, job.subject_id, allowed=allowed)
     executor = shop.executor()
     material = replace(
-        material,
-        spread=spread_over(executor),
-        spread_model=spread_over(executor, loads_model=True),
+        material, spread=spread_over(executor), spread_model=spread_over(executor, loads_model=True)
     )
     found = []
     for name in names:

@@ -9,11 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import reading
 from backend.engines import open_reference_engine
-from backend.engines.base import (
-    Engine,
-    Message,
-    SamplingParams,
-)
+from backend.engines.base import Engine, Message, SamplingParams
 from backend.errors import PreflightFailed, StropError
 from backend.services.models.adapter_files import project_artifacts
 from backend.services.models.preflight import report as preflight
@@ -25,10 +21,7 @@ from backend.services.models.preflight.checks import (
     read_training_prompts,
 )
 from backend.services.models.preflight.elsewhere import run_served_preflight
-from backend.services.models.versions import (
-    base_of,
-    served_model,
-)
+from backend.services.models.versions import base_of, served_model
 from backend.services.runs import generation
 from backend.settings import Settings
 from backend.tables.models import ModelKind, ModelVersion, Preflight
@@ -142,17 +135,11 @@ def refuse_models(
     _record(sessions, engine, models, report, run_id=run_id)
     said = " ".join(check.detail for check in report.failures)
     labels = ", ".join(model.label for model in models)
-    return PreflightFailed(f"Preflight failed: {said}", hint=_hint(labels, run_id))
-
-
-def _hint(labels: str, run_id: int | None) -> str:
-    """What to do; models of another base, which have an engine of their own, may have written."""
-    if run_id is None:
-        return "Nothing was generated."
-    return (
-        f"Nothing was generated with {labels}; what other models wrote is kept. When an engine "
-        f"takes them, go on with: strop run --resume {run_id}"
-    )
+    hint = "Nothing was generated."
+    if run_id is not None:  # models of another base, which have an engine of their own, may have
+        hint = f"Nothing was generated with {labels}; what other models wrote is kept. When an "
+        hint += f"engine takes them, go on with: strop run --resume {run_id}"
+    return PreflightFailed(f"Preflight failed: {said}", hint=hint)
 
 
 def _record(
@@ -163,18 +150,17 @@ def _record(
     *,
     run_id: int | None,
 ) -> None:
+    row = Preflight(
+        project_id=models[0].project_id,
+        generation_run_id=run_id,
+        engine=engine,
+        model_ids=[model.id for model in models],
+        passed=report.passed,
+        checks=report.as_rows(),
+        fingerprint=report.fingerprint,
+    )
     with sessions.begin() as session:
-        session.add(
-            Preflight(
-                project_id=models[0].project_id,
-                generation_run_id=run_id,
-                engine=engine,
-                model_ids=[model.id for model in models],
-                passed=report.passed,
-                checks=report.as_rows(),
-                fingerprint=report.fingerprint,
-            )
-        )
+        session.add(row)
 
 
 def prompt_checks(models: Sequence[ModelVersion]) -> list[Check]:
@@ -217,13 +203,11 @@ def model_facts(model: ModelVersion) -> preflight.ModelFacts:
         template=model.template_sha256,
         adapter=model.adapter_sha256,
     )
-    trained = preflight.trained_digests(model.training_facts)
+    facts, here = model.training_facts, model.training_run_id is not None
     return preflight.ModelFacts(
         served_model(model),
         registered,
-        trained,
+        preflight.trained_digests(facts),
         rank=model.adapter_rank,
-        prompts=read_training_prompts(
-            model.training_facts, trained_here=model.training_run_id is not None
-        ),
+        prompts=read_training_prompts(facts, trained_here=here),
     )

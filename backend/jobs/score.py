@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
-from backend.db import reading, utc_now
+from backend.db import portions, reading, utc_now
 from backend.engines import ELSEWHERE
 from backend.errors import Conflict
 from backend.executors.worth import map_if_worth
@@ -28,7 +28,7 @@ from backend.services.checks.asker import EngineAsker, first_questions
 from backend.services.checks.model_checks import ModelCheck, find_model_check
 from backend.services.checks.risk import score_run_risks
 from backend.services.chunks import LeasedChunk
-from backend.services.metric_specs import BUILT_IN
+from backend.services.metric_specs import BUILT_IN, allowed_metrics, get_score_run, metric_specs
 from backend.services.models.versions import register_base, served_model
 from backend.services.runs import generation, scoring
 from backend.tables.models import ModelKind
@@ -104,9 +104,9 @@ def help_to_score(shop: Workshop, job: Job) -> Parts:
 def _plan(shop: Workshop, session: Session, score_run_id: int) -> _ScorePlan:
     from evaluators.registry import asks_model, is_fitted, loads_model
 
-    run = scoring.get_score_run(session, score_run_id)
+    run = get_score_run(session, score_run_id)
     project_id = run.generation_run.project_id
-    names = list(dict.fromkeys(spec.metric for spec in scoring.metric_specs(run)))
+    names = list(dict.fromkeys(spec.metric for spec in metric_specs(run)))
     asked = tuple(name for name in names if asks_model(name))
     fitted = tuple(name for name in names if is_fitted(name))
     alone = tuple(name for name in names if name not in asked + fitted)
@@ -116,7 +116,7 @@ def _plan(shop: Workshop, session: Session, score_run_id: int) -> _ScorePlan:
         frozenset(name for name in alone if loads_model(name)),
         asked,
         fitted,
-        scoring.allowed_metrics(shop.settings, project_id).made_of(alone) if alone else {},
+        allowed_metrics(shop.settings, project_id).made_of(alone) if alone else {},
     )
 
 
@@ -185,7 +185,11 @@ def _score_free(shop: Workshop, job: Job, plan: _ScorePlan, *, helping: bool = F
                 yield taken.pure
 
         scored = map_if_worth(
-            shop.executor(), Timing(score_chunk), pure_chunks(), size=_outputs, total=left
+            shop.executor(),
+            Timing(score_chunk),
+            pure_chunks(),
+            size=lambda chunk: len(chunk.outputs),
+            total=left,
         )
         with closing(scored):
             for timed in scored:
@@ -209,10 +213,6 @@ def _score_loading(shop: Workshop, job: Job, chunk: ScoreChunk) -> list[dict[str
     return rows
 
 
-def _outputs(chunk: ScoreChunk) -> int:
-    return len(chunk.outputs)
-
-
 def _next_chunk(shop: Workshop, job: Job, plan: _ScorePlan, leases: Leases) -> _LeasedChunk | None:
     """The next free chunk of which something lacks; None where none is free."""
     while (lease := leases.lease()) is not None:
@@ -234,16 +234,14 @@ def _load_chunk(
             return None
         written = scoring.load_generations(session, [unit.generation_id for unit in units])
         others = scoring.load_others(session, written) if _reads_others(units) else {}
+        named = {name for unit in units for name in unit.metrics}
         pure, loading = (
-            scoring.chunk_of(some, written, made_of=plan.made_of, others=others)
-            for some in (_without(units, plan.loading), _among(units, plan.loading))
+            scoring.chunk_of(
+                _without(units, left_out), written, made_of=plan.made_of, others=others
+            )
+            for left_out in (plan.loading, named - plan.loading)
         )
     return _LeasedChunk(lease, pure, loading)
-
-
-def _among(units: Sequence[scoring.ScoreUnit], names: Collection[str]) -> list[scoring.ScoreUnit]:
-    """The units with these metrics alone, as far as they have any."""
-    return _without(units, {n for unit in units for n in unit.metrics}.difference(names))
 
 
 def _score_asking(
@@ -293,8 +291,7 @@ def _score_fitted(shop: Workshop, score_run_id: int, units: Sequence[scoring.Sco
     (name,) = units[0].metrics
     with reading(shop.sessions) as session:
         scores, signature = score_run_risks(session, score_run_id, name)
-    for start in range(0, len(units), CHUNK):
-        some = units[start : start + CHUNK]
+    for some in portions(units, CHUNK):
         rows = scoring.fitted_rows(some, scores, resolve=BUILT_IN.resolve, signature=signature)
         with shop.sessions.begin() as session:
             scoring.save_scores(session, score_run_id, rows)
@@ -305,7 +302,7 @@ def _engine_of(shop: Workshop, session: Session, score_run_id: int, check: Model
     """The engine of the run, if it can hold the model; of imported outputs that of the settings."""
     if check.model.kind == ModelKind.SERVED:
         return ELSEWHERE
-    name = scoring.get_score_run(session, score_run_id).generation_run.engine
+    name = get_score_run(session, score_run_id).generation_run.engine
     return shop.settings.engine if name in (IMPORT, ELSEWHERE) else name
 
 
@@ -316,8 +313,7 @@ def _score_chunks(
     size: int,
     resolve: Callable[[Sequence[str]], list[Metric]],
 ) -> Parts:
-    for start in range(0, len(units), size):
-        some = units[start : start + size]
+    for some in portions(units, size):
         with reading(shop.sessions) as session:
             written = scoring.load_generations(session, [unit.generation_id for unit in some])
             others = scoring.load_others(session, written) if _reads_others(some) else {}
@@ -337,8 +333,7 @@ def _reads_others(units: Sequence[scoring.ScoreUnit]) -> bool:
 
 def _require_generations(session: Session, score_run_id: int) -> None:
     """Raise Conflict where generations of a score run are not there."""
-    run = scoring.get_score_run(session, score_run_id).generation_run
-    run_id = run.id
+    run_id = get_score_run(session, score_run_id).generation_run_id
     progress = generation.run_progress(session, run_id)
     if progress.missing:
         raise Conflict(

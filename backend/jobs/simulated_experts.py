@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,10 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import utc_now
 from backend.errors import InvalidInput
-from backend.rubrics import (
-    Criterion,
-    Rubric,
-)
+from backend.rubrics import Criterion, Rubric
 from backend.schemas.review.desk import ItemView, OutputText
 from backend.services import review
 from backend.services.review import Answer, SideChoice
@@ -84,7 +82,7 @@ def answer_queue(
     """
     if not 0 <= error_rate <= 1:
         raise InvalidInput(f"An error rate of {error_rate} is not between 0 and 1.")
-    counts = {"n_ratings": 0, "n_corrections": 0, "n_votes": 0, "n_skipped": 0, "n_slips": 0}
+    counts: Counter[str] = Counter()
     done = 0
     while limit is None or done < limit:
         with sessions.begin() as session:
@@ -93,8 +91,7 @@ def answer_queue(
             )
         if did is None:
             break
-        for name in did:
-            counts[name] += 1
+        counts.update(did)
         done += 1
         if on_answer is not None:
             on_answer(done)
@@ -146,12 +143,11 @@ def answer_item(shown: ItemView, reference: str, rubric: Rubric, *, slip: bool) 
     comment = "simulated reviewer"
     source = f"{shown.input}\n{shown.context or ''}"
     if shown.left is not None and shown.right is not None:
-        choice = _vote(
-            judge(shown.left.text, reference, source),
-            judge(shown.right.text, reference, source),
-            slip=slip,
-        )
-        return Answer(_required_texts(rubric), winner=choice, comment=comment)
+        sides = (judge(side.text, reference, source) for side in (shown.left, shown.right))
+        choice = _vote(*sides, slip=slip)
+        good = Closeness(1.0, None)  # of what a rubric of pairs asks besides the vote
+        texts = {c.name: _rate(c, good) for c in rubric.criteria if c.required}
+        return Answer(texts, winner=choice, comment=comment)
     output = (shown.output or _EMPTY).text
     judged = judge(output, reference, source)
     if slip:
@@ -191,12 +187,14 @@ def judge(output: str, reference: str, source: str) -> Closeness:
 
     A reference of at most LABEL_WORDS words is a label and has to be met exactly.
     """
+    from evaluators.metrics.squad import token_f1
+
     said, meant = output.casefold().split(), reference.casefold().split()
     if said == meant:
         return Closeness(1.0, None)
     if len(meant) <= LABEL_WORDS:
         return Closeness(0.0, "label")
-    closeness = _overlap(said, meant)
+    closeness = token_f1(" ".join(said), " ".join(meant))
     known = {_bare(word) for word in f"{reference}\n{source}".split()}
     if any(_bare(fact) not in known for fact in FACT.findall(output)):
         return Closeness(closeness / 2, "invented")
@@ -207,23 +205,12 @@ def _bare(word: str) -> str:
     return word.casefold().strip(".,;:!?()[]\"'")
 
 
-def _overlap(said: list[str], meant: list[str]) -> float:
-    from evaluators.metrics.squad import token_f1
-
-    return token_f1(" ".join(said), " ".join(meant))
-
-
 def _vote(left: Closeness, right: Closeness, *, slip: bool) -> SideChoice:
     if abs(left.closeness - right.closeness) < CLOSE_CALL:
         both_bad = bool(left.complaint and right.complaint)
         tie = SideChoice.BOTH_BAD if both_bad else SideChoice.TIE
         return SideChoice.CANNOT_JUDGE if slip else tie
     return SideChoice.LEFT if (left.closeness > right.closeness) != slip else SideChoice.RIGHT
-
-
-def _required_texts(rubric: Rubric) -> dict[str, object]:
-    """What a rubric of pairs asks besides the vote, answered as for a good output."""
-    return {c.name: _rate(c, Closeness(1.0, None)) for c in rubric.criteria if c.required}
 
 
 def _rate(criterion: Criterion, judged: Closeness) -> object:

@@ -160,9 +160,10 @@ def train_parts(shop: Workshop, job: Job) -> Parts:
     """
     with reading(shop.sessions) as session:
         run = training.get_training_run(session, job.subject_id)
-        plan = _TrainingPlan(
-            run.id, Path(run.output_dir), run_files(run, shop.settings), _again(session, run.id)
-        )
+        part_of = session.scalar(select(Round.id).where(Round.training_run_id == run.id))
+        again = f"strop train --resume {run.id}" if part_of is None else "strop round resume"
+        files = run_files(run, shop.settings)
+        plan = _TrainingPlan(run.id, Path(run.output_dir), files, again)
     for _ in range(ADOPTIONS):
         if plan.finished:
             break
@@ -263,11 +264,6 @@ def lock_is_held(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def _again(session: Session, run_id: int) -> str:
-    part_of = session.scalar(select(Round.id).where(Round.training_run_id == run_id))
-    return f"strop train --resume {run_id}" if part_of is None else "strop round resume"
 
 
 def _failure(plan: _TrainingPlan, code: int | None = None) -> TrainingFailed:

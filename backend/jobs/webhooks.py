@@ -148,30 +148,20 @@ def _send_and_note(
     clock: Callable[[], datetime],
     timeout_s: float,
 ) -> list[Received]:
-    outcomes = asyncio.run(
-        _send_all(messages, private=private, seal=seal, clock=clock, timeout_s=timeout_s)
-    )
+    async def send_all() -> list[Received]:
+        connector = aiohttp.TCPConnector(socket_factory=None if private else _outward_socket)
+        deadline = aiohttp.ClientTimeout(total=timeout_s)
+        async with aiohttp.ClientSession(connector=connector, timeout=deadline) as http:
+            sending = (_send(http, message, seal, now=clock()) for message in messages)
+            return list(await asyncio.gather(*sending))
+
+    outcomes = asyncio.run(send_all())
     with sessions.begin() as session:
         for message, outcome in zip(messages, outcomes, strict=True):
             record_outcome(
                 session, message, status=outcome.status, error=outcome.error, now=clock()
             )
     return outcomes
-
-
-async def _send_all(
-    messages: Sequence[Message],
-    *,
-    private: bool,
-    seal: Seal,
-    clock: Callable[[], datetime],
-    timeout_s: float,
-) -> list[Received]:
-    connector = aiohttp.TCPConnector(socket_factory=None if private else _outward_socket)
-    deadline = aiohttp.ClientTimeout(total=timeout_s)
-    async with aiohttp.ClientSession(connector=connector, timeout=deadline) as http:
-        sending = (_send(http, message, seal, now=clock()) for message in messages)
-        return list(await asyncio.gather(*sending))
 
 
 async def _send(

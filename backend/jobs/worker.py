@@ -115,11 +115,7 @@ class WorkerProcess:
         """
         with self.shop.sessions.begin() as session:
             queue.claim_worker_name(
-                session,
-                self.shop.executor_id,
-                queues=self.queues,
-                pid=os.getpid(),
-                now=utc_now(),
+                session, self.shop.executor_id, queues=self.queues, pid=os.getpid(), now=utc_now()
             )
 
     def run(self) -> None:
@@ -131,8 +127,11 @@ class WorkerProcess:
         while not self.shop.stopping.is_set():
             unfinished = self._reconcile()
             self._tend(utc_now())
-            if self.until_idle and unfinished == 0 and self._is_idle():
-                self._deliver()
+            idle = unfinished == 0 and self.until_idle
+            if idle and self._end_trainers() == 0 and self.shop.wait_idle(0):
+                seal = open_seal(self.shop.settings)
+                private = self.shop.settings.webhook_private
+                deliver_due(self.shop.sessions, private=private, seal=seal)
                 return
             pause = max(self._pause(), LOOK_SECONDS if self._commits.are_seen else 0.0)
             self._commits.wait(pause, self.shop.stopping.wait)
@@ -230,9 +229,6 @@ class WorkerProcess:
     def _end_trainers(self) -> int:
         return self._guarded("cancelled trainings", self._trainers.end_cancelled)
 
-    def _is_idle(self) -> bool:
-        return self._end_trainers() == 0 and self.shop.wait_idle(0)
-
     def _tend(self, now: datetime) -> None:
         """Now and then: end cancelled trainers, move rounds that wait, clear what is outlived."""
         if self._tend_after is not None and now < self._tend_after:
@@ -292,17 +288,10 @@ class WorkerProcess:
             self._not_before[what] = time.monotonic() + AFTER_A_DEFECT_S
         return -1
 
-    def _deliver(self) -> None:
-        private = self.shop.settings.webhook_private
-        deliver_due(self.shop.sessions, private=private, seal=open_seal(self.shop.settings))
-
     def _keep_telling(self) -> None:
         settings, stopping = self.shop.settings, self.shop.stopping
         keep_delivering(
-            self.shop.sessions,
-            stopping,
-            private=settings.webhook_private,
-            seal=open_seal(settings),
+            self.shop.sessions, stopping, private=settings.webhook_private, seal=open_seal(settings)
         )
 
     def _keep_beating(self) -> None:

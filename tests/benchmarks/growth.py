@@ -156,10 +156,10 @@ Facts = dict[str, Any]
 
 
 def _import(place: Place) -> Facts:
+    from backend.services.metric_specs import BUILT_IN
     from backend.services.projects import get_project
     from backend.services.runs.importing.imported import import_outputs, queue_scoring
     from backend.services.runs.importing.output_rows import read_outputs
-    from backend.services.runs.scoring import BUILT_IN
     from evaluators.files.readers import read_table_lazily
 
     given = read_outputs(read_table_lazily(place.file))

@@ -95,7 +95,7 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show what a version learned from, and how good it is out of fold."""
-    from backend.services.checks.risk import find_risk
+    from backend.services.runs.risks import find_risk
 
     with in_project(project) as (_, session, found):
         shown = _shown(find_risk(session, found.id, version))

@@ -111,8 +111,8 @@ def _import(
 ) -> tuple[Imported, list[int]]:
     from backend.cli.runs.run import split_list
     from backend.services.datasets.versions import parse_version
+    from backend.services.metric_specs import allowed_metrics
     from backend.services.runs.importing.imported import import_outputs, queue_scoring
-    from backend.services.runs.scoring import allowed_metrics
 
     name, number = parse_version(asked.dataset) if asked.dataset else (None, None)
     imported = import_outputs(

@@ -84,11 +84,11 @@ def make_report(session: Session, run_id: int) -> dict[str, Any]:
 
 
 def _score_report(session: Session, score_run_id: int, model_ids: list[int]) -> dict[str, Any]:
-    from backend.services.runs import scoring
+    from backend.services.runs.figures import model_figures, paired_figures
 
     baseline, *others = model_ids
-    pairs = [scoring.paired_figures(session, score_run_id, baseline, other) for other in others]
-    figures = scoring.model_figures(session, score_run_id)
+    pairs = [paired_figures(session, score_run_id, baseline, other) for other in others]
+    figures = model_figures(session, score_run_id)
     labels = {figure.model_version_id: figure.model for figure in figures}
     return {
         "score_run": score_run_id,

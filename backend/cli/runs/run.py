@@ -209,13 +209,14 @@ def resume_run(
 
 
 def _score_runs(session: Session, run_id: int, metrics: list[str]) -> list[int]:
+    from backend.services.metric_specs import allowed_metrics
     from backend.services.runs import generation, scoring
     from backend.settings import load_settings
 
     if not metrics:
         return []
     project_id = generation.get_run(session, run_id).project_id
-    allowed = scoring.allowed_metrics(load_settings(), project_id)
+    allowed = allowed_metrics(load_settings(), project_id)
     made = scoring.create_score_run(
         session, generation_run_id=run_id, metrics=metrics, allowed=allowed
     )

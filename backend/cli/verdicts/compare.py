@@ -144,7 +144,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """Metrics as scored, and what an answer takes where nothing else is asked for."""
     from backend.services.projects import find_manifest, manifest_of
-    from backend.services.runs.scoring import paired_figures
+    from backend.services.runs.figures import paired_figures
     from backend.services.runs.slices import usage_differences
 
     pairs = paired_figures(session, run.id, old.id, new.id)

@@ -137,7 +137,7 @@ class Workshop:
             try:
                 leads = key in self._open
                 if leads or self.stopping.is_set() or not self._holds(job_id, attempt):
-                    self._close_help(key)
+                    self._end(self._helping, key)
                     return False
                 self._at_work.job = key
                 if key not in self._helping:
@@ -146,15 +146,15 @@ class Workshop:
                     self._helping[key] = self.helpers[job.kind](self, job)
                 next(self._helping[key])
             except StopIteration:
-                self._close_help(key)
+                self._end(self._helping, key)
                 return False
             except EngineUnavailable as error:
                 log.warning("this worker leaves job %s to the others: %s", job_id, error)
                 self._no_help.add(key)
-                self._close_help(key)
+                self._end(self._helping, key)
                 return False
             except Exception as error:
-                self._close_help(key)
+                self._end(self._helping, key)
                 if _lost_database(error):
                     log.warning("this worker lost the database and leaves job %s", job_id)
                     return False
@@ -193,7 +193,7 @@ class Workshop:
     def give_back_jobs(self) -> None:
         """Queue again what is open between two parts, for the next worker."""
         for key in list(self._helping):
-            self._close_help(key)
+            self._end(self._helping, key)
         for job_id, attempt in list(self._open):
             self._record(queue.requeue_job, job_id, attempt)
         self.spending.note_all()
@@ -226,14 +226,14 @@ class Workshop:
                     return False
                 self._open[key] = self.kinds[job.kind](self, job)
             elif not self._holds(job_id, attempt):
-                self._close(key)
+                self._end(self._open, key)
                 return False
             next(self._open[key])
         except StopIteration:
-            self._close(key)
+            self._end(self._open, key)
             return False
         except Exception as error:  # the outermost job loop: whatever it was, the row says so
-            self._close(key)
+            self._end(self._open, key)
             if _lost_database(error):
                 log.warning("job %s is queued again: the database was lost", job_id)
                 self._record(queue.requeue_job, job_id, attempt)
@@ -253,12 +253,6 @@ class Workshop:
         with reading(self.sessions) as session:
             return queue.holds_job(session, job_id, attempt)
 
-    def _close(self, key: JobKey) -> None:
-        self._end(self._open, key)
-
-    def _close_help(self, key: JobKey) -> None:
-        self._end(self._helping, key)
-
     def _end(self, of: dict[JobKey, Parts], key: JobKey) -> None:
         parts = of.pop(key, None)
         if parts is not None and hasattr(parts, "close"):
@@ -267,7 +261,7 @@ class Workshop:
             self._used.pop(key, None)
 
     def _record(self, move: Callable[..., bool], job_id: int, attempt: int, **how: object) -> None:
-        self._close((job_id, attempt))
+        self._end(self._open, (job_id, attempt))
         with self.sessions.begin() as session:
             move(session, job_id, attempt, **how)
 

@@ -102,14 +102,15 @@ def _act(sessions: sessionmaker[Session], job: Job, action: Repair, now: datetim
         case Repair.WAIT:
             return
         case Repair.ENQUEUE:
-            _enqueue(job)
+            named = queue.workflow_id(job)
+            transact.enqueue(named, queue=job.queue, job_id=job.id, attempt=job.attempt)
         case Repair.SUPERSEDE:
             with sessions.begin() as session:
                 queue.requeue_job(session, job.id, job.attempt)
             transact.cancel(queue.workflow_id(job))
         case Repair.GIVE_UP:
-            why = "The job engine gave this job up; the worker's log says why."
-            _give_up(sessions, job, why, now)
+            said = "The job engine gave this job up; the worker's log says why."
+            _give_up(sessions, job, said, now)
         case _:
             assert_never(action)
 
@@ -119,7 +120,3 @@ def _give_up(sessions: sessionmaker[Session], job: Job, why: str, now: datetime)
         queue.finish_job(
             session, job.id, job.attempt, JobState.FAILED, now=now, error=why, exit_code=1
         )
-
-
-def _enqueue(job: Job) -> None:
-    transact.enqueue(queue.workflow_id(job), queue=job.queue, job_id=job.id, attempt=job.attempt)

@@ -58,12 +58,8 @@ def _sqlite_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:
         connection.isolation_level = "IMMEDIATE"
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "busy_timeout=30000",
-            "foreign_keys=ON",
-        ):
+        settings = "journal_mode=WAL synchronous=NORMAL busy_timeout=30000 foreign_keys=ON"
+        for pragma in settings.split():
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
@@ -128,18 +124,7 @@ def shut_down() -> None:
 
 def enqueue(workflow_id: str, *, queue: str, job_id: int, attempt: int) -> None:
     """Hand an attempt to the engine; the same attempt a second time changes nothing."""
-    from dbos import DBOS
-
-    DBOS.enqueue_workflow_with_options(
-        {
-            "workflow_name": WORKFLOW,
-            "queue_name": queue,
-            "workflow_id": workflow_id,
-            "app_version": VERSION,
-        },
-        job_id,
-        attempt,
-    )
+    _enqueue(WORKFLOW, queue, job_id, attempt, workflow_id=workflow_id)
 
 
 def enqueue_help(executor_id: str, *, queue: str, job_id: int, attempt: int) -> None:
@@ -148,20 +133,16 @@ def enqueue_help(executor_id: str, *, queue: str, job_id: int, attempt: int) -> 
     Each worker offers its own, at most one at a time for all the help that it can give; whichever
     worker is idle first takes it.
     """
+    own = f"help-{executor_id}-{job_id}-{attempt}"
+    again = {"deduplication_id": own, "duplication_policy": "return-existing"}
+    _enqueue(HELP, queue, job_id, attempt, priority=BEHIND, **again)
+
+
+def _enqueue(workflow: str, queue: str, job_id: int, attempt: int, **how: Any) -> None:
     from dbos import DBOS
 
-    DBOS.enqueue_workflow_with_options(
-        {
-            "workflow_name": HELP,
-            "queue_name": queue,
-            "app_version": VERSION,
-            "priority": BEHIND,
-            "deduplication_id": f"help-{executor_id}-{job_id}-{attempt}",
-            "duplication_policy": "return-existing",
-        },
-        job_id,
-        attempt,
-    )
+    named = {"workflow_name": workflow, "queue_name": queue, "app_version": VERSION}
+    DBOS.enqueue_workflow_with_options({**named, **how}, job_id, attempt)
 
 
 def find_workflows(workflow_ids: Iterable[str]) -> Mapping[str, WorkflowState]:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from backend.errors import InvalidInput
-from backend.services.curation import Rule, parse_rule
+from backend.errors import InvalidInput, raised_as
+from backend.services.curation import parse_rule
 from backend.services.curation.candidates import meets
 from backend.services.datasets.versions import find_version, list_examples
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics
@@ -118,13 +118,8 @@ def _right_texts(
         example = known[output.example_id]
         if corrected is not None:
             yield example, corrected.corrections[0].text, "corrections", corrected.simulated
-        elif rule is not None and all(_approves(rule, review) for review in reviews):
+        elif rule is not None and all(meets(rule, r) is True and not r.spans for r in reviews):
             yield example, output.text or "", "approved", newest.simulated
-
-
-def _approves(rule: Rule, review: Review) -> bool:
-    """Whether it meets the rule and marks no error."""
-    return meets(rule, review) is True and not review.spans
 
 
 def _reviews(session: Session, version_id: int, splits: Sequence[str]) -> Sequence[Review]:
@@ -189,14 +184,11 @@ def measure_checks(
     from evaluators.errors import EvaluatorError
 
     metrics = allowed.resolve(plan.metrics)
-    try:
+    kinds = plan.kinds or tuple(KINDS)
+    with raised_as(InvalidInput, EvaluatorError):
         refuse_model_checks([metric.name for metric in metrics])
-        bench = build_bench(
-            right.samples, kinds=plan.kinds or tuple(KINDS), seed=plan.seed, spread=spread
-        )
+        bench = build_bench(right.samples, kinds=kinds, seed=plan.seed, spread=spread)
         return run_bench(bench, metrics)
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
 
 
 def record_bench(

@@ -9,7 +9,7 @@ held-out examples stay out of training, here as everywhere.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -103,18 +103,19 @@ def send_to_review(
         )
     imported = _import(session, report, asked, found, user_id)
     plan = _plan(session, report, asked, imported, names, allowed)
-    told = _reasons(found)
+    told: dict[int, list[HealthFinding]] = defaultdict(list)
+    for finding, example in found:
+        told[example.id].append(finding)
     plan = replace(plan, drawn=tuple(_with_why(plan, d, told) for d in plan.drawn))
     opened = review.store_queue(session, asked.name, plan, review.QueueRules(mask_models=False))
     opened.design = {**opened.design, TELLS_WHY: True, "health_report_id": report.id}
-    session.add(
-        HealthQueue(
-            queue_id=opened.id,
-            report_id=report.id,
-            kinds=sorted({finding.kind for finding, _ in found}),
-            confirmed_when=_confirmed_when(review.rubric_of(opened)),
-        )
+    row = HealthQueue(
+        queue_id=opened.id,
+        report_id=report.id,
+        kinds=sorted({finding.kind for finding, _ in found}),
+        confirmed_when=_confirmed_when(review.rubric_of(opened)),
     )
+    session.add(row)
     session.flush()
     audit.record(
         session,
@@ -136,13 +137,8 @@ def _import(
     """The references of the flagged examples as outputs of their own."""
     examples = {example.id: example for _, example in found}
     rows = [
-        ImportedOutput(
-            row=number,
-            id=example.external_id,
-            model=MODEL,
-            text=str(example.references[0]) if example.references else "",
-        )
-        for number, example in enumerate(examples.values(), start=1)
+        ImportedOutput(number, one.external_id, MODEL, text=str(next(iter(one.references), "")))
+        for number, one in enumerate(examples.values(), start=1)
     ]
     version = report.dataset_version
     return import_outputs(
@@ -167,21 +163,19 @@ def _plan(
     rubric = requested_rubric(session, report.project_id, asked.rubric or RUBRIC, QueueKind.SINGLE)
     marking = [metric for kind, metric in MARKING.items() if kind in kinds and _has(report, kind)]
     jobs = queue_scoring(session, imported, marking, allowed=allowed) if marking else []
-    return review.plan_queue(
-        session,
-        review.Opening(
-            project_id=report.project_id,
-            kind=QueueKind.SINGLE,
-            generation_run_id=imported.run.id,
-            rubric_version_id=review.save_rubric(session, report.project_id, rubric).id,
-            model_ids=[model.id for model in imported.models],
-            reviewer_ids=asked.reviewer_ids or default_reviewers(session, report.project_id),
-            seed=asked.seed,
-            n_items=asked.n_items,
-            score_run_id=next((job.subject_id for job in jobs), None),
-            lease_seconds=asked.lease_seconds,
-        ),
+    opening = review.Opening(
+        project_id=report.project_id,
+        kind=QueueKind.SINGLE,
+        generation_run_id=imported.run.id,
+        rubric_version_id=review.save_rubric(session, report.project_id, rubric).id,
+        model_ids=[model.id for model in imported.models],
+        reviewer_ids=asked.reviewer_ids or default_reviewers(session, report.project_id),
+        seed=asked.seed,
+        n_items=asked.n_items,
+        score_run_id=next((job.subject_id for job in jobs), None),
+        lease_seconds=asked.lease_seconds,
     )
+    return review.plan_queue(session, opening)
 
 
 def _has(report: HealthReport, kind: str) -> bool:
@@ -189,24 +183,15 @@ def _has(report: HealthReport, kind: str) -> bool:
     return any(one["kind"] == kind and one["flagged"] for one in kinds)
 
 
-def _reasons(found: Iterable[tuple[HealthFinding, Example]]) -> dict[int, list[HealthFinding]]:
-    told: dict[int, list[HealthFinding]] = defaultdict(list)
-    for finding, example in found:
-        told[example.id].append(finding)
-    return told
-
-
 def _with_why(plan: QueuePlan, drawn: Drawn, told: Mapping[int, Sequence[HealthFinding]]) -> Drawn:
     findings = told[plan.frame.candidates[drawn.number].example_id]
-    said = dict.fromkeys(f"{KINDS[one.kind].title}. {_place(one)}{one.why}" for one in findings)
+    said = {}
+    for one in findings:  # the part where it is, unless that is the reference, which is reviewed
+        place = "" if one.part == "reference" else f"In the {one.part}: "
+        said[f"{KINDS[one.kind].title}. {place}{one.why}"] = None
     why = " ".join(said)
     why = why if len(why) <= MOST_WHY else why[: MOST_WHY - 1] + "…"
     return drawn._replace(why=why, stratum=findings[0].kind)
-
-
-def _place(finding: HealthFinding) -> str:
-    """Which part it is in, where that is not the reference, which is what is reviewed."""
-    return "" if finding.part == "reference" else f"In the {finding.part}: "
 
 
 def _confirmed_when(rubric: Rubric) -> str:

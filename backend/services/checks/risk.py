@@ -9,7 +9,7 @@ said of its own outputs.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,11 +19,13 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.rubrics.wrong import MARKED, WrongWhen, check_wrong, default_wrong, parse_wrong
+from backend.schemas.common import whole_number
 from backend.services.checks.wrong import ReviewedOutput, untaught, wrong_outputs
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.projects import lock_project
 from backend.services.review.queues import rubric_of
 from backend.services.review.reports.votes import cluster_name
+from backend.services.runs.risks import RISK, find_risk
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.datasets import Example
 from backend.tables.review import QueueKind, ReviewQueue
@@ -388,22 +390,6 @@ def list_risks(session: Session, project_id: int) -> list[RiskVersion]:
     return list(session.scalars(query.order_by(RiskVersion.version.desc())))
 
 
-def find_risk(session: Session, project_id: int, version: int | None = None) -> RiskVersion:
-    """A version of the project's risk, the newest by default.
-
-    Raises:
-        NotFound: there is none.
-    """
-    query = select(RiskVersion).where(RiskVersion.project_id == project_id)
-    if version is not None:
-        query = query.where(RiskVersion.version == version)
-    row = session.scalar(query.order_by(RiskVersion.version.desc()).limit(1))
-    if row is None:
-        named = "no risk" if version is None else f"no risk:{version}"
-        raise NotFound(f"This project has {named}.", hint="Fit one: strop risk fit")
-    return row
-
-
 def parse_risk_metric(metric: str) -> int:
     """The version that `risk:3` names.
 
@@ -411,9 +397,10 @@ def parse_risk_metric(metric: str) -> int:
         InvalidInput: it names none.
     """
     kind, _, version = metric.partition(":")
-    if kind != "risk" or not version.isascii() or not version.isdigit() or len(version) > 9:
+    number = whole_number(version)
+    if kind != RISK or number is None:
         raise InvalidInput(f"{metric[:80]!r} names no risk.", hint="Write risk:1.")
-    return int(version)
+    return number
 
 
 def score_run_risks(
@@ -460,8 +447,6 @@ def _scores(
     session: Session, score_run_id: int, names: Collection[str]
 ) -> Mapping[tuple[int, str], Scored]:
     """The scores of a run as evaluators have them, by output and metric; an error for none."""
-    from collections import defaultdict
-
     from evaluators.types import Score as Scored
     from evaluators.types import Span
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute, InvalidInput
+from backend.db import portions
+from backend.errors import CannotCompute, InvalidInput, raised_as
 from backend.rubrics import Rubric
 from backend.rubrics.wrong import WrongWhen, check_wrong, default_wrong, parse_wrong
 from backend.services.checks.wrong import ReviewedOutput, wrong_outputs
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from evaluators.checks.risk.triage import Triage
 
 RISK = "risk:"
-CHUNK = 500
 SEED = 0
 ASSUMES = (
     "It assumes that new outputs are like those that were labelled: the same kind of examples and "
@@ -155,10 +155,8 @@ def is_lower_better(metric: str) -> bool:
 
     if metric.startswith(RISK):
         return True
-    try:
+    with raised_as(InvalidInput, EvaluatorError):
         return not resolve_metrics([metric])[0].higher_is_better
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
 
 
 def _risk_of(
@@ -340,11 +338,9 @@ def _newest_scores(
 ) -> dict[int, Scored]:
     """Of each labelled output its score by the newest score run that has one."""
     found: dict[int, Scored] = {}
-    for start in range(0, len(generation_ids), CHUNK):
+    for some in portions(generation_ids):
         query = select(Score.generation_id, Score.value, Score.signature).where(
-            Score.metric == metric,
-            Score.generation_id.in_(generation_ids[start : start + CHUNK]),
-            Score.value.is_not(None),
+            Score.metric == metric, Score.generation_id.in_(some), Score.value.is_not(None)
         )
         for generation_id, value, signature in session.execute(query.order_by(Score.score_run_id)):
             if value is not None and math.isfinite(value):

@@ -86,18 +86,10 @@ def _reviews(
     session: Session, project_id: int, but_queues: Collection[int]
 ) -> list[_OutputReviews]:
     verdict = and_(Review.purpose == Purpose.ADJUDICATION, Review.extra.is_(False), *stands())
+    review = (Review.id, Review.simulated, Review.submitted_at)
+    item = (ReviewItem.generation_a_id, ReviewItem.queue_id, ReviewItem.inclusion_probability)
     query = (
-        select(
-            Review.id,
-            Review.simulated,
-            Review.submitted_at,
-            ReviewItem.generation_a_id,
-            ReviewItem.queue_id,
-            ReviewItem.inclusion_probability,
-            ReviewQueue.generation_run_id,
-            Example.group,
-            Example.id,
-        )
+        select(*review, *item, ReviewQueue.generation_run_id, Example.group, Example.id)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
         .join(ReviewQueue, ReviewQueue.id == ReviewItem.queue_id)
         .join(Generation, Generation.id == ReviewItem.generation_a_id)

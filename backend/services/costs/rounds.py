@@ -75,8 +75,7 @@ def _tokens(run: RunCost) -> CostTotal:
 def _reviews(session: Session, row: Round) -> list[MinutesOfQueue]:
     """The reviews behind its training rows and the votes that it was judged by, each once."""
     taught = select(TrainingSetRow.review_id).where(
-        TrainingSetRow.training_set_id == row.training_set_id,
-        TrainingSetRow.review_id.is_not(None),
+        TrainingSetRow.training_set_id == row.training_set_id, TrainingSetRow.review_id.is_not(None)
     )
     votes = (
         select(Review.id)

@@ -201,17 +201,16 @@ def training_costs(session: Session, run_ids: Sequence[int]) -> list[TrainingCos
         TrainingRun.finished_at,
         TrainingRun.result["ledger"],
     ).where(TrainingRun.id.in_(run_ids))
-    rows = {row[0]: tuple(row) for row in session.execute(query)}
+    rows = {row[0]: row for row in session.execute(query)}
     jobs = select(Job.subject_id, Job.state).where(
         Job.kind == JobKind.TRAIN, Job.subject_id.in_(run_ids)
     )
     states = {subject_id: str(state) for subject_id, state in session.execute(jobs)}
-    return [_training_cost(*rows[i], states.get(i)) for i in run_ids if i in rows]
+    return [_training_cost(rows[i], states.get(i)) for i in run_ids if i in rows]
 
 
-def _training_cost(
-    run_id: int, adapter: str, finished_at: Any, ledger: Any, state: str | None
-) -> TrainingCost:
+def _training_cost(row: Any, state: str | None) -> TrainingCost:
+    run_id, adapter, finished_at, ledger = row
     told: Mapping[str, Any] = ledger if isinstance(ledger, Mapping) else {}
     starts = told.get("starts")
 

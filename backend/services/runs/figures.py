@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute, NotFound
+from backend.errors import CannotCompute, NotFound, raised_as
 from backend.schemas.projects import WIN_RATE
 from backend.schemas.runs import DifferenceOut, FigureOut
 from backend.services.metric_specs import MetricSpec, find_maximum, get_score_run, metric_specs
@@ -78,14 +78,6 @@ class KeptFigures:
             while len(self._found) > self.most:
                 self._found.popitem(last=False)
         return made
-
-    def clear(self) -> None:
-        """Keep nothing of before."""
-        with self._lock:
-            self._found.clear()
-
-    def __len__(self) -> int:
-        return len(self._found)
 
 
 LEVEL = 0.95
@@ -347,7 +339,5 @@ def class_report(
 
     run = get_score_run(session, score_run_id)
     mine = read_scores(session, run, {spec.metric}).side(model_version_id, spec)
-    try:
+    with raised_as(CannotCompute, EvaluatorError):
         return classification_report(mine.scores)
-    except EvaluatorError as error:
-        raise CannotCompute(error.message, hint=error.hint) from error

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
+from backend.db import portions
 from backend.engines import ELSEWHERE, check_engine
 from backend.engines.base import GenerationRequest, GenerationResult, SamplingParams
 from backend.errors import Conflict, EngineError, InvalidInput, NotFound
@@ -255,20 +256,24 @@ def examples_of_run(
     return [example for example in found if example.id in chosen]
 
 
-def slices_of_run(session: Session, run: GenerationRun) -> list[dict[str, Any]]:
-    """The slices of each example that a run covers, in order of id; no other column is read."""
-    query = _of_split(run, Example.id, Example.slices)
+def _covered(session: Session, run: GenerationRun, *columns: Any, by: Sequence[Any] = ()) -> Any:
+    """Rows of the id and these columns of the examples that a run covers; no other is read.
+
+    They are in order of id, or as `by` says.
+    """
+    query = _of_split(run, Example.id, *columns).order_by(*by, Example.id)
     chosen = None if run.example_ids is None else set(run.example_ids)
-    rows = session.execute(query.order_by(Example.id))
-    return [slices for id_, slices in rows if chosen is None or id_ in chosen]
+    return (row for row in session.execute(query) if chosen is None or row[0] in chosen)
+
+
+def slices_of_run(session: Session, run: GenerationRun) -> list[dict[str, Any]]:
+    """The slices of each example that a run covers, in order of id."""
+    return [slices for _, slices in _covered(session, run, Example.slices)]
 
 
 def covered_ids(session: Session, run: GenerationRun) -> dict[str, int]:
-    """The ids of the examples that a run covers by those of their file, in order; no texts."""
-    query = _of_split(run, Example.id, Example.external_id)
-    chosen = None if run.example_ids is None else set(run.example_ids)
-    rows = session.execute(query.order_by(Example.id))
-    return {said: id_ for id_, said in rows if chosen is None or id_ in chosen}
+    """The ids of the examples that a run covers by those of their file, in order."""
+    return {said: id_ for id_, said in _covered(session, run, Example.external_id)}
 
 
 def count_examples(session: Session, run: GenerationRun) -> int:
@@ -277,20 +282,12 @@ def count_examples(session: Session, run: GenerationRun) -> int:
         return run.n_examples
     if run.example_ids is not None:
         return len(set(run.example_ids))
-    query = _of_split(run, func.count(Example.id))
-    return session.scalar(query) or 0
+    return session.scalar(_of_split(run, func.count(Example.id))) or 0
 
 
 def example_ids_of_run(session: Session, run: GenerationRun) -> list[int]:
     """The ids of the examples that a run covers, in order."""
-    return _ids_of_run(session, run, Example.id)
-
-
-def _ids_of_run(session: Session, run: GenerationRun, *order: Any) -> list[int]:
-    query = _of_split(run, Example.id)
-    chosen = None if run.example_ids is None else set(run.example_ids)
-    found = session.scalars(query.order_by(*order))
-    return [id_ for id_ in found if chosen is None or id_ in chosen]
+    return [id_ for (id_,) in _covered(session, run)]
 
 
 def count_written(session: Session, run_id: int, models: Collection[int]) -> int:
@@ -376,7 +373,7 @@ def _shortest(
 ) -> list[Example]:
     """The shortest examples of a run that lack something; of the others only ids are read."""
     length = func.length(Example.input) + func.length(func.coalesce(Example.context, ""))
-    ids = filter(lacking, _ids_of_run(session, run, length, Example.id))
+    ids = (id_ for (id_,) in _covered(session, run, by=[length]) if lacking(id_))
     chosen = list(islice(ids, most))
     found = {e.id: e for e in session.scalars(select(Example).where(Example.id.in_(chosen)))}
     return [found[id_] for id_ in chosen]
@@ -388,7 +385,7 @@ def missing_units(
     """The rows that a run's ledger would lack of these examples, as errors."""
     covered: list[int] = []
     chosen = None if run.example_ids is None else set(run.example_ids)
-    for some in _slices_of(example_ids, 500):
+    for some in portions(example_ids):
         query = _of_split(run, Example.id).where(Example.id.in_(some))
         covered += [id_ for id_ in session.scalars(query) if chosen is None or id_ in chosen]
     return [
@@ -464,7 +461,7 @@ def clear_failed(session: Session, run_id: int) -> int:
         .where(~select(ReviewItem.id).where(ReviewItem.generation_b_id == Generation.id).exists())
     )
     ids = list(session.scalars(failed))
-    for some in _slices_of(ids, 500):
+    for some in portions(ids):
         session.execute(delete(Score).where(Score.generation_id.in_(some)))
         session.execute(delete(Generation).where(Generation.id.in_(some)))
     if ids:
@@ -473,10 +470,6 @@ def clear_failed(session: Session, run_id: int) -> int:
         for score_run_id in session.scalars(scorings).all():
             recount(session, ScoreRun, score_run_id)
     return len(ids)
-
-
-def _slices_of(ids: Sequence[int], size: int) -> Iterable[Sequence[int]]:
-    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def run_progress(session: Session, run_id: int) -> RunProgress:

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Select, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from backend.db import portions
 from backend.schemas.common import whole_number
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSetRow
@@ -20,8 +21,6 @@ from backend.tables.models import CHECKER_PREFIX, ModelPurpose, ModelVersion
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation, ScoreRun
 from backend.tables.training import TrainingRun
-
-CHUNK = 500
 
 
 def taught_outputs(
@@ -94,12 +93,9 @@ def taught_with(
 
 
 def _of(
-    session: Session,
-    query: Select[int],
-    column: InstrumentedAttribute[int],
-    ids: Sequence[int],
+    session: Session, query: Select[int], column: InstrumentedAttribute[int], ids: Sequence[int]
 ) -> set[int]:
     found: set[int] = set()
-    for start in range(0, len(ids), CHUNK):
-        found.update(session.scalars(query.where(column.in_(ids[start : start + CHUNK]))))
+    for some in portions(ids):
+        found.update(session.scalars(query.where(column.in_(some))))
     return found

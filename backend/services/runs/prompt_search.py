@@ -243,13 +243,9 @@ def conclude_search(
 
 def _rank(row: dict[str, Any], *, higher: bool) -> tuple[bool, float, float]:
     value, tokens = float(row["value"]), row["tokens in"]
-    unknown = math.inf if tokens is None else tokens
-    return (_failed_share(row) > MOST_FAILED, -value if higher else value, unknown)
-
-
-def _failed_share(row: dict[str, Any]) -> float:
-    failed = row.get("failed") or 0
-    return float(failed / (failed + row["n"])) if failed else 0.0
+    unknown, failed = math.inf if tokens is None else tokens, row.get("failed") or 0
+    fails = bool(failed) and failed / (failed + row["n"]) > MOST_FAILED
+    return (fails, -value if higher else value, unknown)
 
 
 def _row(one: ModelFigure, tokens: dict[int, float]) -> dict[str, Any]:
@@ -260,11 +256,7 @@ def _row(one: ModelFigure, tokens: dict[int, float]) -> dict[str, Any]:
 
 
 def _notes(
-    winner: Prompt,
-    best: ModelFigure,
-    first: ModelFigure,
-    models: dict[int, ModelVersion],
-    n: int,
+    winner: Prompt, best: ModelFigure, first: ModelFigure, models: dict[int, ModelVersion], n: int
 ) -> list[str]:
     said = [
         f"{winner.label} was chosen as the best of {n} on these very examples: its own figure "

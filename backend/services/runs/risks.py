@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
+from backend.schemas.common import whole_number
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun
@@ -34,7 +35,7 @@ def _named(session: Session, run: GenerationRun, metric: str) -> str:
     kind, _, version = name.partition(":")
     if kind != RISK:
         return metric
-    row = _find(session, run.project_id, version)
+    row = find_risk(session, run.project_id, version)
     if TEST in row.splits and _has_test_outputs(session, run):
         raise Conflict(
             f"{row.metric} has learned from reviews of test outputs: to judge test outputs by it "
@@ -44,16 +45,19 @@ def _named(session: Session, run: GenerationRun, metric: str) -> str:
     return f"{row.metric}{at}{where}"
 
 
-def _find(session: Session, project_id: int, version: str) -> RiskVersion:
+def find_risk(session: Session, project_id: int, version: str | int | None = None) -> RiskVersion:
+    """A version of the project's risk, the newest where none is named.
+
+    Raises:
+        NotFound: there is none.
+    """
     query = select(RiskVersion).where(RiskVersion.project_id == project_id)
-    if version:
-        number = (
-            int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
-        )
-        query = query.where(RiskVersion.version == number)
+    named = "" if version is None else str(version)
+    if named:
+        query = query.where(RiskVersion.version == (whole_number(named) or 0))
     row = session.scalar(query.order_by(RiskVersion.version.desc()).limit(1))
     if row is None:
-        what = f"{RISK}:{version[:40]}" if version else RISK
+        what = f"{RISK}:{named[:40]}" if named else RISK
         raise NotFound(f"This project has no {what}.", hint="Fit one: strop risk fit")
     return row
 

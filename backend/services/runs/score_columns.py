@@ -160,11 +160,8 @@ def paired(
         return old.scores, new.scores, old.groups
     number = {unit: i for i, unit in enumerate(new.units)}
     kept = [(i, number[unit]) for i, unit in enumerate(old.units) if unit in number]
-    return (
-        [old.scores[i] for i, _ in kept],
-        [new.scores[j] for _, j in kept],
-        [old.groups[i] for i, _ in kept],
-    )
+    before, after = [old.scores[i] for i, _ in kept], [new.scores[j] for _, j in kept]
+    return before, after, [old.groups[i] for i, _ in kept]
 
 
 @dataclass(slots=True)
@@ -240,16 +237,9 @@ class ScoreReads:
         for number, output in zip(numbers.tolist(), outputs.tolist(), strict=True):
             at = int(self.outputs.place[output])
             example = int(self.places.ids[at])
-            found.append(
-                Read(
-                    int(self.outputs.models[output]),
-                    example,
-                    int(self.outputs.samples[output]),
-                    self.places.groups[at],
-                    slices[example],
-                    column.score(number),
-                )
-            )
+            model, sample = int(self.outputs.models[output]), int(self.outputs.samples[output])
+            place = (model, example, sample, self.places.groups[at], slices[example])
+            found.append(Read(*place, column.score(number)))
         return found
 
     def _slices(self) -> dict[int, dict[str, Any]]:
@@ -299,16 +289,9 @@ def _rows(session: Session, query: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
 def _columns(
     session: Session, run_id: int, metrics: list[str], outputs: Outputs
 ) -> dict[str, MetricColumn]:
+    said_of = (Score.value, Score.error, Score.not_applicable, Score.label)
     query = (
-        select(
-            Score.metric,
-            Score.generation_id,
-            Score.value,
-            Score.error,
-            Score.not_applicable,
-            Score.label,
-            type_coerce(Score.stats, LargeBinary),
-        )
+        select(Score.metric, Score.generation_id, *said_of, type_coerce(Score.stats, LargeBinary))
         .where(Score.score_run_id == run_id, Score.metric.in_(metrics))
         .order_by(Score.generation_id, Score.metric)
     )

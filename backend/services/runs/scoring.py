@@ -2,7 +2,7 @@
 
 The ledger is the table: one row for each (score run, generation, metric). A generation that failed
 gets a score with an error, so that nothing is dropped. The figures made of them are computed in
-`figures` beside it and offered here too.
+`figures` beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session, selectinload
 
+from backend.db import portions
 from backend.errors import InvalidInput
 from backend.schemas.runs import RunProgress
 from backend.services.datasets.erased import erased_outputs
@@ -24,19 +25,9 @@ from backend.services.metric_specs import (
     BUILT_IN,
     AllowedMetrics,
     MetricSpec,
-    allowed_metrics,
     get_score_run,
     metric_specs,
     parse_metric_specs,
-)
-from backend.services.runs.figures import (
-    ModelFigure,
-    PairedFigure,
-    class_report,
-    model_figure,
-    model_figures,
-    paired_figure,
-    paired_figures,
 )
 from backend.services.runs.generation import get_run, slices_of_run
 from backend.services.runs.risks import name_risks
@@ -57,37 +48,7 @@ if TYPE_CHECKING:
     from evaluators.types import Sample
     from evaluators.types import Score as Scored
 
-__all__ = [
-    "AllowedMetrics",
-    "MetricSpec",
-    "ModelFigure",
-    "PairedFigure",
-    "allowed_metrics",
-    "chunk_of",
-    "class_report",
-    "count_generations",
-    "create_score_run",
-    "fitted_rows",
-    "generation_ids",
-    "get_score_run",
-    "list_score_runs",
-    "load_generations",
-    "load_others",
-    "metric_specs",
-    "model_figure",
-    "model_figures",
-    "paired_figure",
-    "paired_figures",
-    "parse_metric_specs",
-    "pending_units",
-    "sample_of",
-    "save_scores",
-    "score_progress",
-    "score_units",
-]
-
 DEFAULT_SEED = 7
-_IDS_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +162,8 @@ def _metrics_by_example(
     session: Session, run: ScoreRun, example_ids: Collection[int]
 ) -> dict[int, tuple[str, ...]]:
     specs = metric_specs(run)
-    ids, found = sorted(example_ids), {}
-    for start in range(0, len(ids), _IDS_PER_STATEMENT):
-        some = ids[start : start + _IDS_PER_STATEMENT]
+    found = {}
+    for some in portions(sorted(example_ids)):
         query = select(Example.id, Example.slices).where(Example.id.in_(some))
         for example_id, slices in session.execute(query):
             found[example_id] = _metrics_for(specs, slices)
@@ -378,13 +338,9 @@ def _due(session: Session, run: ScoreRun) -> int:
         written = counts_of(session, GenerationRun, run.generation_run_id).done
         return written * len(_metrics_for(specs, {}))
     if run.n_due is not None:
-        return run.n_due * run.generation_run.samples * _models_of(session, run)
+        models = select(func.count()).where(GenerationRunModel.run_id == run.generation_run_id)
+        return run.n_due * run.generation_run.samples * (session.scalar(models) or 0)
     return _due_by_slices(session, run, specs)
-
-
-def _models_of(session: Session, run: ScoreRun) -> int:
-    query = select(func.count()).where(GenerationRunModel.run_id == run.generation_run_id)
-    return session.scalar(query) or 0
 
 
 def _due_by_slices(session: Session, run: ScoreRun, specs: Sequence[MetricSpec]) -> int:

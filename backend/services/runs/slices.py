@@ -13,7 +13,7 @@ example. The price of tokens is the manifest's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -68,18 +68,13 @@ def sliced_figures(
     known = slices_of_run(session, run.generation_run)
     named = [MetricSpec(line.metric, dict(line.slice)) for line in bar.lines if line.slice]
     scored = [s for s in metric_specs(run) if s.metric in {line.metric for line in bar.lines}]
-    asked = {spec.label: spec for spec in _known(named, scored)}
+    asked = {spec.label: spec for spec in named if spec.metric in {s.metric for s in scored}}
     of_manifest = set(asked)
     for spec in _of_dataset(scored, known):
         asked.setdefault(spec.label, spec)
     specs = list(asked.values())
     found = paired_figures(session, run.id, baseline_id, candidate_id, specs=specs, kept=kept)
     return _with_holm(found, of_manifest)
-
-
-def _known(named: Iterable[MetricSpec], scored: Sequence[MetricSpec]) -> list[MetricSpec]:
-    metrics = {spec.metric for spec in scored}
-    return [spec for spec in named if spec.metric in metrics]
 
 
 def _of_dataset(
@@ -306,17 +301,11 @@ def _metrics(price: Price | None) -> Mapping[str, Metric]:
 
 
 def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, AnswerUse]:
+    unit = (Generation.example_id, Generation.sample)
+    used = (Generation.prompt_tokens, Generation.completion_tokens, Generation.latency_s)
+    imported = ModelVersion.kind == ModelKind.OUTPUTS
     query = (
-        select(
-            Generation.example_id,
-            Generation.sample,
-            Example.group,
-            Generation.error,
-            Generation.prompt_tokens,
-            Generation.completion_tokens,
-            Generation.latency_s,
-            ModelVersion.kind == ModelKind.OUTPUTS,
-        )
+        select(*unit, Example.group, Generation.error, *used, imported)
         .join(Example, Example.id == Generation.example_id)
         .join(ModelVersion, ModelVersion.id == Generation.model_version_id)
         .where(Generation.run_id == run.generation_run_id)
@@ -345,12 +334,8 @@ def _score(name: str, written: AnswerUse, price: Price | None) -> Figure:
         return Figure(None, error="the imported output does not say what it took")
     if name != "latency" and not (written.prompt_tokens or written.completion_tokens):
         return Figure(None, error="whoever wrote it reported no token count")
-    if name == PROMPT:
-        return Figure(float(written.prompt_tokens))
-    if name == "tokens":
-        return Figure(float(written.completion_tokens))
-    if name == "latency":
-        return Figure(written.latency_s)
+    if name != "cost":
+        return Figure(float(_TAKEN[name](written)[0]))
     assert price is not None
     paid = written.prompt_tokens * price.prompt + written.completion_tokens * price.completion
     return Figure(paid / MILLION)

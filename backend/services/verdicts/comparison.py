@@ -24,7 +24,7 @@ from backend.services.models.candidates import require_answers
 from backend.services.models.cards import write_card
 from backend.services.projects import manifest_of
 from backend.services.review.reports.ab import watch_queue
-from backend.services.runs import scoring
+from backend.services.runs.figures import model_figure, paired_figure
 from backend.services.verdicts.fair import counterfactual_evidence, parity_evidence, skew_evidence
 from backend.services.verdicts.forgetting import exposure_evidence, forgetting_evidence
 from backend.services.verdicts.verdict import (
@@ -192,7 +192,7 @@ def _judge(session: Session, asked: CandidateLine, queue: ReviewQueue | None) ->
 
 def _figure_evidence(session: Session, asked: CandidateLine) -> Evidence:
     line = asked.line
-    figure = scoring.model_figure(
+    figure = model_figure(
         session,
         asked.score_run_id,
         asked.candidate.id,
@@ -217,7 +217,7 @@ def _bounds(found: Figure | Difference) -> tuple[float, float]:
 
 def _paired_evidence(session: Session, asked: CandidateLine) -> Evidence:
     line, models = asked.line, (asked.baseline.id, asked.candidate.id)
-    found = scoring.paired_figure(
+    found = paired_figure(
         session, asked.score_run_id, *models, line.metric, slice=line.slice, level=asked.level
     )
     low, high = _bounds(found)

@@ -309,21 +309,16 @@ def plan_move(
     """
     require_answers(model, "promote")
     before = alias_target(session, project_id, alias)
+    # a server has to hold the base; for a model served elsewhere, the project's
+    own = None if model.kind == ModelKind.SERVED else model.engine_base
     return Move(
         alias=alias,
         model=served_model(model),
-        base=served_model(_base_at_servers(session, project_id, model)),
+        base=served_model(own or register_base(session, project_id)),
         before=None if before is None else served_model(before),
         current=NOWHERE if before is None else before.label,
         fingerprint=newest_fingerprint(session, model),
     )
-
-
-def _base_at_servers(session: Session, project_id: int, model: ModelVersion) -> ModelVersion:
-    """The base that a server has to hold; for a model served elsewhere, the project's."""
-    elsewhere = model.kind == ModelKind.SERVED
-    own = None if elsewhere else model.engine_base
-    return register_base(session, project_id) if own is None else own
 
 
 def plan_roll_back(
@@ -366,18 +361,16 @@ def roll_back(
     current = alias_target(session, project_id, alias)
     assert current is not None
     require_served(report, unserved)
-    return _append(
-        session,
-        Promotion(
-            project_id=project_id,
-            alias=alias,
-            model_version_id=before.id,
-            action=PromotionAction.ROLLED_BACK,
-            reason=f"rolled back from {current.label}: {reason}",
-            evidence={"digests": digests_of(before), **served_evidence(report, unserved)},
-            decided_by_id=decided_by_id,
-        ),
+    row = Promotion(
+        project_id=project_id,
+        alias=alias,
+        model_version_id=before.id,
+        action=PromotionAction.ROLLED_BACK,
+        reason=f"rolled back from {current.label}: {reason}",
+        evidence={"digests": digests_of(before), **served_evidence(report, unserved)},
+        decided_by_id=decided_by_id,
     )
+    return _append(session, row)
 
 
 def _model_before(session: Session, project_id: int, alias: str) -> ModelVersion:

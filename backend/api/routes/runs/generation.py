@@ -30,6 +30,7 @@ from backend.services.cancelling import Cancellation
 from backend.services.datasets.leaks import acceptance
 from backend.services.datasets.masking.keys import keys_of
 from backend.services.datasets.versions import get_dataset_version
+from backend.services.metric_specs import allowed_metrics
 from backend.services.models.versions import find_model
 from backend.services.pages import page_of
 from backend.services.queue import JobKind
@@ -105,7 +106,7 @@ def make_run(
             session,
             generation_run_id=run.id,
             metrics=body.metrics,
-            allowed=scoring.allowed_metrics(serving.settings, project_id),
+            allowed=allowed_metrics(serving.settings, project_id),
         )
         arguments = {"then_score": [scored.id]}
     else:
@@ -163,7 +164,7 @@ def import_outputs(
         with_run=body.with_run,
         created_by_id=user.id,
     )
-    allowed = scoring.allowed_metrics(serving.settings, project_id)
+    allowed = allowed_metrics(serving.settings, project_id)
     imported.queue_scoring(session, found, body.metrics, allowed=allowed)
     return once.answer(
         OutputsImported(

@@ -23,8 +23,10 @@ from backend.schemas.runs import (
 )
 from backend.services import overview, queue
 from backend.services.cancelling import Cancellation, cancel_subjects
+from backend.services.metric_specs import allowed_metrics, get_score_run, parse_metric_specs
 from backend.services.queue import JobKind
 from backend.services.runs import generation, scoring
+from backend.services.runs.figures import class_report, model_figures, paired_figures
 from backend.tables.runs import ScoreRun
 
 router = APIRouter(tags=["scoring"])
@@ -57,7 +59,7 @@ def make_score_run(
         generation_run_id=generation_run_id,
         metrics=body.metrics,
         seed=body.seed,
-        allowed=scoring.allowed_metrics(serving.settings, project_id),
+        allowed=allowed_metrics(serving.settings, project_id),
     )
     queue.enqueue_job(session, JobKind.SCORE, run.id)
     return once.answer(_show(session, run))
@@ -66,8 +68,8 @@ def make_score_run(
 @router.get("/score-runs/{score_run_id}")
 def show_score_run(score_run_id: int, session: SessionDep, serving: ServingDep) -> ScoreRunDetail:
     """Every figure with its n, its interval and its recipe, or the reason why there is none."""
-    run = scoring.get_score_run(session, score_run_id)
-    made = scoring.model_figures(session, run.id, kept=serving.kept)
+    run = get_score_run(session, score_run_id)
+    made = model_figures(session, run.id, kept=serving.kept)
     figures = [found.shown() for found in made]
     return ScoreRunDetail.of(_show(session, run), figures=figures)
 
@@ -77,7 +79,7 @@ def cancel_score_run(
     score_run_id: int, body: JobCancelled, session: SessionDep, user: CurrentUser, now: NowDep
 ) -> ScoreRunOut:
     """Stop a scoring; what was scored stays."""
-    run = scoring.get_score_run(session, score_run_id)
+    run = get_score_run(session, score_run_id)
     cancellation = Cancellation(user, now, body.reason)
     cancel_subjects(session, [(JobKind.SCORE, run.id)], cancellation)
     return _show(session, run)
@@ -92,9 +94,9 @@ def show_differences(
     candidate: Annotated[int, Query(description="Model version id.")],
 ) -> list[DifferenceOut]:
     """Candidate minus baseline on the same examples, for every metric and slice."""
-    run = scoring.get_score_run(session, score_run_id)
+    run = get_score_run(session, score_run_id)
     labels = {model.id: model.label for model in run.generation_run.models}
-    found = scoring.paired_figures(session, score_run_id, baseline, candidate, kept=serving.kept)
+    found = paired_figures(session, score_run_id, baseline, candidate, kept=serving.kept)
     return [pair.shown(labels) for pair in found]
 
 
@@ -106,8 +108,8 @@ def show_classes(
     metric: Annotated[str, Query(max_length=200, description="For example f1@task=intent.")],
 ) -> list[ClassRow]:
     """Precision, recall and F1 of each class."""
-    [spec] = scoring.parse_metric_specs([metric])
-    return scoring.class_report(session, score_run_id, model, spec)
+    [spec] = parse_metric_specs([metric])
+    return class_report(session, score_run_id, model, spec)
 
 
 @router.get("/score-runs/{score_run_id}/scores", response_class=StreamingResponse)

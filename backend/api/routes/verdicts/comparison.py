@@ -12,8 +12,8 @@ from backend.api.once import OnceDep
 from backend.schemas import verdicts as shapes
 from backend.services import overview, projects, review
 from backend.services.accounts.access import require_in_project
+from backend.services.metric_specs import get_score_run
 from backend.services.models.versions import find_model
-from backend.services.runs import scoring
 from backend.services.runs.slices import find_flips, sliced_figures
 from backend.services.verdicts import comparison, promotion
 from backend.services.verdicts.detail import describe_comparison
@@ -50,7 +50,7 @@ def compare(
     if body.score_run_id is None:
         scores = comparison.newest_scores_of_both(session, project_id, baseline, candidate)
     else:
-        scores = scoring.get_score_run(session, body.score_run_id)
+        scores = get_score_run(session, body.score_run_id)
     if body.review_queue_id is None:
         votes = comparison.newest_pair_queue(
             session, project_id, baseline, candidate, scores=scores

@@ -107,13 +107,14 @@ def _outcome(demo: Demo, run_id: int, sizes: FailureSizes) -> ScenarioOutcome:
     from backend.db import reading
     from backend.services.models.versions import find_model
     from backend.services.runs import scoring
+    from backend.services.runs.figures import paired_figure
 
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id
 
         def change(old: str, new: str) -> ScenarioClaim:
             ids = [find_model(session, demo.project_id, name).id for name in (old, new)]
-            found = scoring.paired_figure(session, score_run, ids[0], ids[1], "invented")
+            found = paired_figure(session, score_run, ids[0], ids[1], "invented")
             text = f"share of summaries with an invented fact, {new} minus {old}"
             return claim_of(found, text, aim=0.0, at_least=False)
 

@@ -156,6 +156,7 @@ def _outcome(demo: Demo, run_id: int, wrong: float) -> ScenarioOutcome:
     from backend.db import reading
     from backend.services.models.versions import find_model
     from backend.services.runs import scoring
+    from backend.services.runs.figures import model_figure, paired_figure
 
     with reading(demo.installation.sessions) as session:
         score_run = scoring.list_score_runs(session, run_id)[-1].id
@@ -165,10 +166,10 @@ def _outcome(demo: Demo, run_id: int, wrong: float) -> ScenarioOutcome:
         }
 
         def f1(name: str, text: str, *, aim: float, at_least: bool) -> ScenarioClaim:
-            figure = scoring.model_figure(session, score_run, ids[name], "f1")
+            figure = model_figure(session, score_run, ids[name], "f1")
             return claim_of(figure, text, aim=aim, at_least=at_least)
 
-        gain = scoring.paired_figure(session, score_run, ids["more-rows"], ids["corrected"], "f1")
+        gain = paired_figure(session, score_run, ids["more-rows"], ids["corrected"], "f1")
         claims = (
             f1("as-labelled", "macro-F1 from the labels as they are", aim=0.7, at_least=False),
             f1("more-rows", "macro-F1 from three times as many", aim=0.7, at_least=False),

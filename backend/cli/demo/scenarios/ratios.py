@@ -96,7 +96,7 @@ def _bounds(values: Sequence[float]) -> tuple[float, float]:
 
 def _figures(session: Session, score_run_id: int, label: str, models: Sequence[int]) -> Any:
     """(figure of each model..., n, resampled figures as a list of tuples of that order)."""
-    from backend.services.runs.scoring import parse_metric_specs
+    from backend.services.metric_specs import parse_metric_specs
     from evaluators.registry import resolve_metrics
 
     (spec,) = parse_metric_specs([label])

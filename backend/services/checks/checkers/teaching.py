@@ -297,17 +297,12 @@ def _pure(texts: _Texts) -> tuple[list[RightText], list[MarkedText]]:
         RightText(key, group_of(row.example), _source_of(row.example), row.completion)
         for key, row in enumerate(texts.right)
     ]
-    marked = [
-        MarkedText(
-            key,
-            group_of(row.example),
-            _source_of(row.example),
-            row.completion,
-            texts.marks[row.generation.id],
-        )
-        for key, row in enumerate(texts.marked, start=len(right))
-        if row.generation is not None
-    ]
+    marked = []
+    for key, row in enumerate(texts.marked, start=len(right)):
+        if row.generation is not None:
+            group, source = group_of(row.example), _source_of(row.example)
+            marks = texts.marks[row.generation.id]
+            marked.append(MarkedText(key, group, source, row.completion, marks))
     return right, marked
 
 
@@ -386,13 +381,9 @@ def _held_out(texts: _Texts, seed: int, spread: Spread) -> dict[str, Any]:
     """As `Checker.held_out` keeps it."""
     right, _ = _pure(texts)
     whole = whole_texts(right, seed=seed, spread=spread)[: MOST_HELD_OUT // 4]
+    told = ("sentence", "supported", "kind")
     sentences = [
-        {
-            "example": row.example.id,
-            "sentence": lesson.sentence,
-            "supported": lesson.supported,
-            "kind": lesson.kind,
-        }
+        {"example": row.example.id, **{name: getattr(lesson, name) for name in told}}
         for lesson, row in _lessons(texts, most=MOST_HELD_OUT, seed=seed, spread=spread)
     ]
     both = [

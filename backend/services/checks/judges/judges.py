@@ -72,21 +72,19 @@ def add_judge(
         question = _find_criterion(session, project_id, criterion, rubric)
     scale = criterion_scale(question) if chosen is JudgeKind.RATER else {}
     text = _prompt_text(prompt, chosen, question)
-    return _next_version(
-        session,
-        Judge(
-            project_id=project_id,
-            name=name,
-            model_version_id=answers.id,
-            kind=chosen,
-            criterion=criterion,
-            prompt=text,
-            digest=_digest(chosen, answers, criterion, text, scale, max_tokens),
-            scale=scale,
-            max_tokens=max_tokens,
-            created_by_id=created_by_id,
-        ),
+    judge = Judge(
+        project_id=project_id,
+        name=name,
+        model_version_id=answers.id,
+        kind=chosen,
+        criterion=criterion,
+        prompt=text,
+        digest=_digest(chosen, answers, criterion, text, scale, max_tokens),
+        scale=scale,
+        max_tokens=max_tokens,
+        created_by_id=created_by_id,
     )
+    return _next_version(session, judge)
 
 
 def _digest(

@@ -217,16 +217,9 @@ def _people(
             it with the answers of the judge.
         after: id of a rating; those after it alone.
     """
+    answer, place = (Rating.value, Rating.number), (Example.group, Example.id)
     query = (
-        select(
-            Rating.id,
-            ReviewItem.generation_a_id,
-            User.pseudonym,
-            Rating.value,
-            Rating.number,
-            Example.group,
-            Example.id.label("example_id"),
-        )
+        select(Rating.id, ReviewItem.generation_a_id, User.pseudonym, *answer, *place)
         .join(Review, Review.id == Rating.review_id)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
         .join(ReviewQueue, ReviewQueue.id == ReviewItem.queue_id)
@@ -248,16 +241,9 @@ def _people(
     rows = session.execute(query).all()
     answers = _judge_answers(session, judge, criterion)
     return [
-        _Said(
-            rating_id,
-            generation_id,
-            rater,
-            CheckedAnswer(value, number),
-            answers[generation_id],
-            cluster_name(group, example_id),
-        )
-        for rating_id, generation_id, rater, value, number, group, example_id in rows
-        if generation_id in answers
+        _Said(id_, output, rater, CheckedAnswer(value, n), answers[output], cluster_name(*place))
+        for id_, output, rater, value, n, *place in rows
+        if output in answers
     ]
 
 
@@ -368,16 +354,9 @@ def audit_licence(session: Session, row: JudgeLicence) -> LicenceAudit:
     clusters = [one.cluster for one in said]
     values = [_agreement(one, criterion) for one in said]
     found: ConfidenceSequence = clustered_sequence(values, clusters, alpha=ALPHA)
-    last = -1
-    return LicenceAudit(
-        bar,
-        len(said),
-        len(set(clusters)),
-        float(found.mean[last]),
-        float(found.low[last]),
-        float(found.high[last]),
-        f"judge_audit|{found.signature}|margin:{MARGIN:g}",
-    )
+    value, low, high = (float(one[-1]) for one in (found.mean, found.low, found.high))
+    recipe = f"judge_audit|{found.signature}|margin:{MARGIN:g}"
+    return LicenceAudit(bar, len(said), len(set(clusters)), value, low, high, recipe)
 
 
 def _agreement(one: _Said, criterion: Criterion) -> float:
@@ -395,20 +374,16 @@ def audit_judge(session: Session, judge: Judge) -> list[LicenceOut]:
             continue
         audit = audit_licence(session, row)
         if audit.refutes:
-            session.add(
-                JudgeLicence(
-                    judge_id=judge.id,
-                    queue_id=row.queue_id,
-                    criterion=row.criterion,
-                    state=LicenceState.LAPSED,
-                    reason=_lapse(audit),
-                    evidence={
-                        **asdict(audit),
-                        "licence_id": row.id,
-                        "used_up": row.evidence["last_rating_id"],
-                    },
-                )
+            used = {"licence_id": row.id, "used_up": row.evidence["last_rating_id"]}
+            lapse = JudgeLicence(
+                judge_id=judge.id,
+                queue_id=row.queue_id,
+                criterion=row.criterion,
+                state=LicenceState.LAPSED,
+                reason=_lapse(audit),
+                evidence={**asdict(audit), **used},
             )
+            session.add(lapse)
     session.flush()
     return licences_of(session, judge)
 

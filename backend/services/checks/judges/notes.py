@@ -59,27 +59,23 @@ def add_notes(
         if before is not None and before.note == note.strip():
             continue
         new, changed = new + (before is None), changed + (before is not None)
-        session.add(
-            GradingNote(
-                dataset_id=dataset.id,
-                external_id=external_id,
-                version=1 if before is None else before.version + 1,
-                note=note.strip(),
-                created_by_id=created_by_id,
-            )
+        row = GradingNote(
+            dataset_id=dataset.id,
+            external_id=external_id,
+            version=1 if before is None else before.version + 1,
+            note=note.strip(),
+            created_by_id=created_by_id,
         )
+        session.add(row)
     session.flush()
     return NoteCounts(new, changed, len(notes) - new - changed)
 
 
 def _check(session: Session, dataset: Dataset, notes: Mapping[str, str]) -> None:
-    known = set(
-        session.scalars(
-            select(Example.external_id)
-            .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-            .where(DatasetVersion.dataset_id == dataset.id)
-        )
+    query = select(Example.external_id).join(
+        DatasetVersion, DatasetVersion.id == Example.dataset_version_id
     )
+    known = set(session.scalars(query.where(DatasetVersion.dataset_id == dataset.id)))
     strange = [name for name in notes if name not in known]
     if strange:
         raise InvalidInput(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, aliased
 
+from backend.db import portions
 from backend.errors import InvalidInput
 from backend.schemas.checks.judges import JudgedPairs, JudgedRate
 from backend.schemas.review.reports import Measured
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from evaluators.types import Sample
 
 BY_A_JUDGE = "by a judge"
-IDS_AT_ONCE = 500  # bound values of one query, which databases limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +104,12 @@ def _noted_now(session: Session, judge: Judge, pairs: Sequence[Pair]) -> dict[in
     notes = notes_by_example(session, judge.project_id) if judging_of(judge).has_notes else {}
     if not notes:
         return {}
-    ids, found = sorted({pair.a for pair in pairs}), {}
-    for start in range(0, len(ids), IDS_AT_ONCE):
+    found = {}
+    for some in portions(sorted({pair.a for pair in pairs})):
         query = (
             select(Generation.id, Example.external_id, Example.input)
             .join(Example, Example.id == Generation.example_id)
-            .where(Generation.id.in_(ids[start : start + IDS_AT_ONCE]))
+            .where(Generation.id.in_(some))
         )
         for generation_id, external_id, asked in session.execute(query):
             found[generation_id] = digest_note(notes.get((external_id, asked)))
@@ -329,8 +329,8 @@ def _self_preference(
 
 
 def _own_side(judge: Judge, row: _Judged) -> str | None:
-    mine = [model.without_prompt.id == judge.model_version_id for model in row.models]
-    return None if mine[0] == mine[1] else "ab"[mine[1]]
+    first, second = (one.without_prompt.id == judge.model_version_id for one in row.models)
+    return None if first == second else "ab"[second]
 
 
 def _votes_on(generation_ids: Sequence[int]) -> Select[int, int | None, str]:
@@ -354,8 +354,8 @@ def _people_on(
     """Decided votes of people on these pairs: whether the judge's own output won."""
     ids = sorted({generation_id for pair in sides for generation_id in pair})
     found = []
-    for start in range(0, len(ids), IDS_AT_ONCE):
-        for a, b, winner in session.execute(_votes_on(ids[start : start + IDS_AT_ONCE])):
+    for some in portions(ids):
+        for a, b, winner in session.execute(_votes_on(some)):
             if b is None:
                 continue
             pair, turned = (min(a, b), max(a, b)), a > b

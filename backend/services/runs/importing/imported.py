@@ -22,6 +22,7 @@ from backend.services.datasets.masking.stored import masks
 from backend.services.datasets.versions import get_dataset_version
 from backend.services.ledger import add_to_run
 from backend.services.metric_specs import AllowedMetrics, metric_specs, parse_metric_specs
+from backend.services.models.versions import NO_FILES, add_model
 from backend.services.projects import lock_project
 from backend.services.runs.generation import add_models, covered_ids, get_run, run_progress
 from backend.services.runs.importing.output_checks import (
@@ -156,10 +157,10 @@ def _ids_of(session: Session, version_id: int, split: str) -> dict[str, int]:
     return {row.external_id: row.id for row in rows}
 
 
-def _count_split(session: Session, target: ExampleIndex) -> int:
+def _count_split(session: Session, version_id: int, split: str) -> int:
     """How many examples a split has, with those of which something was erased."""
     query = select(func.count(Example.id)).where(
-        Example.dataset_version_id == target.version.id, Example.split == target.split
+        Example.dataset_version_id == version_id, Example.split == split
     )
     return session.scalar(query) or 0
 
@@ -208,7 +209,7 @@ def _own_run(
     notes = _notes(target, models, written, lacking=len(target.examples) - len(covered))
     if run is not None:
         return Imported(run, models, True, len(given.rows), notes)
-    whole = len(covered) == _count_split(session, target)
+    whole = len(covered) == _count_split(session, target.version.id, target.split)
     run = GenerationRun(
         project_id=target.version.dataset.project_id,
         dataset_version_id=target.version.id,
@@ -302,13 +303,9 @@ def _revision(
         revision=1 + max((model.revision for model in revisions), default=0),
         kind=ModelKind.OUTPUTS,
         base_model="",
-        base_sha256="",
-        tokenizer_sha256="",
-        template_sha256="",
+        **NO_FILES,
     )
-    session.add(model)
-    session.flush()
-    return model
+    return add_model(session, model)
 
 
 def _shared(
@@ -442,9 +439,6 @@ def provenance(session: Session, run: GenerationRun) -> list[str]:
     imported = [model.label for model in run.models if model.only_outputs]
     said = [f"{', '.join(imported)}: {UNPROVED}."] if imported else []
     if run.engine == IMPORT and run.example_ids is not None:
-        query = select(func.count(Example.id)).where(
-            Example.dataset_version_id == run.dataset_version_id, Example.split == run.split
-        )
-        total = session.scalar(query) or 0
+        total = _count_split(session, run.dataset_version_id, run.split)
         said.append(f"It covers {len(run.example_ids)} of the {total} {run.split} examples.")
     return said

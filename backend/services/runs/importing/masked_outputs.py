@@ -11,19 +11,11 @@ from dataclasses import replace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.db import portions
 from backend.services.datasets.masking.answers import MaskedExample, mask_answer
-from backend.services.datasets.masking.files import (
-    Masker,
-    check_languages,
-    original_row,
-    texts_of,
-)
+from backend.services.datasets.masking.files import Masker, check_languages, original_row, texts_of
 from backend.services.datasets.masking.keys import MaskingKey
-from backend.services.datasets.masking.stored import (
-    INSERT_ROWS,
-    masker_of,
-    refuse_unmasked_examples,
-)
+from backend.services.datasets.masking.stored import masker_of, refuse_unmasked_examples
 from backend.services.datasets.plain_text import plain_text
 from backend.services.datasets.versions import ExampleRow, row_of
 from backend.services.runs.importing.imported import outputs_target
@@ -96,8 +88,8 @@ def _with_id(row: ImportedOutput, known: Mapping[str, int], masker: Masker) -> I
 
 def _examples(session: Session, example_ids: Sequence[int]) -> dict[int, Example]:
     found: dict[int, Example] = {}
-    for start in range(0, len(example_ids), INSERT_ROWS):
-        query = select(Example).where(Example.id.in_(example_ids[start : start + INSERT_ROWS]))
+    for some in portions(example_ids):
+        query = select(Example).where(Example.id.in_(some))
         found |= {example.id: example for example in session.scalars(query)}
     return found
 
@@ -108,8 +100,7 @@ def _originals(
     """The rows from which examples were made, of those that were kept and whose key is here."""
     by_name = {key.key_id: key for key in keys}
     found: dict[int, ExampleRow] = {}
-    for start in range(0, len(example_ids), INSERT_ROWS):
-        some = example_ids[start : start + INSERT_ROWS]
+    for some in portions(example_ids):
         query = select(MaskedOriginal).where(MaskedOriginal.example_id.in_(some))
         for kept in session.scalars(query):
             if (key := by_name.get(kept.key_id)) is not None:
@@ -133,19 +124,16 @@ def _masked(
 
     # whatever the row says was asked must not reach a message of an error either
     of_original = original is not None and row.input is not None and _asks(original, row.input)
+    reason = row.finish_reason
+    if reason not in REASONS:
+        reason = (mask(reason) or "")[:LONGEST_REASON] or None
     return replace(
         row,
         text=mask(row.text),
         error=mask(row.error),
-        finish_reason=_known_reason(row.finish_reason)
-        or (mask(row.finish_reason) or "")[:LONGEST_REASON]
-        or None,
+        finish_reason=reason,
         input=None if of_original else row.input,
     )
-
-
-def _known_reason(said: str | None) -> str | None:
-    return said if said in REASONS else None
 
 
 def _asks(original: ExampleRow, text: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.db import portions
 from backend.errors import InvalidInput
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.plain_text import plain_text
@@ -20,8 +21,6 @@ from backend.tables.models import ModelKind, ModelVersion
 from backend.tables.runs import GenerationRun
 from backend.tables.training import TrainingRun
 from evaluators.files.mapping import counted
-
-_IDS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +72,9 @@ def _homes(
         .where(Dataset.project_id == project_id)
         .order_by(DatasetVersion.id.desc())
     )
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        some = query.where(Example.external_id.in_(ids[start : start + _IDS_AT_ONCE]))
-        for external_id, split, other, name in session.execute(some):
+    for some in portions(ids):
+        rows = session.execute(query.where(Example.external_id.in_(some)))
+        for external_id, split, other, name in rows:
             if other.id == version.id:
                 home = (0, f"in its {split} split")
             elif other.dataset_id == version.dataset_id:
@@ -93,8 +92,7 @@ def refuse_other_inputs(session: Session, target: ExampleIndex, given: ImportedO
     """
     asked = [row for row in given.rows if row.input is not None]
     other: list[ImportedOutput] = []
-    for start in range(0, len(asked), _IDS_AT_ONCE):
-        some = asked[start : start + _IDS_AT_ONCE]
+    for some in portions(asked):
         asked_of = {target.examples[row.id] for row in some}
         query = select(Example).where(Example.id.in_(asked_of))
         known = {example.id: example for example in session.scalars(query)}

@@ -15,6 +15,7 @@ from backend.engines.base import GenerationRequest
 from backend.engines.fake import FakeEngine
 from backend.services import queue
 from backend.services.checks.judges.judges import find_judge
+from backend.services.metric_specs import allowed_metrics
 from backend.services.runs import scoring
 from backend.settings import Settings
 from backend.tables.checks.judges import JudgeVerdict
@@ -144,7 +145,7 @@ def test_an_adapter_that_is_asked_is_preflighted_by_the_checks_own_questions(
                 session,
                 generation_run_id=desk.run.id,
                 metrics=[metric],
-                allowed=scoring.allowed_metrics(settings, desk.project.id),
+                allowed=allowed_metrics(settings, desk.project.id),
             )
             job_id = queue.enqueue_job(session, queue.JobKind.SCORE, made.id).id
         engine = faked(answer=lambda _: says(5), ignores_adapters=careless)
@@ -177,7 +178,7 @@ def test_that_first_outputs_which_failed_leave_out_no_preflight(
             session,
             generation_run_id=desk.run.id,
             metrics=["judge:strict@1"],
-            allowed=scoring.allowed_metrics(settings, desk.project.id),
+            allowed=allowed_metrics(settings, desk.project.id),
         )
         job_id = queue.enqueue_job(session, queue.JobKind.SCORE, made.id).id
     work(sessions, settings, job_id, faked(answer=lambda _: says(5), ignores_adapters=True))

@@ -15,6 +15,7 @@ from backend.jobs.running.parts import Workshop
 from backend.jobs.score import score_parts
 from backend.services import queue
 from backend.services.checks.model_checks import find_model_check
+from backend.services.metric_specs import allowed_metrics
 from backend.services.models.others import register_served
 from backend.services.runs import scoring
 from backend.settings import Settings
@@ -49,7 +50,7 @@ def enqueue(sessions: sessionmaker[Session], settings: Settings, desk: Desk, met
             session,
             generation_run_id=desk.run.id,
             metrics=[metric],
-            allowed=scoring.allowed_metrics(settings, desk.project.id),
+            allowed=allowed_metrics(settings, desk.project.id),
         )
         return queue.enqueue_job(session, queue.JobKind.SCORE, made.id).id
 

@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 from backend.engines.base import GenerationResult
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.schemas.runs import RunProgress
+from backend.services.metric_specs import MetricSpec, get_score_run, parse_metric_specs
 from backend.services.runs import generation, scoring
+from backend.services.runs.figures import class_report, model_figure, model_figures, paired_figures
 from backend.tables.runs import Score
 from tests.fixtures_runs import Laid, lay_down_project, lay_down_run
 
@@ -50,13 +52,13 @@ def _scored(session: Session, *metrics: str, failing: int = 0) -> tuple[Laid, in
     ],
 )
 def test_metric_specs_are_read(text: str, labels: list[str]) -> None:
-    assert [spec.label for spec in scoring.parse_metric_specs([text])] == labels
+    assert [spec.label for spec in parse_metric_specs([text])] == labels
 
 
 @pytest.mark.parametrize("text", ["f1@task", "f1@", "f1@=intent", "acuracy", ""])
 def test_bad_metric_specs_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
-        scoring.parse_metric_specs([text])
+        parse_metric_specs([text])
 
 
 def test_a_slice_without_examples_is_refused(session: Session) -> None:
@@ -94,13 +96,13 @@ def test_failed_generation_is_a_score_with_the_reason(session: Session) -> None:
     _, score_run_id = _scored(session, "accuracy", failing=2)
     errors = set(session.scalars(select(Score.error).where(Score.error.is_not(None))))
     assert errors == {"nothing was generated: too long"}
-    figures = scoring.model_figures(session, score_run_id)
+    figures = model_figures(session, score_run_id)
     assert [(f.figure.n, f.figure.failed) for f in figures if f.figure] == [(5, 1), (5, 1)]
 
 
 def test_figures_have_n_interval_and_signature(session: Session) -> None:
     _, score_run_id = _scored(session, "accuracy")
-    base, v1 = scoring.model_figures(session, score_run_id)
+    base, v1 = model_figures(session, score_run_id)
     assert base.figure is not None
     assert v1.figure is not None
     assert (base.model, base.figure.value) == ("base", 0.0)
@@ -112,24 +114,24 @@ def test_figures_have_n_interval_and_signature(session: Session) -> None:
 
 def test_a_figure_names_the_version_that_scored(session: Session) -> None:
     _, score_run_id = _scored(session, "rougeL")
-    run = scoring.get_score_run(session, score_run_id)
+    run = get_score_run(session, score_run_id)
     assert run.metrics[0]["version"] == 2
     run.metrics = [{**run.metrics[0], "version": 1}]
-    base, _ = scoring.model_figures(session, score_run_id)
+    base, _ = model_figures(session, score_run_id)
     assert base.figure is not None
     assert base.figure.signature.startswith("rougeL|strop:1|")
 
 
 def test_figures_are_the_same_when_read_again(session: Session) -> None:
     _, score_run_id = _scored(session, "token_f1", "bleu", "rougeL", "f1")
-    first = scoring.model_figures(session, score_run_id)
+    first = model_figures(session, score_run_id)
     session.expire_all()
-    assert scoring.model_figures(session, score_run_id) == first
+    assert model_figures(session, score_run_id) == first
 
 
 def test_paired_difference_is_by_example(session: Session) -> None:
     laid, score_run_id = _scored(session, "accuracy", failing=2)
-    (paired,) = scoring.paired_figures(session, score_run_id, laid.models[0], laid.models[1])
+    (paired,) = paired_figures(session, score_run_id, laid.models[0], laid.models[1])
     assert paired.difference is not None
     found = paired.difference
     assert (found.value, found.n, found.failed, found.wins) == (1.0, 5, 1, 5)
@@ -137,7 +139,7 @@ def test_paired_difference_is_by_example(session: Session) -> None:
 
 def test_one_figure_on_a_slice_that_was_not_asked_for(session: Session) -> None:
     laid, score_run_id = _scored(session, "accuracy")
-    figure = scoring.model_figure(
+    figure = model_figure(
         session, score_run_id, laid.models[1], "accuracy", slice={"task": "reply"}, level=0.9
     )
     assert (figure.n, figure.level) == (3, 0.9)
@@ -146,11 +148,11 @@ def test_one_figure_on_a_slice_that_was_not_asked_for(session: Session) -> None:
 def test_a_part_is_no_figure(session: Session) -> None:
     laid, score_run_id = _scored(session, "f1@task=intent")
     with pytest.raises(CannotCompute, match="Only 3 of 6"):
-        scoring.model_figure(session, score_run_id, laid.models[0], "f1")
+        model_figure(session, score_run_id, laid.models[0], "f1")
     session.execute(
         delete(Score).where(Score.id == session.scalar(select(Score.id).order_by(Score.id)))
     )
-    first, *_ = scoring.model_figures(session, score_run_id)
+    first, *_ = model_figures(session, score_run_id)
     assert first.figure is None
     assert "Only 2 of 3" in str(first.error)
     assert "value" not in first.as_dict()
@@ -158,21 +160,19 @@ def test_a_part_is_no_figure(session: Session) -> None:
 
 def test_all_failed_is_an_error_and_not_zero(session: Session) -> None:
     _, score_run_id = _scored(session, "accuracy", failing=12)
-    assert [f.figure for f in scoring.model_figures(session, score_run_id)] == [None, None]
+    assert [f.figure for f in model_figures(session, score_run_id)] == [None, None]
 
 
 def test_model_of_elsewhere_has_no_difference(session: Session) -> None:
     laid, score_run_id = _scored(session, "accuracy")
     with pytest.raises(NotFound):
-        scoring.paired_figures(session, score_run_id, laid.models[0], laid.models[2])
+        paired_figures(session, score_run_id, laid.models[0], laid.models[2])
 
 
 def test_class_report_is_read_back(session: Session) -> None:
     laid, score_run_id = _scored(session, "f1@task=intent")
-    (spec,) = scoring.parse_metric_specs(["f1@task=intent"])
-    rows = scoring.class_report(session, score_run_id, laid.models[1], spec)
+    (spec,) = parse_metric_specs(["f1@task=intent"])
+    rows = class_report(session, score_run_id, laid.models[1], spec)
     assert [(row.label, row.f1) for row in rows] == [("say 0", 1.0), ("say 2", 1.0), ("say 4", 1.0)]
     with pytest.raises(CannotCompute):
-        scoring.class_report(
-            session, score_run_id, laid.models[1], scoring.MetricSpec("accuracy", {})
-        )
+        class_report(session, score_run_id, laid.models[1], MetricSpec("accuracy", {}))

@@ -22,10 +22,11 @@ from backend.services.curation.recipes import Recipe
 from backend.services.curation.sets import freeze_training_set, training_rows
 from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.lineage.trace import model_node
-from backend.services.metric_specs import BUILT_IN
+from backend.services.metric_specs import BUILT_IN, get_score_run
 from backend.services.models.versions import find_model, register_adapter, serving_groups
 from backend.services.projects import set_manifest
 from backend.services.runs import generation, scoring
+from backend.services.runs.figures import model_figures
 from backend.services.runs.importing.imported import (
     NOT_GIVEN,
     UNPROVED,
@@ -104,7 +105,7 @@ def test_outputs_are_a_run_that_is_written_and_scored(session: Session) -> None:
     }
     [job] = queue_scoring(session, made, ["exact_match"], allowed=BUILT_IN)
     score(session, job.subject_id)
-    [figure] = scoring.model_figures(session, job.subject_id)
+    [figure] = model_figures(session, job.subject_id)
     assert figure.figure is not None
     assert (figure.figure.value, figure.figure.n, figure.figure.failed) == (1.0, 5, 1)
 
@@ -136,7 +137,7 @@ def test_a_run_of_all_that_was_not_erased_is_whole(session: Session) -> None:
     assert found.run.example_ids == list(laid.examples[:5])
     run = scoring.create_score_run(session, generation_run_id=found.run.id, metrics=["length"])
     score(session, run.id)
-    (figure,) = scoring.model_figures(session, run.id)
+    (figure,) = model_figures(session, run.id)
     assert figure.error is None
     assert generation.run_progress(session, found.run.id).missing == 0
 
@@ -315,7 +316,7 @@ class TestJoin:
     def _scored(self, trial: Trial, made: Imported, metrics: Sequence[str] = ()) -> ScoreRun:
         [job] = queue_scoring(trial.session, made, metrics, allowed=BUILT_IN)
         score(trial.session, job.subject_id)
-        return scoring.get_score_run(trial.session, job.subject_id)
+        return get_score_run(trial.session, job.subject_id)
 
     def test_they_are_one_more_model_and_nothing_else_moves(self, trial: Trial) -> None:
         session = trial.session
@@ -331,11 +332,11 @@ class TestJoin:
 
     def test_scores_of_before_say_what_lacks_and_new_ones_are_asked_for(self, trial: Trial) -> None:
         made = self._join(trial)
-        old = scoring.model_figures(trial.session, trial.scores.id)
+        old = model_figures(trial.session, trial.scores.id)
         assert "Only 0 of 60 outputs are scored with exact_match." in str(old[-1].error)
         new = self._scored(trial, made)
         assert new.id != trial.scores.id
-        [_, v1, vendor] = scoring.model_figures(trial.session, new.id)
+        [_, v1, vendor] = model_figures(trial.session, new.id)
         assert [f.figure and f.figure.value for f in (v1, vendor)] == [1.0, 0.0]
         assert self._scored(trial, self._join(trial)).id == new.id
         assert self._scored(trial, made, ["rouge1"]).id > new.id
@@ -382,7 +383,7 @@ class TestJoin:
         )
         assert {one.difference for one in usage} == {None}
         assert "does not say what it took" in str(usage[0].error)
-        latency = scoring.model_figures(trial.session, scores.id)[-1]
+        latency = model_figures(trial.session, scores.id)[-1]
         assert latency.spec.metric == "latency"
         assert latency.figure is None
 
