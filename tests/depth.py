@@ -96,6 +96,9 @@ DEEP = {
         "tests/vllm/test_real_server.py"
     ),
     "tests/vllm/test_real_wrong.py": "tests/backend/services/models/test_preflight.py",
+    "tests/vllm/test_real_preflight.py::test_two_working_adapters_pass": (
+        "tests/vllm/test_real_promotion.py::test_an_adapter_is_promoted"
+    ),
     "tests/vllm/test_real_preflight.py::test_an_adapter_without_effect": (
         "tests/backend/services/models/test_preflight.py::test_an_effect_must_exceed"
     ),
@@ -188,6 +191,8 @@ ONCE_ON_POSTGRES = (
     f"{SERVICES}review/opening/",
     f"{SERVICES}review/reports/",
     f"{SERVICES}review/test_waiting.py",
+    f"{SERVICES}runs/importing/test_masked_outputs.py",
+    f"{SERVICES}training/",
     f"{SERVICES}verdicts/test_comparison.py",
     f"{SERVICES}verdicts/test_promotion.py",
 )

@@ -35,13 +35,13 @@ pytestmark = pytest.mark.timeout(1500)
 
 
 # Only how many there are is changed; rows, jobs, trainer and engine are the demo's own. Of few rows
-# it learns in small steps.
+# it learns in small steps. What a training forgets is measured in tests/training/results.
 SMALL: dict[str, Any] = {
     "rows": 120,
     "references": 48,
     "reviews": 14,
     "shares": (0.55, 0.1, 0.35),
-    "training": {"batch_size": 8},
+    "training": {"batch_size": 8, "measure_forgetting": False},
     "again": {"epochs": 3},
 }
 
@@ -55,6 +55,7 @@ def _demo(home: Path) -> int:
         # Beside another process that computes (the real server), two threads on two cores wait for
         # each other most of the time: the demo then takes five times as long as with one.
         patch.setenv("STROP_TORCH_THREADS", "1")
+        patch.setenv("STROP_BATCH_SIZE", "64")  # all answers of a model at once
         if home.name == "whole":
             command = [sys.executable, "-m", "backend.cli", *arguments]
             return subprocess.run(command, check=False, timeout=1400).returncode
