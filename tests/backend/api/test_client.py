@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Thread
+
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from backend.client import StropClient, sign_in
 from backend.client.wire import error_of
@@ -175,3 +186,32 @@ def test_broken_connection_creates_once() -> None:
 def test_secrets_are_not_in_the_repr() -> None:
     with StropClient("http://strop", token="strop_secret", cookie="secret") as strop:
         assert "secret" not in repr(strop)
+
+
+def test_a_server_that_no_authority_vouches_for_is_sent_no_token(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    itself = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "both.pem").write_bytes(key.private_bytes(*pem) + itself.public_bytes(Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "both.pem")
+    sent: list[bytes] = []
+
+    def serve() -> None:
+        with suppress(OSError), context.wrap_socket(listener.accept()[0], server_side=True) as one:
+            sent.append(one.recv(1000))
+
+    with closing(socket.create_server(("localhost", 0))) as listener:
+        served = Thread(target=serve)
+        served.start()
+        client = StropClient(f"https://localhost:{listener.getsockname()[1]}", token="t")
+        with client, pytest.raises(ServerUnavailable):
+            client.projects.list()
+        served.join()
+    assert sent == []

@@ -10,6 +10,7 @@ import pytest
 from evaluators.errors import InvalidValues
 from evaluators.statistics.bootstrap import (
     bca_interval,
+    draw_counts,
     jackknife_figures,
     percentile_interval,
     resampled_figures,
@@ -78,6 +79,13 @@ def test_resamples_are_the_same_for_all_sides() -> None:
     sums = columns(np.random.default_rng(0).random(20))
     one, two = resampled_figures(mean, [sums, sums + np.array([1.0, 0.0])], seed=3, resamples=50)
     assert two - one == pytest.approx(np.ones(50))
+
+
+def test_totals_of_whole_numbers_are_exact_where_they_take_more_than_24_bits() -> None:
+    sums = columns(np.array([2.0**24 + 1, 1.0, 3.0]))
+    [drawn] = resampled_figures(lambda totals: totals[..., 0], [sums], seed=0, resamples=50)
+    counts = np.concatenate(list(draw_counts(3, seed=0, resamples=50)))
+    assert (drawn == counts.astype(np.float64) @ sums[:, 0]).all()
 
 
 def test_clustered_rate_is_wider() -> None:
