@@ -68,7 +68,7 @@ def written(text: str) -> str | None:
     lower = text.lower() if text.isascii() else None  # of other letters some have several cases
     if not _is_dictated(text, lower):
         return None
-    text = found = plain_case(text)
+    found = text
     for pattern, put, words in _STEPS:
         if lower is None or any(word in lower for word in words):
             found = pattern.sub(put, found)
@@ -88,7 +88,7 @@ def _is_dictated(text: str, lower: str | None) -> bool:
 
 def _value(words: str) -> int:
     """`twenty eight` is 28."""
-    return sum(SMALL[word.lower()] for word in re.split(r"[\s-]", words))
+    return sum(SMALL[word.lower()] for word in re.split(r"[\s-]", plain_case(words)))
 
 
 def _unit(m: re.Match[str]) -> str:
@@ -99,7 +99,7 @@ def _unit(m: re.Match[str]) -> str:
 def _point(m: re.Match[str]) -> str:
     whole = 0 if m[1] is None or m[1].lower() == "zero" else _value(m[1])
     zeros = "0" * len(m[2].split())
-    digits = m[3].lower().split()
+    digits = plain_case(m[3]).lower().split()
     if len(digits) > 1 and SMALL[digits[0]] < 10:  # one twenty five
         return f"{whole}.{zeros}{SMALL[digits[0]]}{_value(' '.join(digits[1:]))}"
     return f"{whole}.{zeros}{0 if digits == ['zero'] else _value(m[3])}"
@@ -120,7 +120,7 @@ def _year(m: re.Match[str]) -> str:
 
 def _hour(m: re.Match[str]) -> str:
     minutes = f":{_value(m[2])}" if m[2] else ""
-    part = (m[3] or m[4] or m[5]).lower()
+    part = plain_case(m[3] or m[4] or m[5]).lower()
     late = part not in ("morning", "a")
     if part == "night":  # two at night is early
         late = 4 < _value(m[1]) < 12

@@ -236,6 +236,15 @@ def test_self_consistency_marks_what_is_said_once() -> None:
         ("It costs 3.5 euros. Ok?\nYes", ["It costs 3.5 euros.", "Ok?", "Yes"]),
         ("  ", []),
         ("e.g. this one", ["e.g. this one"]),
+        (
+            "Anna Prof. Bo Mr. Cy Mrs. Di Ms. Ed St. Fo",
+            ["Anna Prof. Bo Mr. Cy Mrs. Di Ms. Ed St. Fo"],
+        ),
+        (
+            "A vs. B etc. C i.e. D No. 5 z.B. E d.h. F",
+            ["A vs. B etc. C i.e. D No. 5 z.B. E d.h. F"],
+        ),
+        ("A pr. Bo came. Xof. No!", ["A pr.", "Bo came.", "Xof.", "No!"]),
     ],
 )
 def test_sentences(text: str, sentences: list[str]) -> None:

@@ -306,3 +306,11 @@ def test_the_first_of_a_range_may_have_the_unit_of_digits_that_follow(
     text: str, units: list[str | None]
 ) -> None:
     assert [n.unit.name if n.unit else None for n in find_facts(text).numbers] == units
+
+
+@pytest.mark.parametrize("unit", ["$", "US$", "€", "CHF", "SFr", "SFr.", "Rs", "Rs.", "EUR"])
+@pytest.mark.parametrize("gap", ["", " ", "\u00a0"])
+def test_a_currency_may_stand_before_its_number(unit: str, gap: str) -> None:
+    [number] = find_facts(f"It costs {unit}{gap}20 now.").numbers
+    assert number.unit is not None
+    assert number.unit.dimension.startswith("money")

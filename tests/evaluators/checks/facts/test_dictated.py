@@ -57,6 +57,11 @@ def test_what_was_not_said_does_not(output: str, source: str) -> None:
     assert [claim for claim in find_claims(output, source) if claim.problem]
 
 
+def test_letters_that_equal_plain_ones_but_for_case_are_read_as_these() -> None:
+    said = "two point ſeven eıght of ıt, eıght in the mornıng"
+    assert written(said) == "2.78 of ıt, 8 a.m."  # what is not dictated stays as it was
+
+
 @pytest.mark.parametrize(
     "text",
     [
