@@ -17,6 +17,7 @@ from evaluators.statistics.bootstrap import (
     studentised_interval,
 )
 from evaluators.statistics.clusters import number_clusters, sum_clusters
+from evaluators.statistics.draws import VERSION
 from evaluators.statistics.intervals import (
     mean_interval,
     paired_rate_interval,
@@ -86,6 +87,12 @@ def test_totals_of_whole_numbers_are_exact_where_they_take_more_than_24_bits() -
     [drawn] = resampled_figures(lambda totals: totals[..., 0], [sums], seed=0, resamples=50)
     counts = np.concatenate(list(draw_counts(3, seed=0, resamples=50)))
     assert (drawn == counts.astype(np.float64) @ sums[:, 0]).all()
+
+
+def test_a_recipe_names_the_version_of_the_draws_where_there_are_draws() -> None:
+    drawn = mean_interval(columns(np.arange(30.0)), scale=None, seed=0, resamples=100)
+    assert drawn.recipe == f"ci:bootstrap-t|draws:{VERSION}"
+    assert rate_interval(columns(np.array([0.0, 1.0] * 30))).recipe == "ci:wilson"
 
 
 def test_clustered_rate_is_wider() -> None:
