@@ -61,14 +61,14 @@ class KindEntry:
     title: str
     subject: str
     again: str
-    of_project: Callable[[int], Select[tuple[int]]]
+    of_project: Callable[[int], Select[int]]
 
 
-def _of(table: Any) -> Callable[[int], Select[tuple[int]]]:
+def _of(table: Any) -> Callable[[int], Select[int]]:
     return lambda project_id: select(table.id).where(table.project_id == project_id)
 
 
-def _score_runs(project_id: int) -> Select[tuple[int]]:
+def _score_runs(project_id: int) -> Select[int]:
     runs = _of(GenerationRun)(project_id)
     return select(ScoreRun.id).where(ScoreRun.generation_run_id.in_(runs))
 
