@@ -123,6 +123,10 @@ class Question(RubricPart):
         """What can be picked, in order; empty where answers are typed."""
         return []
 
+    def steps(self) -> list[str | int]:
+        """The answers from the worst to the best, evenly apart; empty where none is better."""
+        return []
+
     def values(self) -> list[float | str]:
         """The values that agreement is computed over, in order; empty: those that occur."""
         return []
@@ -173,6 +177,9 @@ class YesNo(Question):
     def choices(self) -> list[Choice]:
         return [Choice("yes", "Yes"), Choice("no", "No")]
 
+    def steps(self) -> list[str | int]:
+        return ["no", "yes"]
+
     def values(self) -> list[float | str]:
         return ["no", "yes"]
 
@@ -211,6 +218,9 @@ class VerdictScale(Question):
 
     def choices(self) -> list[Choice]:
         return [Choice(name, name.replace("_", " ").capitalize()) for name in VERDICTS]
+
+    def steps(self) -> list[str | int]:
+        return [*sorted(VERDICTS, key=VERDICTS.__getitem__)]
 
     def values(self) -> list[float | str]:
         return sorted(VERDICTS.values())
@@ -262,6 +272,9 @@ class Stars(Question):
 
     def choices(self) -> list[Choice]:
         return [Choice(star, str(star)) for star in range(1, self.n + 1)]
+
+    def steps(self) -> list[str | int]:
+        return [*range(1, self.n + 1)]
 
     def values(self) -> list[float | str]:
         return [float(star) for star in range(1, self.n + 1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
@@ -81,6 +82,15 @@ class TestEveryScale:
         for choice in scale.choices():
             given = [choice.value] if scale.control is Control.OPTIONS else choice.value
             assert validate_answer(scale, given) is not None
+
+    def test_its_steps_are_answers_and_rise(self, kind: type[Any]) -> None:
+        _, scale = made(kind)
+        stored = [validate_answer(scale, step) for step in scale.steps()]
+        numbers = [answer.number or 0.0 for answer in stored if answer is not None]
+        assert len(numbers) == len(scale.steps())
+        apart = {round(b - a, 9) for a, b in pairwise(numbers)}
+        assert all(step > 0 for step in apart)
+        assert len(apart) <= 1
 
     def test_the_desk_has_a_widget_for_it(self, kind: type[Any]) -> None:
         _, scale = made(kind)

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
-from backend.rubrics import VERDICTS, Criterion, Stars, VerdictScale, YesNo, rubric_from_content
+from backend.rubrics import Criterion, rubric_from_content
 from backend.schemas.common import unstorable, whole_number
 from backend.services.checks.judges.notes import digest_notes, note_reader
 from backend.services.checks.model_checks import ModelCheck
@@ -164,26 +164,13 @@ def _find_criterion(session: Session, project_id: int, name: str, rubric: str | 
 
 def criterion_scale(criterion: Criterion | None) -> dict[str, Any]:
     """The answers to a criterion and what each is worth; five steps without one."""
-    match criterion:
-        case None:
-            steps = 5
-            answers: list[Any] = [1, 2, 3, 4, 5]
-        case YesNo():
-            return {"answers": ["no", "yes"], "values": [0.0, 1.0]}
-        case VerdictScale():
-            worst, best = min(VERDICTS.values()), max(VERDICTS.values())
-            named = sorted(VERDICTS, key=VERDICTS.__getitem__)
-            worth = [(VERDICTS[one] - worst) / (best - worst) for one in named]
-            return {"answers": named, "values": worth}
-        case Stars():
-            steps = criterion.n
-            answers = list(range(1, steps + 1))
-        case _:
-            raise InvalidInput(
-                f"A judge cannot answer {criterion.name!r}: {criterion.words}.",
-                hint="It rates on yes or no, on steps, and on pass or fail.",
-            )
-    return {"answers": answers, "values": [i / (steps - 1) for i in range(steps)]}
+    answers: list[str | int] = [1, 2, 3, 4, 5] if criterion is None else criterion.steps()
+    if criterion is not None and not answers:
+        raise InvalidInput(
+            f"A judge cannot answer {criterion.name!r}: {criterion.words}.",
+            hint="It rates on yes or no, on steps, and on pass or fail.",
+        )
+    return {"answers": answers, "values": [i / (len(answers) - 1) for i in range(len(answers))]}
 
 
 def _prompt_text(prompt: str, kind: JudgeKind, criterion: Criterion | None) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
-from backend.rubrics import CheckedAnswer, Criterion, Stars, YesNo, rubric_from_content
+from backend.rubrics import CheckedAnswer, Criterion, number_of, rubric_from_content
 from backend.schemas.checks.judges import LicenceOut
 from backend.schemas.review.reports import Measured
 from backend.services.checks.judges.judges import criterion_scale
@@ -138,11 +138,12 @@ def _license(
             f"{judge.metric} has scored none of the {reviewed} reviewed outputs of {queue.name}.",
             hint=_how_to_score(queue, judge),
         )
+    steps = criterion.steps()
     found = alternative_annotator_test(
         _items(said, criterion),
-        alignment=Alignment.ACCURACY if isinstance(criterion, YesNo) else Alignment.RMSE,
+        alignment=Alignment.ACCURACY if len(steps) == 2 else Alignment.RMSE,
         epsilon=epsilon,
-        span=criterion.n - 1.0 if isinstance(criterion, Stars) else 2.0,
+        span=number_of(criterion.check(steps[-1])) - number_of(criterion.check(steps[0])),
     )
     row = JudgeLicence(
         judge_id=judge.id,
