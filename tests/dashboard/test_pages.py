@@ -261,7 +261,8 @@ class TestEngineerPages:
     def test_an_empty_project_says_what_to_do(self, name: str) -> None:
         app = open_page(name, {})
         assert not app.exception
-        assert any("strop " in info.value for info in app.info)
+        told = [info.value for info in app.info]
+        assert any("strop " in text for text in told), f"no st.info names a command: {told}"
 
     @pytest.mark.parametrize(
         ("name", "words"),
