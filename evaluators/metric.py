@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evaluators.types import Sample, Score
@@ -48,6 +49,15 @@ def _mean_of_sums(sums: Values) -> Values:
 
 
 MEAN = Summary(_value_rows, _mean_of_sums, is_mean=True)
+
+
+def each(score_one: Callable[[Sample], Score]) -> Callable[[Sequence[Sample]], list[Score]]:
+    """A scorer of one sample as a scorer of many."""
+    return partial(_score_each, score_one)
+
+
+def _score_each(score_one: Callable[[Sample], Score], samples: Sequence[Sample]) -> list[Score]:
+    return [score_one(sample) for sample in samples]
 
 
 def no_note(scores: Sequence[Score]) -> str:

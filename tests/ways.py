@@ -25,8 +25,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from backend.db import connect, migrate
 from backend.engines.fake import FakeEngine
 from backend.jobs.worker import KINDS
-from backend.services import curation, queue, review, rounds
+from backend.services import curation, queue, review
 from backend.services.projects import set_manifest
+from backend.services.rounds.advance import advance_round
 from backend.settings import Settings
 from tests.fixtures_review import BAD, GOOD, NOW, build_desk, review_next
 from tests.fixtures_runs import lay_down_project, lay_down_run
@@ -170,7 +171,7 @@ def round_step(sessions: sessionmaker[Session], settings: Settings) -> Walk:
     number = loop.start()
     step()
     loop.finish_training()
-    rounds.advance_round(sessions, number, settings=settings, now=loop.clock)
+    advance_round(sessions, number, settings=settings, now=loop.clock)
     return step
 
 

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.types import Sample, Score
 
 

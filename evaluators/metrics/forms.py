@@ -9,26 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from evaluators.errors import EvaluatorError
-from evaluators.metric import Metric
+from evaluators.metric import Metric, each
 from evaluators.metrics.tokens import script_of, unspaced_note
 from evaluators.types import Sample, Score, Span
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
-
-
-def each(score_one: Callable[[Sample], Score]) -> Callable[[Sequence[Sample]], list[Score]]:
-    """A scorer of one sample as a scorer of many."""
-    return partial(_score_each, score_one)
-
-
-def _score_each(score_one: Callable[[Sample], Score], samples: Sequence[Sample]) -> list[Score]:
-    return [score_one(sample) for sample in samples]
 
 
 def parse_json(text: str) -> tuple[Any, str | None]:

@@ -10,8 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from evaluators.metric import Metric, Summary
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, Summary, each
 from evaluators.types import Sample, Score
 
 if TYPE_CHECKING:

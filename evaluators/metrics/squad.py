@@ -20,8 +20,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
 
-from evaluators.metric import Metric, no_note
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each, no_note
 from evaluators.metrics.tokens import script_of, unicode_tokens, unspaced_note
 from evaluators.types import Sample, Score
 

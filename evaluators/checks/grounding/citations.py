@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.types import Sample, Score, Span
 
 _BRACKETS = re.compile(r"\[([^\[\]\n]{1,80})\](?!\()")

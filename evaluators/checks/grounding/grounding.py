@@ -51,8 +51,7 @@ from evaluators.checks.facts.units import DECADE, Unit, agree
 from evaluators.checks.grounding.additions import check_additions
 from evaluators.checks.text.claims import OutputClaim
 from evaluators.checks.text.lettering import expand_contractions, squash
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.types import Sample, Score, Span
 
 MOST_IN_RUN = 30

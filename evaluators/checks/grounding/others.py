@@ -21,8 +21,7 @@ from functools import lru_cache
 from evaluators.checks.grounding.grounding import source_of
 from evaluators.checks.grounding.overlap import content_stems
 from evaluators.checks.grounding.relative import answered
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.types import Sample, Score, Span
 
 MOST_OTHERS = 50  # of one source that an answer is held against

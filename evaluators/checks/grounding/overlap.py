@@ -18,8 +18,7 @@ from evaluators.checks.grounding.additions import Novelty, measure_novelty, nove
 from evaluators.checks.grounding.grounding import source_of
 from evaluators.checks.text.claims import split_sentences, word_set
 from evaluators.checks.text.statements import stem_word
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.metrics.rouge import VARIANTS, rouge
 from evaluators.metrics.tokens import unicode_tokens
 from evaluators.types import Sample, Score, Span

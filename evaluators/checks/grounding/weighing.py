@@ -40,8 +40,7 @@ from evaluators.checks.grounding.overlap import FUNCTION
 from evaluators.checks.text.claims import word_set
 from evaluators.checks.text.lexicon import opposites_of, plain_stem, synonyms_of
 from evaluators.errors import UndefinedFigure
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.types import Sample, Score, Span
 
 WINDOW, STEP = 40, 20  # tokens of a source that speak of one matter

@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.types import Sample, Score
 
 NEEDS = frozenset({"logprobs"})

@@ -18,8 +18,7 @@ from functools import partial
 from evaluators.checks.models.entailment import entailed, source_windows
 from evaluators.checks.text.claims import split_sentences
 from evaluators.errors import InvalidValues
-from evaluators.metric import Metric
-from evaluators.metrics.forms import each
+from evaluators.metric import Metric, each
 from evaluators.types import Sample, Score, Span
 
 Entail = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
