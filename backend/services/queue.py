@@ -75,12 +75,7 @@ def _score_runs(project_id: int) -> Select[int]:
 
 KINDS: dict[JobKind, KindEntry] = {
     JobKind.GENERATE: KindEntry(
-        "gen",
-        "run",
-        "Run",
-        "generation_run_id",
-        "strop run --resume {id}",
-        _of(GenerationRun),
+        "gen", "run", "Run", "generation_run_id", "strop run --resume {id}", _of(GenerationRun)
     ),
     JobKind.SCORE: KindEntry(
         "score", "score", "Score run", "score_run_id", "strop run --resume RUN", _score_runs
