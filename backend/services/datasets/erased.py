@@ -17,7 +17,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.tables.datasets import Dataset, DatasetVersion, Example
+from backend.services.datasets.queries import in_project, values_for
+from backend.tables.datasets import Dataset, Example
 from backend.tables.erasure import ErasedRow, Erasure, ErasureSeal
 from backend.tables.runs import Generation
 
@@ -102,21 +103,16 @@ def check_seal(
         return None if not kept else Sealed(False, len(kept))
     lines = read_lines()
     digests = {part: kept.get(part) or digest_of(line) for part, line in lines.items()}
-    blank = all(_says_so(lines[part]) for part in kept.keys() & lines.keys())
+    # What stands in the place of a row that was erased is part of its line.
+    blank = all(PREFIX in lines[part] for part in kept.keys() & lines.keys())
     same = seal.intact and blank and seal_of(digests) == seal.digest
     return Sealed(same, len(kept))
-
-
-def _says_so(line: str) -> bool:
-    """Whether a line is of an erased row: what stands in its place is part of it."""
-    return PREFIX in line
 
 
 def erased_digest(rows: Iterable[ErasedRow]) -> str:
     """One digest over what an erasure took; it stands in the audit log, so that no row can be
     passed off as erased later."""
-    kept = sorted(f"{row.subject} {row.part} {row.digest}" for row in rows)
-    return digest_of("\n".join(kept))
+    return digest_of("\n".join(sorted(f"{row.subject} {row.part} {row.digest}" for row in rows)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +136,10 @@ def group_key(dataset: str, group: str) -> str:
 
 def gone_from(session: Session, project_id: int) -> Gone:
     """What was erased of a project's examples."""
-    query = (
-        select(Example.content_digest, Dataset.name, Example.external_id)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Example.erasure_id.is_not(None))
+    query = in_project(
+        select(Example.content_digest, Dataset.name, Example.external_id), project_id
     )
-    found = session.execute(query).all()
+    found = session.execute(query.where(Example.erasure_id.is_not(None))).all()
     keys = session.scalars(select(Erasure.keys).where(Erasure.project_id == project_id))
     return Gone(
         frozenset(digest for digest, _, _ in found),
@@ -157,12 +150,6 @@ def gone_from(session: Session, project_id: int) -> Gone:
 
 def erased_outputs(session: Session, generation_ids: Iterable[int]) -> set[int]:
     """Of these outputs those of erased examples: what is told of them late is not kept."""
-    ids, found = sorted(set(generation_ids)), set[int]()
-    for start in range(0, len(ids), 500):
-        query = (
-            select(Generation.id)
-            .join(Example, Example.id == Generation.example_id)
-            .where(Generation.id.in_(ids[start : start + 500]), Example.erasure_id.is_not(None))
-        )
-        found |= set(session.scalars(query))
-    return found
+    query = select(Generation.id).join(Example, Example.id == Generation.example_id)
+    erased = query.where(Example.erasure_id.is_not(None))
+    return set(values_for(session, erased, Generation.id, sorted(set(generation_ids))))

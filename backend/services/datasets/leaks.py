@@ -15,18 +15,20 @@ it from training sets in any case.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, LeakRefused
 from backend.services.datasets.conversations import content_text, digest_text
 from backend.services.datasets.near_duplicates import DuplicateKind, find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
+from backend.services.datasets.queries import chunks
 from backend.tables.checks.judges import GradingNote
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
 from evaluators.spread import Spread
@@ -104,9 +106,9 @@ def find_leaks(
     train: Sequence[LeakSide], held_out: Sequence[LeakSide], *, spread: Spread = map
 ) -> list[Leak]:
     """The near-duplicates among these, one for each text to train on."""
-    canned = canned_answers(train, held_out)
+    canned, prompts_first = canned_answers(train, held_out), attrgetter("is_answer")
     ours, theirs = (
-        sorted((s for s in side if not s.is_answer or s.digest not in canned), key=_is_answer)
+        sorted((s for s in side if not s.is_answer or s.digest not in canned), key=prompts_first)
         for side in (train, held_out)
     )
     found = find_near_duplicates(
@@ -119,10 +121,6 @@ def find_leaks(
     return [
         Leak(ours[pair.train], theirs[pair.held_out], pair.kind, pair.similarity) for pair in found
     ]
-
-
-def _is_answer(side: LeakSide) -> bool:
-    return side.is_answer
 
 
 def canned_answers(train: Sequence[LeakSide], held_out: Sequence[LeakSide]) -> set[str]:
@@ -151,14 +149,8 @@ def _notes(session: Session, *conditions: Any) -> list[LeakSide]:
         select(Example.external_id, Example.content_digest, Example.split, GradingNote.note)
         .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
         .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .join(
-            GradingNote,
-            and_(
-                GradingNote.dataset_id == Dataset.id,
-                GradingNote.external_id == Example.external_id,
-            ),
-        )
-        .where(*conditions)
+        .join(GradingNote, GradingNote.dataset_id == Dataset.id)
+        .where(GradingNote.external_id == Example.external_id, *conditions)
         .distinct()
         .order_by(Example.external_id, GradingNote.note)
     )
@@ -172,10 +164,10 @@ def sides_of(
     session: Session, example_ids: Collection[int], *, answers: bool = False
 ) -> list[LeakSide]:
     """The prompts of these examples, each once; their references too if asked."""
-    ids = sorted(example_ids)
-    chunks = [ids[start : start + 500] for start in range(0, len(ids), 500)]
     return [
-        side for chunk in chunks for side in _sides(session, Example.id.in_(chunk), answers=answers)
+        side
+        for some in chunks(sorted(example_ids))
+        for side in _sides(session, Example.id.in_(some), answers=answers)
     ]
 
 
@@ -218,10 +210,8 @@ def _sides(session: Session, *conditions: Any, answers: bool) -> list[LeakSide]:
     )
     once: dict[tuple[str, str], LeakSide] = {}
     for example, name, number in session.execute(query):
-        where = f"{example.split} of {name} version {number}"
-        text = content_text(example)
-        digest = example.content_digest
-        side = LeakSide(example.external_id, where, text, digest, owner=digest)
+        where, digest = f"{example.split} of {name} version {number}", example.content_digest
+        side = LeakSide(example.external_id, where, content_text(example), digest, owner=digest)
         once.setdefault((digest, ""), side)
         for reference in map(str, example.references if answers else ()):
             once.setdefault((digest, reference), side.answer(reference))
@@ -246,21 +236,14 @@ def settle_leaks(
     Raises:
         LeakRefused: leaks that nobody accepted, or that cannot be accepted.
     """
-    standing = _without_accepted(session, project_id, leaks)
+    query = select(AcceptedLeak.train_digest, AcceptedLeak.held_out_digest)
+    known = set(session.execute(query.where(AcceptedLeak.project_id == project_id)).all())
+    standing = [x for x in leaks if (x.train.digest, x.held_out.digest) not in known]
     refused = standing if accept is None else [x for x in standing if not x.may_be_accepted]
     if refused:
         raise refusal(refused, subject, remedy)
     if accept is not None and standing:
         _record(session, project_id, standing, accept)
-
-
-def _without_accepted(session: Session, project_id: int, leaks: Iterable[Leak]) -> list[Leak]:
-    query = select(AcceptedLeak.train_digest, AcceptedLeak.held_out_digest)
-    accepted = {
-        (train, held_out)
-        for train, held_out in session.execute(query.where(AcceptedLeak.project_id == project_id))
-    }
-    return [leak for leak in leaks if (leak.train.digest, leak.held_out.digest) not in accepted]
 
 
 def refusal(leaks: Sequence[Leak], subject: str, remedy: str) -> LeakRefused:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 250
-THRESHOLD = 0.8
+THRESHOLD = 0.8  # least Jaccard similarity of `near`
 PERMUTATIONS = 128
 SCHEME = "affine32"  # datasketch's own for new signatures
 WORDS_OF_SHINGLE = 3
@@ -113,7 +113,6 @@ def find_near_duplicates(
     train: Sequence[str],
     held_out: Sequence[str],
     *,
-    threshold: float = THRESHOLD,
     train_answers: int = 0,
     held_out_answers: int = 0,
     spread: Spread = map,
@@ -121,7 +120,6 @@ def find_near_duplicates(
     """Find for each text to train on the held-out one that it repeats, if there is one.
 
     Args:
-        threshold: least Jaccard similarity of `near`, above 0 and at most 1.
         train_answers, held_out_answers: so many of the last texts of each side are answers.
         spread: where blocks of texts are prepared.
 
@@ -132,12 +130,11 @@ def find_near_duplicates(
     if not train or not held_out:
         return []
     split = len(train)
-    first_answers = (split - train_answers, len(held_out) - held_out_answers)
-    flags = [i >= first_answers[0] for i in range(split)]
-    flags += [i >= first_answers[1] for i in range(len(held_out))]
+    flags = [i >= split - train_answers for i in range(split)]
+    flags += [i >= len(held_out) - held_out_answers for i in range(len(held_out))]
     texts = _prepare([*train, *held_out], flags, spread)
     ours, theirs = texts[:split], texts[split:]
-    near, passages = _NearIndex(theirs, threshold), _RunIndex(theirs, TEMPLATE_SHARE * len(texts))
+    near, passages = _NearIndex(theirs), _RunIndex(theirs, TEMPLATE_SHARE * len(texts))
     folded = _places_of(theirs)
     found = []
     for index, (raw, text) in enumerate(zip(train, ours, strict=True)):
@@ -156,11 +153,7 @@ def find_near_duplicates(
 
 
 def near_duplicate_pairs(
-    texts: Sequence[str],
-    *,
-    threshold: float = THRESHOLD,
-    answers: int = 0,
-    spread: Spread = map,
+    texts: Sequence[str], *, answers: int = 0, spread: Spread = map
 ) -> list[tuple[int, int]]:
     """Pairs of indexes, the smaller first, of texts of which one repeats the other in any kind.
 
@@ -169,18 +162,13 @@ def near_duplicate_pairs(
         spread: where blocks of texts are prepared.
     """
     prepared = _prepare(texts, [i >= len(texts) - answers for i in range(len(texts))], spread)
-    near, passages = (
-        _NearIndex(prepared, threshold),
-        _RunIndex(prepared, TEMPLATE_SHARE * len(texts)),
-    )
-    pairs = set[tuple[int, int]]()
-    for places in _places_of(prepared).values():
-        first = places[0]
-        pairs |= {
-            (first, other)
-            for other in places[1:]
-            if _may_be_equal(prepared[first], prepared[other])
-        }
+    near, passages = _NearIndex(prepared), _RunIndex(prepared, TEMPLATE_SHARE * len(texts))
+    pairs = {
+        (first, other)
+        for first, *others in _places_of(prepared).values()
+        for other in others
+        if _may_be_equal(prepared[first], prepared[other])
+    }
     for number, text in enumerate(prepared):
         alike = [*near.all(text), *chain.from_iterable(passages.all(text))]
         pairs |= {(min(other, number), max(other, number)) for other, _ in alike}
@@ -195,9 +183,8 @@ def fold(text: str) -> str:
 
 def _may_be_equal(one: _Text, other: _Text) -> bool:
     """Labels and short answers are equal everywhere."""
-    if not (one.is_answer or other.is_answer):
-        return True
-    return one.folded.count(" ") + 1 >= ANSWER_WORDS
+    answers = one.is_answer or other.is_answer
+    return not answers or one.folded.count(" ") + 1 >= ANSWER_WORDS
 
 
 def _best(found: Iterable[tuple[int, float]]) -> tuple[int, float] | None:
@@ -234,8 +221,7 @@ def _prepare(raw: Sequence[str], answers: Sequence[bool], spread: Spread) -> lis
 
 def _read(raw: Sequence[str]) -> list[_HashedText]:
     found = []
-    for text in raw:
-        plain = plain_text(text)
+    for plain in map(plain_text, raw):
         words = WORD.findall(plain)
         runs = array("Q", _runs(words, TEMPLATE_WORDS))
         found.append(_HashedText(" ".join(words) or plain, words, runs))
@@ -290,12 +276,12 @@ def _hash(words: Sequence[str]) -> int:
 class _NearIndex:
     """Held-out texts by the bands of their MinHash; a hit is compared exactly."""
 
-    def __init__(self, texts: Sequence[_Text], threshold: float) -> None:
+    def __init__(self, texts: Sequence[_Text]) -> None:
         from datasketch import MinHashLSH
 
-        self._texts, self._threshold = texts, threshold
+        self._texts = texts
         # Banding at a lower bound, so that few pairs above the threshold are missed.
-        self._index = MinHashLSH(threshold=0.75 * threshold, num_perm=PERMUTATIONS)
+        self._index = MinHashLSH(threshold=0.75 * THRESHOLD, num_perm=PERMUTATIONS)
         for number, text in enumerate(texts):
             if text.signature is not None:
                 self._index.insert(number, _min_hash(text.signature))
@@ -310,14 +296,12 @@ class _NearIndex:
             if self._texts[number].figures == text.figures
             and _may_be_near(text, self._texts[number])
         ]
-        return sorted(pair for pair in scored if pair[1] >= self._threshold)
+        return sorted(pair for pair in scored if pair[1] >= THRESHOLD)
 
 
 def _may_be_near(one: _Text, other: _Text) -> bool:
-    return (
-        not (one.is_answer or other.is_answer)
-        or min(len(one.words), len(other.words)) >= ANSWER_WORDS
-    )
+    answers = one.is_answer or other.is_answer
+    return not answers or min(len(one.words), len(other.words)) >= ANSWER_WORDS
 
 
 def _signature(shingles: frozenset[int]) -> NDArray[np.uint32] | None:
@@ -336,7 +320,7 @@ def _min_hash(values: NDArray[np.uint32] | None = None) -> Any:
 
     return MinHash(
         num_perm=PERMUTATIONS,
-        hashfunc=_low_bits,
+        hashfunc=lambda shingle: shingle & 0xFFFFFFFF,
         hashvalues=values,
         permutations=_permutations(),
         scheme=SCHEME,
@@ -348,10 +332,6 @@ def _permutations() -> Any:
     from datasketch import MinHash
 
     return MinHash(num_perm=PERMUTATIONS, scheme=SCHEME).permutations
-
-
-def _low_bits(shingle: int) -> int:
-    return shingle & 0xFFFFFFFF
 
 
 def _jaccard(one: frozenset[int], other: frozenset[int]) -> float:
@@ -381,6 +361,8 @@ class _RunIndex:
 
     def _reworded(self, text: _Text, shared: Counter[int]) -> Iterator[tuple[int, float]]:
         """Most words stand here in the same order."""
+        from rapidfuzz.distance.LCSseq import similarity
+
         if len(text.words) < REWORDED_WORDS:
             return
         for number in shared:
@@ -389,7 +371,8 @@ class _RunIndex:
             shorter = min(len(text.words), len(other.words))
             if shorter < REWORDED_SHARE * longer or not _same_figures(text, other):
                 continue
-            if (share := _in_order(text.words, other.words) / longer) >= REWORDED_SHARE:
+            # words in a longest common subsequence
+            if (share := similarity(text.words, other.words) / longer) >= REWORDED_SHARE:
                 yield number, share
 
     def _passages(self, text: _Text, shared: Counter[int]) -> Iterator[tuple[int, float]]:
@@ -418,11 +401,8 @@ def _is_passage(text: Sequence[str], other: Sequence[str], share: float) -> bool
     """All of a short text in one piece; of a longer one 13 words, or scattered half of its runs."""
     if len(other) < WHOLE_WORDS:
         return f" {' '.join(other)} " in f" {' '.join(text)} "
-    return share >= SCATTERED_SHARE or _longest_run(text, other) >= WHOLE_WORDS
-
-
-def _longest_run(text: Sequence[str], other: Sequence[str]) -> int:
-    return SequenceMatcher(None, text, other, autojunk=False).find_longest_match().size
+    longest = SequenceMatcher(None, text, other, autojunk=False)
+    return share >= SCATTERED_SHARE or longest.find_longest_match().size >= WHOLE_WORDS
 
 
 def _same_figures(one: _Text, other: _Text) -> bool:
@@ -433,10 +413,3 @@ def _same_figures(one: _Text, other: _Text) -> bool:
         return False
     shared = len(one.figures & other.figures)
     return shared >= FIGURES_SHARE * max(len(one.figures), len(other.figures))
-
-
-def _in_order(one: Sequence[str], other: Sequence[str]) -> int:
-    """Words in a longest common subsequence."""
-    from rapidfuzz.distance.LCSseq import similarity
-
-    return int(similarity(one, other))

@@ -30,21 +30,17 @@ def check_rows(rows: Sequence[ExampleRow], source_name: str) -> None:
             f"{source_name}: some examples name their split and some do not.",
             hint="Name it on all of them or on none.",
         )
-    _check_origins(rows, source_name)
     for row in rows:
-        if row.split is not None and row.split not in set(Split):
-            raise InvalidInput(
-                f"{source_name}: example {row.external_id!r} has the split {row.split!r}.",
-                hint="Splits are train, validation and test.",
-            )
-
-
-def _check_origins(rows: Sequence[ExampleRow], source_name: str) -> None:
-    """A figure measured on what a model drafted says nothing of the real task."""
-    for row in rows:
+        # A figure measured on what a model drafted says nothing of the real task.
         if row.origin is not None and row.split not in (None, Split.TRAIN):
             raise InvalidInput(
                 f"{source_name}: example {row.external_id!r} was drafted by a model, and is in the "
                 f"{row.split} split.",
                 hint="Synthetic rows are for training only: put it into train, or leave it out.",
+            )
+    for row in rows:
+        if row.split is not None and row.split not in set(Split):
+            raise InvalidInput(
+                f"{source_name}: example {row.external_id!r} has the split {row.split!r}.",
+                hint="Splits are train, validation and test.",
             )

@@ -43,7 +43,6 @@ from backend.services.projects import lock_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 from evaluators.spread import Spread
 
-INSERT_ROWS = 500
 REMEDY = "Leave them out with --drop-leaks"
 
 
@@ -122,10 +121,9 @@ def prepare_import(
         recipe["groups_on_both_sides"] = groups_on_both_sides(rows)
     leaks = _leaks(rows, spread)
     if drop_leaks and leaks:
-        dropped = list(dict.fromkeys(leak.train.example for leak in leaks))
-        left_out = set(dropped)
-        rows = [row for row in rows if row.external_id not in left_out]
-        recipe["dropped_as_leaks"] = dropped
+        dropped = dict.fromkeys(leak.train.example for leak in leaks)
+        rows = [row for row in rows if row.external_id not in dropped]
+        recipe["dropped_as_leaks"] = list(dropped)
         leaks = []
     return PreparedImport(rows, source_name, recipe, leaks, rows_digest(rows))
 
@@ -151,8 +149,7 @@ def store_import(
     """
     lock_project(session, project_id)
     rows = settle_masks(session, project_id, prepared.rows, prepared.source_name)
-    prepared = replace(prepared, rows=rows)
-    prepared = _without_erased(session, project_id, name, prepared)
+    prepared = _without_erased(session, project_id, name, replace(prepared, rows=rows))
     if prepared.leaks:
         settle_leaks(
             session,
@@ -230,9 +227,8 @@ def _linked(rows: Sequence[ExampleRow], spread: Spread) -> list[tuple[int, int]]
         for side in row
         if side.is_answer and side.digest not in canned
     ]
-    texts = [content_text(row) for row in rows]
+    texts = [*map(content_text, rows), *(reference for _, reference in answers)]
     owners = [*range(len(rows)), *(index for index, _ in answers)]
-    texts += [reference for _, reference in answers]
     pairs = near_duplicate_pairs(texts, answers=len(answers), spread=spread)
     linked = {
         (min(a, b), max(a, b)) for one, other in pairs for a, b in [(owners[one], owners[other])]
@@ -277,7 +273,8 @@ def _store_version(
     session: Session, project_id: int, name: str, prepared: PreparedImport
 ) -> DatasetVersion:
     dataset = _dataset_named(session, project_id, name)
-    latest = _latest_version(session, dataset.id)
+    versions = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset.id)
+    latest = session.scalar(versions.order_by(DatasetVersion.number.desc()).limit(1))
     if latest is not None and latest.digest == prepared.digest:
         return latest
     version = DatasetVersion(
@@ -290,9 +287,7 @@ def _store_version(
     )
     session.add(version)
     session.flush()
-    values = [_example_values(version.id, row) for row in prepared.rows]
-    for start in range(0, len(values), INSERT_ROWS):
-        session.execute(insert(Example), values[start : start + INSERT_ROWS])
+    session.execute(insert(Example), [_example_values(version.id, row) for row in prepared.rows])
     store_masks(session, version.id, prepared.rows)
     return version
 
@@ -316,12 +311,7 @@ def _example_values(version_id: int, row: ExampleRow) -> dict[str, Any]:
 
 def rows_digest(rows: Sequence[ExampleRow]) -> str:
     """SHA-256 over every example with its split, whatever their order."""
-    return hashlib.sha256("\n".join(row_lines(rows)).encode()).hexdigest()
-
-
-def row_lines(rows: Sequence[ExampleRow]) -> list[str]:
-    """What the digest of a version covers: a line for each example, sorted."""
-    return sorted(map(row_line, rows))
+    return hashlib.sha256("\n".join(sorted(map(row_line, rows))).encode()).hexdigest()
 
 
 def row_line(row: ExampleRow) -> str:
@@ -346,11 +336,6 @@ def _dataset_named(session: Session, project_id: int, name: str) -> Dataset:
         session.add(dataset)
         session.flush()
     return dataset
-
-
-def _latest_version(session: Session, dataset_id: int) -> DatasetVersion | None:
-    query = select(DatasetVersion).where(DatasetVersion.dataset_id == dataset_id)
-    return session.scalar(query.order_by(DatasetVersion.number.desc()).limit(1))
 
 
 def get_dataset_version(

@@ -124,40 +124,39 @@ _MOJIBAKE = re.compile(
     f"[\u00c2-\u00c5]{_FOLLOWS}|[\u00e2\u00e3]{_FOLLOWS}{{2}}|\u00f0\u0178{_FOLLOWS}"
     "|\u00ef\u00bf\u00bd|\u00ef\u00bb\u00bf"
 )
-_LOST = re.compile("\ufffd+")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+")
 # Once in a text it is a space that lacks; twice, it stands for letters that were lost.
 _MARKED = re.compile(r"(?<=[^\W\d_])\?+(?=[^\W\d_]).{0,200}?[^\W\d_]\?+[^\W\d_]", re.DOTALL)
-_ESCAPED = re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}")
+ENCODING: Mapping[str, re.Pattern[str]] = {
+    "letters of one encoding read as another (mojibake)": _MOJIBAKE,
+    "the mark of a letter that was lost (U+FFFD)": re.compile("\ufffd+"),
+    "control characters": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]+"),
+    "question marks within words": _MARKED,
+    "an escape written out": re.compile(r"\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}"),
+}
 
 
 def find_residue(material: HealthMaterial) -> KindFindings:
     """What a template, a chat model or a web page left in a text, and openings that many share."""
     texts = texts_of(material, free=True)
-    rows = [flag for part, found in texts.items() for flag in _residue(part, found)]
+    rows = [
+        Flagged(identity, part, f"Holds {kind.words}.", met.start(), met.end(), 1.0)
+        for part, found in texts.items()
+        for identity, text in found
+        for kind in RESIDUE
+        if part in kind.parts and (met := kind.pattern.search(text)) is not None
+    ]
     rows += _prefixes(texts.get(REFERENCE, []))
     n = len(material.rows)
     flagged = len({row.id for row in rows})
-    gain = (
-        nothing_to_gain("none is flagged.")
-        if not rows
-        else Gain(
+    gain = nothing_to_gain("none is flagged.")
+    if rows:
+        gain = Gain(
             f"{share_words(flagged, n)} rows hold some: a model that learns them writes the "
             "like about as often. Strip it, or leave the rows out."
         )
-    )
-    details = Counter(row.why for row in rows).most_common()
-    return KindFindings(
-        tuple(rows), n, gain, details=tuple({"what": w, "rows": k} for w, k in details)
-    )
-
-
-def _residue(part: str, texts: Sequence[tuple[str, str]]) -> Iterator[Flagged]:
-    for identity, text in texts:
-        for kind in RESIDUE:
-            if part in kind.parts and (met := kind.pattern.search(text)) is not None:
-                why = f"Holds {kind.words}."
-                yield Flagged(identity, part, why, met.start(), met.end(), 1.0)
+    found = Counter(row.why for row in rows).most_common()
+    details = tuple({"what": why, "rows": count} for why, count in found)
+    return KindFindings(tuple(rows), n, gain, details=details)
 
 
 def _prefixes(texts: Sequence[tuple[str, str]]) -> Iterator[Flagged]:
@@ -184,25 +183,15 @@ def find_empty(material: HealthMaterial) -> KindFindings:
         if not _holds(row.input):
             rows.append(Flagged(row.external_id, INPUT, "Holds no letter and no digit.", score=1.0))
         if not row.references or not _holds(row.references[0]):
-            why = (
-                "There is no reference." if not row.references else "Holds no letter and no digit."
-            )
+            why = "Holds no letter and no digit." if row.references else "There is no reference."
             rows.append(Flagged(row.external_id, REFERENCE, why, score=1.0))
         if 2 * with_context > len(material.rows) and not _holds(row.context or ""):
             why = "There is no source, and most rows have one."
             rows.append(Flagged(row.external_id, CONTEXT, why, score=1.0))
     n = len(material.rows)
     left = n - len({row.id for row in rows})
-    return KindFindings(
-        tuple(rows),
-        n,
-        Gain(
-            f"{left} of {n} rows are whole: no more can be learned from or tested on.",
-            "rows that are whole",
-            float(left),
-            n=n,
-        ),
-    )
+    sentence = f"{left} of {n} rows are whole: no more can be learned from or tested on."
+    return KindFindings(tuple(rows), n, Gain(sentence, "rows that are whole", float(left), n=n))
 
 
 def _holds(text: str) -> bool:
@@ -226,7 +215,9 @@ def find_cut(material: HealthMaterial) -> KindFindings:
             continue
         n = max(n, len(long))
         piled = _piled(long)
-        rows += _at_the_limit(part, long, piled)
+        most = max(len(text) for _, text in long)
+        why = f"{len(piled)} texts are exactly {most} characters long, and none is longer."
+        rows += [Flagged(i, part, why, most - 1, most, 1.0) for i, _ in long if i in piled]
         ended = sum(ENDS.search(text) is not None for _, text in long) / len(long)
         if ended >= ENDING_SHARE:
             rows += _without_mark(part, [(i, t) for i, t in long if i not in piled], ended)
@@ -236,16 +227,6 @@ def find_cut(material: HealthMaterial) -> KindFindings:
         raise CannotCompute(f"It takes {LEAST_ROWS} texts of eight words to say which are cut.")
     gain = nothing_to_gain("a model learns to stop where its texts stop; get the whole texts.")
     return KindFindings(tuple(rows), n, gain, notes=tuple(notes))
-
-
-def _at_the_limit(
-    part: str, texts: Sequence[tuple[str, str]], piled: set[str]
-) -> Iterator[Flagged]:
-    for identity, text in texts:
-        if identity in piled:
-            size = len(text)
-            why = f"{len(piled)} texts are exactly {size} characters long, and none is longer."
-            yield Flagged(identity, part, why, size - 1, size, 1.0)
 
 
 def _without_mark(part: str, texts: Sequence[tuple[str, str]], ended: float) -> Iterator[Flagged]:
@@ -272,15 +253,6 @@ def _piled(texts: Sequence[tuple[str, str]]) -> set[str]:
     return {identity for identity, _ in at} if limit else set()
 
 
-ENCODING: Mapping[str, re.Pattern[str]] = {
-    "letters of one encoding read as another (mojibake)": _MOJIBAKE,
-    "the mark of a letter that was lost (U+FFFD)": _LOST,
-    "control characters": _CONTROL,
-    "question marks within words": _MARKED,
-    "an escape written out": _ESCAPED,
-}
-
-
 def find_encoding(material: HealthMaterial) -> KindFindings:
     """Texts with letters that were damaged on the way."""
     rows = [
@@ -292,19 +264,16 @@ def find_encoding(material: HealthMaterial) -> KindFindings:
     ]
     by_id = {row.external_id: row for row in material.rows}
     mended = sum(_mendable(by_id[flag.id], flag) for flag in rows)
-    n, why = len(material.rows), "none is flagged."
-    gain = (
-        nothing_to_gain(why)
-        if not rows
-        else Gain(
+    gain = nothing_to_gain("none is flagged.")
+    if rows:
+        gain = Gain(
             f"{mended} of {len(rows)} places can be read back without loss by reading the file as "
             "UTF-8; the others need the original.",
             "places that can be read back",
             float(mended),
             n=len(rows),
         )
-    )
-    return KindFindings(tuple(rows), n, gain)
+    return KindFindings(tuple(rows), len(material.rows), gain)
 
 
 def _mendable(row: ExampleRow, flag: Flagged) -> bool:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from backend.errors import CannotCompute
 from backend.schemas.health import Gain
@@ -26,9 +28,6 @@ from backend.services.datasets.health.findings import (
 )
 from backend.services.datasets.health.labels import classifier, word_features
 from backend.tables.datasets import Split
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LEAST_ROWS = 20
 LEAST_GROUPS = 10
@@ -49,8 +48,6 @@ def find_drift(material: HealthMaterial) -> KindFindings:
     Raises:
         CannotCompute: the rows name no splits, or one has fewer than twenty rows.
     """
-    import numpy as np
-
     held = [
         split for split in (Split.TEST, Split.VALIDATION) if material.splits[split] >= LEAST_ROWS
     ]
@@ -65,26 +62,20 @@ def find_drift(material: HealthMaterial) -> KindFindings:
         numbers = _sample(material, split)
         away = np.array([material.rows[n].split == split for n in numbers])
         groups = np.array([material.clusters[n] for n in numbers])
-        found = _compare(material, numbers, away, groups, split)
-        details += found[0]
-        rows += found[1]
+        lines, unlike = _compare(material, numbers, away, groups, split)
+        details += lines
+        rows += unlike
     _adjust(details)
     severity = _severity(details)
-    kept = rows if severity is not None else []
     told = {line["split"] for line in details if line["p"] is None}
     notes = [
         f"{split}: its rows lie in fewer than {LEAST_GROUPS} groups, so that words are not compared"
         for split in held
         if split not in told
     ]
-    return KindFindings(
-        tuple(kept),
-        len(material.rows),
-        _gain(details),
-        severity=severity,
-        details=tuple(details),
-        notes=tuple(notes),
-    )
+    kept = tuple(rows) if severity is not None else ()
+    n, gain = len(material.rows), _gain(details)
+    return KindFindings(kept, n, gain, severity, tuple(details), tuple(notes))
 
 
 def _sample(material: HealthMaterial, split: str) -> list[int]:
@@ -107,8 +98,6 @@ def _compare(
     groups: np.ndarray,
     split: str,
 ) -> tuple[list[dict[str, Any]], list[Flagged]]:
-    import numpy as np
-
     said: list[dict[str, Any]] = []
     rows = [material.rows[n] for n in numbers]
     answers = [row.references[0].strip() if row.references else "" for row in rows]
@@ -149,8 +138,6 @@ def permuted_p(
 
     A group that lies in both splits is taken row by row: it says nothing of groups.
     """
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     member = np.unique(groups, return_inverse=True)[1]
     share = np.bincount(member, weights=away) / np.bincount(member)
@@ -166,8 +153,6 @@ def permuted_p(
 
 def _apart_in_labels(labels: np.ndarray, away: np.ndarray) -> float:
     """Total variation distance of the shares of labels, 0 to 1."""
-    import numpy as np
-
     k = int(labels.max()) + 1
     ours, theirs = (np.bincount(labels[side], minlength=k) for side in (~away, away))
     return float(np.abs(ours / max(1, ours.sum()) - theirs / max(1, theirs.sum())).sum() / 2)
@@ -175,8 +160,6 @@ def _apart_in_labels(labels: np.ndarray, away: np.ndarray) -> float:
 
 def _apart_in_length(values: np.ndarray, away: np.ndarray) -> float:
     """Greatest difference of the cumulative shares, 0 to 1."""
-    import numpy as np
-
     marks = np.unique(values)
     ours, theirs = (np.sort(values[side]) for side in (~away, away))
     if not len(ours) or not len(theirs):
@@ -193,8 +176,6 @@ def _words(
     split: str,
 ) -> tuple[list[dict[str, Any]], list[Flagged]]:
     """How well the splits are told apart by words, with an interval, and the rows most unlike."""
-    import numpy as np
-
     told = _told_apart(material, numbers, away, groups)
     if told is None:
         return [], []
@@ -232,11 +213,9 @@ def _told_apart(
     rows depend on each other, and an interval of 95% then excludes .5 far too often. None where
     groups are too few.
     """
-    import numpy as np
     from sklearn.model_selection import StratifiedGroupKFold
 
-    sides = [len(set(groups[side].tolist())) for side in (away, ~away)]
-    if min(sides) < LEAST_GROUPS:
+    if min(len(np.unique(groups[side])) for side in (away, ~away)) < LEAST_GROUPS:
         return None
     features = word_features([material.prompts[n] for n in numbers])
     scores = np.full(len(away), 0.5)
@@ -252,15 +231,11 @@ def area_interval(
     told: np.ndarray, away: np.ndarray, groups: np.ndarray, seed: int
 ) -> tuple[float, float, float]:
     """Area under the ROC curve with a percentile interval of 95% over resampled groups."""
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     member = np.unique(groups, return_inverse=True)[1]
-    areas = []
+    n, areas = member.max() + 1, []
     for _ in range(RESAMPLES):
-        weights = np.bincount(
-            rng.integers(0, member.max() + 1, member.max() + 1), minlength=member.max() + 1
-        )
+        weights = np.bincount(rng.integers(0, n, n), minlength=n)
         areas.append(weighted_area(told, away, weights[member].astype(float)))
     low, high = np.nanpercentile(areas, [2.5, 97.5])
     return weighted_area(told, away, np.ones(len(told))), float(low), float(high)
@@ -268,8 +243,6 @@ def area_interval(
 
 def weighted_area(told: np.ndarray, away: np.ndarray, weights: np.ndarray) -> float:
     """Area under the ROC curve with weights, ties as halves; NaN where a side has no weight."""
-    import numpy as np
-
     values, place = np.unique(told, return_inverse=True)
     ours = np.bincount(place, weights=weights * ~away, minlength=len(values))
     theirs = np.bincount(place, weights=weights * away, minlength=len(values))

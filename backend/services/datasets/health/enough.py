@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from backend.errors import CannotCompute
 from backend.schemas.health import Gain
@@ -25,10 +27,9 @@ from backend.services.datasets.versions import ExampleRow
 from backend.tables.datasets import Split
 from evaluators.statistics.intervals import wilson
 
-if TYPE_CHECKING:
-    import numpy as np
-
 LARGEST = 1_000_000
+CHANGED = 0.2
+DOUBT = 1 / 3
 PARTS = (8, 4, 2, 1)
 REPEATS = 3
 HELD_OUT = 0.2
@@ -58,31 +59,30 @@ def find_small_slices(material: HealthMaterial) -> KindFindings:
     if any(one["never"] for one in small):
         severity = FindingSeverity.SEVERE
     needed = max((one["needed"] or 0 for one in small), default=0)
-    gain = (
-        Gain("Every line of the bar can be settled by a test split of this size.")
-        if not small
-        else Gain(
+    gain = Gain("Every line of the bar can be settled by a test split of this size.")
+    if small:
+        gain = Gain(
             f"{len(small)} of {len(details)} lines cannot be settled; the greediest takes "
             f"{needed or f'more than {LARGEST}'} test rows of its slice.",
             "test rows of the slice that is the greediest",
             float(needed) if needed else None,
             n=len(tested),
         )
-    )
     return KindFindings((), len(tested), gain, severity=severity, details=tuple(details))
 
 
 def _line(line: BarLine, tested: Sequence[ExampleRow]) -> dict[str, Any]:
     """How wide an interval this slice gives, and whether that is enough for the line."""
     scale = float(line.scale or 1)
-    chosen = [row for row in tested if _covers(line.slice, row)]
+    wanted = line.slice.items()
+    chosen = [r for r in tested if all(str(r.slices.get(key)) == value for key, value in wanted)]
     n = len(chosen)
     groups = len({row.group for row in chosen if row.group is not None})
     groups += sum(row.group is None for row in chosen)
     at = line.threshold / scale if line.threshold is not None else 0.5
     said: dict[str, Any] = {
         "metric": line.metric,
-        "slice": ", ".join(f"{k}={v}" for k, v in line.slice.items()),
+        "slice": ", ".join(f"{k}={v}" for k, v in wanted),
         "n": n,
         "groups": groups,
         "asks": _asks(line),
@@ -102,10 +102,6 @@ def _asks(line: BarLine) -> str:
     if line.threshold is not None:
         return f"{'at least' if line.higher_is_better else 'at most'} {line.threshold:g}"
     return f"margin {line.margin:g}" if line.margin is not None else ""
-
-
-def _covers(wanted: Mapping[str, str], row: ExampleRow) -> bool:
-    return all(str(row.slices.get(key)) == value for key, value in wanted.items())
 
 
 def _half_width(rate: float, n: int) -> float:
@@ -153,12 +149,9 @@ def _against_margin(margin: float, n: int) -> dict[str, Any]:
     }
 
 
-CHANGED = 0.2
-
-
-def paired_half_width(n: int, changed: float = CHANGED) -> float:
-    """Half of the interval of 95% of a paired difference of rates, of which so many rows change."""
-    return float(1.96 * (changed / n) ** 0.5)
+def paired_half_width(n: int) -> float:
+    """Half of the interval of 95% of a paired difference of rates, of which CHANGED rows change."""
+    return float(1.96 * (CHANGED / n) ** 0.5)
 
 
 def _smallest(enough: Any) -> int | None:
@@ -223,8 +216,6 @@ def proxy_curve(material: HealthMaterial, *, target: int | None = None) -> Proxy
     Raises:
         CannotCompute: the references are no classes, or too few rows.
     """
-    import numpy as np
-
     if material.task is not Task.CLASSES:
         raise CannotCompute(
             "A stand-in's curve is of classes; these references are texts.",
@@ -257,8 +248,6 @@ class _Draw:
 
 
 def _draw(features: Any, labels: np.ndarray, groups: np.ndarray, seed: int) -> _Draw:
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     order = rng.permutation(int(groups.max()) + 1)
     held = np.isin(groups, order[: max(1, round(HELD_OUT * len(order)))])
@@ -279,14 +268,13 @@ def _draw(features: Any, labels: np.ndarray, groups: np.ndarray, seed: int) -> _
 
 
 def _curve(draws: Sequence[_Draw], sizes: Sequence[int], target: int, seed: int) -> ProxyCurve:
-    import numpy as np
-
     whole = _accuracies([draw.sums for draw in draws])
     rng = np.random.default_rng(seed)
     resampled = []
     for _ in range(RESAMPLES):
         chosen = rng.integers(0, len(draws), len(draws))
-        resampled.append(_accuracies([_redrawn(draws[i].sums, rng) for i in chosen]))
+        sums = [draws[i].sums for i in chosen]
+        resampled.append(_accuracies([s[rng.integers(0, len(s), len(s))] for s in sums]))
     spread = np.array(resampled)
     told = np.array([extrapolate(one, sizes, target) for one in spread])
     value = extrapolate(whole, sizes, target)
@@ -303,22 +291,13 @@ def _curve(draws: Sequence[_Draw], sizes: Sequence[int], target: int, seed: int)
 
 
 def _accuracies(sums: Sequence[np.ndarray]) -> np.ndarray:
-    import numpy as np
-
     total = np.sum([one.sum(axis=0) for one in sums], axis=0)
     accuracies: np.ndarray = total[:-1] / total[-1]
     return accuracies
 
 
-def _redrawn(sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    redrawn: np.ndarray = sums[rng.integers(0, len(sums), len(sums))]
-    return redrawn
-
-
 def extrapolate(accuracies: np.ndarray, sizes: Sequence[int], target: int) -> float:
     """Accuracy at a target size by the power law of the error, through all sizes."""
-    import numpy as np
-
     errors = np.log(np.maximum(1 - np.asarray(accuracies), 1e-4))
     rows = np.log(np.asarray(sizes, dtype=float))
     apart = rows - rows.mean()
@@ -334,6 +313,3 @@ def widen(value: float, low: float, high: float, now: float) -> tuple[float, flo
     """
     doubt = DOUBT * abs(value - now)
     return max(0.0, low - doubt), min(1.0, high + doubt)
-
-
-DOUBT = 1 / 3

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -238,19 +239,14 @@ class HealthMaterial:
 
         n, first = len(self.rows), dict[str, int]()
         links = [(found[0], other) for found in self.same_prompts for other in found[1:]]
-        links += self._pairs_or_none()
+        with suppress(CannotCompute):  # of very many rows exact copies and groups are kept together
+            links += self.near_pairs
         for number, row in enumerate(self.rows):
             if row.group is not None:
                 links.append((first.setdefault(row.group, number), number))
         ends = ([one for one, _ in links], [other for _, other in links])
         graph = coo_matrix(([True] * len(links), ends), shape=(n, n))
         return [int(label) for label in connected_components(graph, directed=False)[1]]
-
-    def _pairs_or_none(self) -> list[tuple[int, int]]:
-        try:
-            return self.near_pairs
-        except CannotCompute:  # of very many rows exact copies and groups are kept together
-            return []
 
     @property
     def splits(self) -> Counter[str]:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from backend.errors import CannotCompute
 from backend.schemas.health import Gain
@@ -25,9 +27,7 @@ from backend.services.datasets.health.findings import (
     Task,
 )
 from backend.services.datasets.health.repeats import embed
-
-if TYPE_CHECKING:
-    import numpy as np
+from evaluators.statistics.intervals import wilson
 
 FOLDS = 5
 LEAST_OF_LABEL = 5
@@ -81,8 +81,6 @@ def _flag(material: HealthMaterial, judged: PredictedLabels, i: int) -> Flagged:
 
 
 def _gain(flagged: int, n: int) -> Gain:
-    from evaluators.statistics.intervals import wilson
-
     if not flagged:
         return Gain("No label is flagged, so nothing is to be gained here.")
     low, high = wilson(n - flagged, n)
@@ -92,14 +90,8 @@ def _gain(flagged: int, n: int) -> Gain:
         "accuracy can go beyond it. What a model gains by mending is not told by the data alone; "
         "have a sample reviewed, and the share confirmed is told here."
     )
-    return Gain(
-        sentence,
-        "most that accuracy can be if all flagged are wrong",
-        1 - flagged / n,
-        low,
-        high,
-        n,
-    )
+    figure = "most that accuracy can be if all flagged are wrong"
+    return Gain(sentence, figure, 1 - flagged / n, low, high, n)
 
 
 def _judgeable(material: HealthMaterial) -> tuple[list[int], list[str], int]:
@@ -120,19 +112,6 @@ def _judgeable(material: HealthMaterial) -> tuple[list[int], list[str], int]:
             hint="Add rows.",
         )
     return numbers, kept, sum(bool(name) for name in named) - len(numbers)
-
-
-def _labels(material: HealthMaterial, numbers: list[int], names: list[str]) -> np.ndarray:
-    import numpy as np
-
-    place = {name: i for i, name in enumerate(names)}
-    return np.array([place[material.rows[n].references[0].strip()] for n in numbers])
-
-
-def _groups(material: HealthMaterial, numbers: list[int]) -> np.ndarray:
-    import numpy as np
-
-    return np.array([material.clusters[n] for n in numbers])
 
 
 def _features(material: HealthMaterial, numbers: list[int]) -> Any:
@@ -186,7 +165,6 @@ def out_of_fold(
     Returns:
         Shape (rows, labels), and which rows had their label among those learned from.
     """
-    import numpy as np
     from sklearn.model_selection import StratifiedGroupKFold
 
     folds = min(FOLDS, len(set(groups.tolist())))
@@ -223,8 +201,9 @@ def judge(material: HealthMaterial) -> tuple[PredictedLabels, int]:
         CannotCompute: too few rows or labels.
     """
     numbers, names, left_out = _judgeable(material)
-    labels = _labels(material, numbers, names)
-    groups = _groups(material, numbers)
+    place = {name: i for i, name in enumerate(names)}
+    labels = np.array([place[material.rows[n].references[0].strip()] for n in numbers])
+    groups = np.array([material.clusters[n] for n in numbers])
     told, seen = out_of_fold(_features(material, numbers), labels, groups, seed=material.seed)
     return _only_seen(PredictedLabels(numbers, names, labels, told), seen, left_out)
 
@@ -233,8 +212,6 @@ def _only_seen(
     whole: PredictedLabels, seen: np.ndarray, left_out: int
 ) -> tuple[PredictedLabels, int]:
     """Without rows of a label that the classifier of their fold did not know."""
-    import numpy as np
-
     if seen.all():
         return whole, left_out
     present, labels = np.unique(whole.labels[seen], return_inverse=True)

@@ -63,7 +63,6 @@ LETTERS: dict[str, str] = {
     "tr": "ğış",
     "da": "æø",
     "fr": "œêèç",
-    "fi": "",
 }
 SCRIPTS: dict[str, str] = {
     "zh": "\u4e00-\u9fff",
@@ -106,17 +105,11 @@ def guess_language(text: str) -> str | None:
             hits[code] += 1
     lowered = text.lower()
     for code, letters in LETTERS.items():
-        said[code] += sum(letter in lowered for letter in letters)
-        hits[code] += sum(letter in lowered for letter in letters)
-    return _leader(said, hits)
-
-
-def _leader(said: Counter[str], hits: Counter[str]) -> str | None:
-    ranked = said.most_common(2)
-    if not ranked or hits[ranked[0][0]] < LEAST_HITS:
-        return None
-    second = ranked[1][1] if len(ranked) > 1 else 0
-    return ranked[0][0] if ranked[0][1] >= LEAD * second else None
+        own = sum(letter in lowered for letter in letters)
+        said[code] += own
+        hits[code] += own
+    (first, most), (_, second) = said.most_common(2)
+    return first if hits[first] >= LEAST_HITS and most >= LEAD * second else None
 
 
 def _script_of(text: str) -> str | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from backend.errors import CannotCompute
 from backend.schemas.health import Gain
@@ -23,9 +24,6 @@ from backend.services.datasets.health.findings import (
 )
 from backend.tables.datasets import Split
 from evaluators.spread import Spread, cut
-
-if TYPE_CHECKING:
-    import numpy as np
 
 BLOCK = 512
 MOST_OTHERS = 5
@@ -47,8 +45,10 @@ def find_exact(material: HealthMaterial) -> KindFindings:
 
 def find_near(material: HealthMaterial) -> KindFindings:
     """Rows of which the prompt repeats an earlier one in other words (`near_duplicates`)."""
-    pairs = _first_of(material.near_pairs)
-    rows = [_repeat(material, n, first, "Nearly repeats", None) for n, first in pairs.items()]
+    firsts: dict[int, int] = {}
+    for one, other in sorted(material.near_pairs):
+        firsts.setdefault(other, one)
+    rows = [_repeat(material, n, first, "Nearly repeats", None) for n, first in firsts.items()]
     return _found(material, rows, "near copies")
 
 
@@ -84,18 +84,12 @@ def find_contradictions(material: HealthMaterial) -> KindFindings:
     n = sum(bool(row.references) for row in material.rows)
     if material.task is Task.CLASSES:
         return KindFindings(tuple(rows), n, _bound_of_contradictions(material))
-    return KindFindings(
-        tuple(rows),
-        n,
-        nothing_to_gain(_COMPATIBLE),
-        severity=FindingSeverity.WARNING if rows else None,
+    gain = nothing_to_gain(
+        "two texts that differ may both be right, and only a reader can tell whether they "
+        "contradict each other."
     )
-
-
-_COMPATIBLE = (
-    "two texts that differ may both be right, and only a reader can tell whether they contradict "
-    "each other."
-)
+    severity = FindingSeverity.WARNING if rows else None
+    return KindFindings(tuple(rows), n, gain, severity=severity)
 
 
 def _same_prompt(material: HealthMaterial) -> Iterator[Flagged]:
@@ -190,18 +184,8 @@ def _found(
     return KindFindings(tuple(rows), n, gain, severity=severity, notes=(*notes, *said))
 
 
-def _first_of(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """Of each later row the first that it repeats."""
-    first: dict[int, int] = {}
-    for one, other in sorted(pairs):
-        first.setdefault(other, one)
-    return first
-
-
 def _alike(material: HealthMaterial) -> Iterator[tuple[int, int, float]]:
     """Pairs of different prompts by their cosine, the smaller number first, block by block."""
-    import numpy as np
-
     firsts = material.firsts
     prompts = [material.prompts[number] for number in firsts]
     vectors = embed(prompts, str(material.encoder), spread=material.spread_model)
@@ -222,8 +206,6 @@ def embed(texts: Sequence[str], encoder: str, *, spread: Spread = map) -> np.nda
     Raises:
         CannotCompute: the encoder cannot be loaded.
     """
-    import numpy as np
-
     from evaluators.errors import EvaluatorError
     from evaluators.metrics.encoders import mean_states
 

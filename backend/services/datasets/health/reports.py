@@ -5,10 +5,9 @@ Reading and keeping are a transaction each; what takes seconds to minutes happen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
@@ -25,7 +24,6 @@ from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Dataset, DatasetVersion, Example
 from backend.tables.health import HealthFinding, HealthReport
 
-CHUNK = 500
 LONGEST_ENCODER = 300
 
 
@@ -70,13 +68,8 @@ def ask_report(
     task_of(asked.task)
     find_encoder(asked.encoder, allowed)
     version = find_version(session, project_id, asked.dataset)
-    content = {
-        "kinds": list(names),
-        "seed": asked.seed,
-        "task": asked.task,
-        "encoder": asked.encoder,
-        "alike": asked.alike,
-    }
+    content = {**asdict(asked), "kinds": list(names)}
+    del content["dataset"]
     report = HealthReport(
         project_id=project_id,
         dataset_version_id=version.id,
@@ -172,12 +165,12 @@ def keep_report(session: Session, report_id: int, found: Examination, *, now: da
     Raises:
         NotFound: there is no such report.
     """
-    report = session.get(HealthReport, report_id, with_for_update=True, populate_existing=True)
-    if report is None:
-        raise NotFound(f"There is no health report {report_id}.")
+    report = get_report(session, report_id, lock=True)
     if report.finished_at is not None:
         return
-    ids = _example_ids(session, report.dataset_version_id)
+    query = select(Example.external_id, Example.id)
+    version = Example.dataset_version_id == report.dataset_version_id
+    ids = dict(session.execute(query.where(version)).all())
     rows = [
         {
             "report_id": report_id,
@@ -194,8 +187,8 @@ def keep_report(session: Session, report_id: int, found: Examination, *, now: da
         if kind.found is not None
         for flag in kind.found.rows
     ]
-    for start in range(0, len(rows), CHUNK):
-        session.execute(insert(HealthFinding), rows[start : start + CHUNK])
+    if rows:
+        session.execute(insert(HealthFinding), rows)
     report.content = found.as_dict(rows=False)
     report.worst = None if found.worst is None else str(found.worst)
     report.finished_at = now
@@ -209,14 +202,9 @@ def keep_report(session: Session, report_id: int, found: Examination, *, now: da
     )
 
 
-def _example_ids(session: Session, version_id: int) -> dict[str, int]:
-    query = select(Example.external_id, Example.id).where(Example.dataset_version_id == version_id)
-    return {row.external_id: row.id for row in session.execute(query)}
-
-
-def get_report(session: Session, report_id: int) -> HealthReport:
-    """A report by its id. Raises NotFound."""
-    report = session.get(HealthReport, report_id)
+def get_report(session: Session, report_id: int, *, lock: bool = False) -> HealthReport:
+    """A report by its id, read anew where its row is locked. Raises NotFound."""
+    report = session.get(HealthReport, report_id, with_for_update=lock, populate_existing=lock)
     if report is None:
         raise NotFound(f"There is no health report {report_id}.")
     return report
@@ -244,7 +232,6 @@ def findings_of(
     kinds: Sequence[str] = (),
     *,
     split: str | None = None,
-    most: int | None = None,
 ) -> list[tuple[HealthFinding, Example]]:
     """What a report flags with its examples, in the order in which it was found."""
     query = (
@@ -257,8 +244,7 @@ def findings_of(
         query = query.where(HealthFinding.kind.in_(check_kinds(kinds)))
     if split is not None:
         query = query.where(Example.split == split)
-    found = session.execute(query if most is None else query.limit(most))
-    return [(finding, example) for finding, example in found]
+    return [(finding, example) for finding, example in session.execute(query)]
 
 
 def flagged_by_split(session: Session, report_id: int) -> dict[str, dict[str, int]]:
@@ -290,7 +276,7 @@ def severe_findings(session: Session, version_ids: Sequence[int]) -> dict[str, l
         )
         newest: dict[str, str | None] = {}
         for report in session.scalars(query.limit(len(KINDS))):
-            for kind in _kinds_of(report):
+            for kind in (report.content or {}).get("kinds", ()):
                 newest.setdefault(kind["kind"], kind["severity"])
         if severe := [kind for kind, worst in newest.items() if worst == FindingSeverity.SEVERE]:
             found[_label(session, version_id)] = severe
@@ -319,10 +305,6 @@ def set_warning(session: Session, training_set_id: int) -> str | None:
         .order_by(Example.dataset_version_id)
     )
     return severe_warning(session, list(session.scalars(query)))
-
-
-def _kinds_of(report: HealthReport) -> list[Mapping[str, Any]]:
-    return [] if report.content is None else list(report.content["kinds"])
 
 
 def _label(session: Session, version_id: int) -> str:

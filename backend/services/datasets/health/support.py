@@ -21,6 +21,7 @@ from backend.services.datasets.health.findings import (
     KindFindings,
 )
 from backend.services.datasets.versions import ExampleRow
+from evaluators.statistics.intervals import wilson
 
 if TYPE_CHECKING:
     from evaluators.types import Span
@@ -70,14 +71,11 @@ def _scored(rows: Sequence[ExampleRow]) -> Iterator[tuple[ExampleRow, Sequence[S
 def _flags(row: ExampleRow, spans: Sequence[Span]) -> Iterator[Flagged]:
     """A flag for each place; the reason names the kind of statement and not its words."""
     for span in spans:
-        kind = span.kind
-        why = f"States what its source does not support ({kind})."
+        why = f"States what its source does not support ({span.kind})."
         yield Flagged(row.external_id, REFERENCE, why, span.start, span.end, 1.0)
 
 
 def _gain(flagged: int, n: int) -> Gain:
-    from evaluators.statistics.intervals import wilson
-
     if not flagged:
         return Gain("No reference is flagged, so nothing is to be gained here.")
     low, high = wilson(flagged, n)
@@ -87,6 +85,5 @@ def _gain(flagged: int, n: int) -> Gain:
         "down that is faithful. How many are right, experts tell: where the source is spoken, "
         "many places are only written otherwise."
     )
-    return Gain(
-        sentence, "most of the references to learn inventing from", flagged / n, low, high, n
-    )
+    figure = "most of the references to learn inventing from"
+    return Gain(sentence, figure, flagged / n, low, high, n)

@@ -245,6 +245,10 @@ def _example(plan: _ColumnPlan, fields: Fields) -> ExampleRow:
         plan.notes.add(f"{plan.table.name}: not used: {extra}.")
     text, messages = _conversation(prompt, context, plan)
     split = fields.code("split")
+    # By its own name, whichever field the column may be mapped to.
+    own = Fields(fields.table, fields.record, {}, fields.notes)
+    columns = plan.column_map.slice_columns
+    picked = {name: value for name in columns if (value := own.text(name)) is not None}
     if (marked := origin_in(fields.record.values)) is not None:
         plan.used.add(ORIGIN)
     row = ExampleRow(
@@ -254,7 +258,7 @@ def _example(plan: _ColumnPlan, fields: Fields) -> ExampleRow:
         context=context,
         references=references,
         group=fields.code("group"),
-        slices=_slices(fields, plan.column_map.slice_columns),
+        slices=fields.mapping("slices") | picked,
         split=plan.split or (split and SPLITS.get(split.lower(), split)),
         origin=marked and marked[0],
         provenance=marked and marked[1],
@@ -348,9 +352,8 @@ def _turns_in(fields: Fields) -> str | None:
     """The column that holds turns, whatever it is called."""
     for column, value in fields.record.values.items():
         first = value[0] if isinstance(value, list) and value else None
-        if isinstance(first, dict) and (
-            {"role", "content"} <= {*first} or {"from", "value"} <= {*first}
-        ):
+        keys = {*first} if isinstance(first, dict) else set()
+        if {"role", "content"} <= keys or {"from", "value"} <= keys:
             return column
     return None
 
@@ -369,19 +372,6 @@ def _conversation(
     if len(told) == 1:
         return told[0]["content"], None
     return transcript(told), tuple(told)
-
-
-def _slices(fields: Fields, slice_columns: Sequence[str]) -> dict[str, str]:
-    picked = {column: _slice(fields, column) for column in slice_columns}
-    return {
-        **fields.mapping("slices"),
-        **{column: value for column, value in picked.items() if value is not None},
-    }
-
-
-def _slice(fields: Fields, column: str) -> str | None:
-    # By its own name, whichever field the column may be mapped to.
-    return Fields(fields.table, fields.record, {}, fields.notes).text(column)
 
 
 def _check_texts(row: ExampleRow) -> None:
@@ -412,13 +402,12 @@ def _say_unread(
     checks = [name for name, metric in METRICS.items() if "context" in metric.needs]
     unused = nearest("context", [column for column in table.columns if column not in used])
     documents = [c for c in table.columns if used.get(c) == "input" and c not in _QUESTIONS]
-    source = next(iter(documents), None)
     if unused:
         hint = f"did you mean context by {unused!r}, --map context={unused}?"
-    elif source:
+    elif documents:
         hint = (
-            f"if {source!r} is the document that answers must be true to, say "
-            f'--map context={source} --instruction "WHAT TO DO WITH IT".'
+            f"if {documents[0]!r} is the document that answers must be true to, say "
+            f'--map context={documents[0]} --instruction "WHAT TO DO WITH IT".'
         )
     else:
         hint = "map the source document, if there is one: --map context=COLUMN."

@@ -66,7 +66,8 @@ def _standing(text: str, masked: Mapping[str, str], policy: MaskingPolicy) -> tu
         piece = _piece(text, one)
         if one.kind == "AGE":
             return False  # masked, nobody is older than 90
-        if one.kind not in DAYS and len(plain_of(piece)) < LONG and not _has_letter(piece):
+        number = not any(map(str.isalpha, piece))
+        if number and one.kind not in DAYS and len(plain_of(piece)) < LONG:
             return (one.kind, plain_of(piece)) in numbers()
         return _stands(piece, folded, days)
 
@@ -84,10 +85,6 @@ def _standing(text: str, masked: Mapping[str, str], policy: MaskingPolicy) -> tu
         kept += [_piece(text, one) for one in more]
         spans += [(one.start, one.end) for one in more]
     return tuple(dict.fromkeys(kept))
-
-
-def _has_letter(piece: str) -> bool:
-    return any(map(str.isalpha, piece))
 
 
 def _piece(text: str, one: FoundIdentifier) -> str:

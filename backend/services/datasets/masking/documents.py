@@ -7,7 +7,6 @@ surrogates, so that a second pass changes names but garbles nothing. Placeholder
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +29,7 @@ from backend.services.datasets.masking.identifiers.shapes import (
     compile_shape,
     settle,
     stands_apart,
+    trimmed,
 )
 from backend.services.datasets.masking.identifiers.surrogates import (
     Making,
@@ -56,10 +56,6 @@ class MaskedSpan:
     end: int
     kind: str
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, as rows keep them."""
-        return {"field": self.field, "start": self.start, "end": self.end, "kind": self.kind}
-
 
 @dataclass(frozen=True, slots=True)
 class MaskedDocument:
@@ -74,11 +70,6 @@ class MaskedDocument:
     texts: Mapping[str, str]
     spans: Sequence[MaskedSpan]
     found: Sequence[tuple[str, str, str]]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How often each kind was found."""
-        return dict(Counter(kind for kind, _, _ in self.found))
 
 
 def mask_document(
@@ -98,10 +89,9 @@ def mask_document(
     day_first = _reads_day_first(joined, policy)
     findings = find_identifiers(joined, policy, day_first=day_first)
     making = _making(joined, policy, Draw(key, scope), day_first)
-    put = (_surrogates if policy.replace == "surrogate" else _placeholders)(
-        joined, findings, making
-    )
-    return _assemble(texts, joined, list(zip(findings, put, strict=True)))
+    put = _surrogates if policy.replace == "surrogate" else _placeholders
+    pairs = zip(findings, put(joined, findings, making), strict=True)
+    return _assemble(texts, joined, list(pairs))
 
 
 def language_of(text: str) -> str | None:
@@ -176,11 +166,7 @@ def _echoes(text: str, findings: Sequence[FoundIdentifier]) -> list[FoundIdentif
     }
     found = []
     for run in _RUN.finditer(text) if known else ():
-        start, end = run.span()
-        while start < end and not text[start].isalnum():
-            start += 1
-        while start < end and not text[end - 1].isalnum():
-            end -= 1
+        start, end = trimmed(text, *run.span())
         if (kind := known.get(plain_of(text[start:end]))) is not None:
             found.append(FoundIdentifier(kind, start, end, _ECHO_WEIGHT))
     return found
@@ -226,13 +212,9 @@ def _surrogates(text: str, findings: Sequence[FoundIdentifier], making: Making) 
     people = [text[f.start : f.end] for f in findings if f.kind == "PERSON"]
     for name in sorted(dict.fromkeys(people), key=lambda one: len(tokens_of(one)) < 2):
         person("PERSON", name, making)
+    makers = {kind: of.surrogate for kind, of in KINDS.items()}
     others = numbered()
-    return [
-        (KINDS[f.kind].surrogate if f.kind in KINDS else others)(
-            f.kind, text[f.start : f.end], making
-        )
-        for f in findings
-    ]
+    return [makers.get(f.kind, others)(f.kind, text[f.start : f.end], making) for f in findings]
 
 
 def _placeholders(text: str, findings: Sequence[FoundIdentifier], making: Making) -> list[str]:

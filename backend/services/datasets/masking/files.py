@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import InvalidInput
@@ -87,13 +87,11 @@ class Masker:
 
     def _mask(self, row: ExampleRow, secret: bytes) -> ExampleRow:
         document = mask_document(texts_of(row), self.policy, key=secret, scope=self.scope(row))
-        spans = tuple(span.as_dict() for span in document.spans)
-        mask = RowMask(self.policy_id, spans)
+        mask = RowMask(self.policy_id, tuple(map(asdict, document.spans)))
         if self.policy.originals == "encrypt":
             mask = replace(mask, key_id=self.key.key_id, sealed=self.key.seal(original_json(row)))
-        masked = with_texts(row, document.texts)
         return replace(
-            masked,
+            with_texts(row, document.texts),
             external_id=self._id(row.external_id, document, secret),
             group=None if row.group is None else _pseudonym(secret, "group", row.group),
             provenance=None if row.provenance is None else {"imported": True},

@@ -22,9 +22,10 @@ from backend.services.audit import record
 from backend.services.datasets.masking.files import Masker, RowMask
 from backend.services.datasets.masking.keys import MaskingKey, key_named, require_key
 from backend.services.datasets.masking.policy import MaskingPolicy, parse_policy, policy_digest
+from backend.services.datasets.queries import in_project, rows_for, values_for
 from backend.services.projects import lock_project
 from backend.tables.accounts import User
-from backend.tables.datasets import Dataset, DatasetVersion, Example
+from backend.tables.datasets import Example
 from backend.tables.masking import ExampleMask, MaskedOriginal, MaskingPolicyVersion
 
 if TYPE_CHECKING:
@@ -169,10 +170,9 @@ def store_masks(session: Session, dataset_version_id: int, rows: Sequence[Exampl
     masks = {row.external_id: row.mask for row in rows if row.mask is not None}
     if not masks:
         return
-    query = select(Example.external_id, Example.id).where(
-        Example.dataset_version_id == dataset_version_id
-    )
-    found = [(id_, masks[name]) for name, id_ in session.execute(query) if name in masks]
+    query = select(Example.external_id, Example.id)
+    here = session.execute(query.where(Example.dataset_version_id == dataset_version_id))
+    found = [(id_, masks[name]) for name, id_ in here if name in masks]
     spans = [
         {"example_id": id_, "policy_id": mask.policy_id, "spans": list(mask.spans)}
         for id_, mask in found
@@ -183,24 +183,20 @@ def store_masks(session: Session, dataset_version_id: int, rows: Sequence[Exampl
         if mask.sealed is not None
     ]
     for table, values in ((ExampleMask, spans), (MaskedOriginal, vault)):
-        for start in range(0, len(values), INSERT_ROWS):
-            session.execute(insert(table), values[start : start + INSERT_ROWS])
+        if values:
+            session.execute(insert(table), values)
 
 
 def with_masks(session: Session, rows: Iterable[tuple[int, ExampleRow]]) -> list[ExampleRow]:
     """Rows of stored examples with the masks that these have, by the examples' ids."""
     pairs = list(rows)
     masks: dict[int, RowMask] = {}
-    ids = [id_ for id_, _ in pairs]
-    for start in range(0, len(ids), INSERT_ROWS):
-        query = (
-            select(ExampleMask, MaskedOriginal)
-            .outerjoin(MaskedOriginal, MaskedOriginal.example_id == ExampleMask.example_id)
-            .where(ExampleMask.example_id.in_(ids[start : start + INSERT_ROWS]))
-        )
-        for mask, kept in session.execute(query):
-            sealed = (None, None) if kept is None else (kept.key_id, kept.sealed)
-            masks[mask.example_id] = RowMask(mask.policy_id, tuple(mask.spans), *sealed)
+    query = select(ExampleMask, MaskedOriginal).outerjoin(
+        MaskedOriginal, MaskedOriginal.example_id == ExampleMask.example_id
+    )
+    for mask, kept in rows_for(session, query, ExampleMask.example_id, [id_ for id_, _ in pairs]):
+        sealed = (None, None) if kept is None else (kept.key_id, kept.sealed)
+        masks[mask.example_id] = RowMask(mask.policy_id, tuple(mask.spans), *sealed)
     return [replace(row, mask=masks.get(id_)) for id_, row in pairs]
 
 
@@ -214,12 +210,9 @@ def refuse_unmasked_examples(
     """
     if not example_ids or not masks(session, project_id):
         return
-    masked: set[int] = set()
-    for start in range(0, len(example_ids), INSERT_ROWS):
-        part = example_ids[start : start + INSERT_ROWS]
-        query = select(ExampleMask.example_id).where(ExampleMask.example_id.in_(part))
-        masked |= set(session.scalars(query))
-    n_bare = len(set(example_ids) - masked)
+    query = select(ExampleMask.example_id)
+    masked = values_for(session, query, ExampleMask.example_id, example_ids)
+    n_bare = len(set(example_ids).difference(masked))
     if n_bare:
         raise InvalidInput(
             f"{what}: {n_bare} of its examples came in before the project's masking policy, and are"
@@ -281,13 +274,8 @@ def look_at_original(
     require_project_access(session, person, project_id)
     found = read_original(session, example_id, keys)
     told = {"route": "strop mask original", "of": "originals", "n": 1}
-    record(
-        session,
-        "texts.read",
-        subject=f"example:{example_id}",
-        project_id=project_id,
-        detail=told,
-    )
+    subject = f"example:{example_id}"
+    record(session, "texts.read", subject=subject, project_id=project_id, detail=told)
     return found
 
 
@@ -309,12 +297,7 @@ class MaskingFacts:
 
 def masking_facts(session: Session, project_id: int) -> MaskingFacts:
     """Count what masking did in a project."""
-    of_project = (
-        select(Example.id)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Example.erasure_id.is_(None))
-    )
+    of_project = in_project(select(Example.id), project_id).where(Example.erasure_id.is_(None))
     counts: Counter[str] = Counter()
     n_masked = 0
     spans = select(ExampleMask.spans).where(ExampleMask.example_id.in_(of_project))

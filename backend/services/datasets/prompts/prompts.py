@@ -37,6 +37,7 @@ from backend.services.datasets.prompts.templates import (
     compile_template,
     render_template,
 )
+from backend.services.datasets.queries import in_project
 from backend.services.projects import lock_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 from backend.tables.models import WITH, Prompt
@@ -222,28 +223,23 @@ def _turns(example: TemplateFields, spec: PromptSpec, name: str) -> list[dict[st
         return chat_messages(example)
     asked: Sequence[Message] = example.messages or [{"role": "user", "content": example.input}]
     turns = [dict(turn) for turn in asked]
-    last = max(i for i, turn in enumerate(turns) if turn["role"] == "user")
-    content = _render(spec.template, example, text=turns[last]["content"], name=name)
-    turns[last]["content"] = content
+    last = next(turn for turn in reversed(turns) if turn["role"] == "user")
+    last["content"] = _render(spec.template, example, text=last["content"], name=name)
     return turns
 
 
 def _render(
     template: str, example: TemplateFields, *, text: str | None = None, name: str = ""
 ) -> str:
-    if text is None:
-        turns = example.messages or ()
-        text = next((t["content"] for t in reversed(turns) if t["role"] == "user"), example.input)
+    text = _last_question(example) if text is None else text
+    what = f"The prompt {name}" if name else "The prompt"
     try:
         rendered = render_template(
             template, input=text, context=example.context, slices=example.slices
         )
     except TemplateRefused as error:
-        what = f"The prompt {name}" if name else "The prompt"
         raise InvalidInput(f"{what} cannot be rendered: {error}.") from error
-    fault = unstorable(rendered) if rendered.strip() else "nothing is left to ask"
-    if fault:
-        what = f"The prompt {name}" if name else "The prompt"
+    if fault := unstorable(rendered) if rendered.strip() else "nothing is left to ask":
         raise InvalidInput(f"{what} cannot be rendered: {fault}.")
     return rendered
 
@@ -340,14 +336,9 @@ def refuse_leaking_wording(
 
 def _refuse_held_out_shots(session: Session, project_id: int, spec: PromptSpec) -> None:
     ids = spec.shots.ids if spec.shots is not None else ()
-    query = (
-        select(Example.external_id, Example.split, Dataset.name, DatasetVersion.number)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Example.external_id.in_(ids))
-        .order_by(Example.id.desc())
-    )
-    found = session.execute(query).all()
+    told = select(Example.external_id, Example.split, Dataset.name, DatasetVersion.number)
+    query = in_project(told, project_id).where(Example.external_id.in_(ids))
+    found = session.execute(query.order_by(Example.id.desc())).all()
     trained = {row.external_id for row in found if row.split == Split.TRAIN}
     for shot, split, dataset, number in found:
         if shot not in trained:
@@ -406,6 +397,9 @@ def diff_prompts(old: Prompt, new: Prompt) -> list[str]:
 
 def example_text(example: Prompted) -> str:
     """What shots are chosen by: the last message of the user, and the source below it."""
+    return prompt_text(_last_question(example), example.context)
+
+
+def _last_question(example: Prompted) -> str:
     turns = example.messages or ()
-    last = next((t["content"] for t in reversed(turns) if t["role"] == "user"), example.input)
-    return prompt_text(last, example.context)
+    return next((t["content"] for t in reversed(turns) if t["role"] == "user"), example.input)

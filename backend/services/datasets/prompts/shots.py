@@ -16,6 +16,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from backend.services.datasets.prompts.prompts import (
 )
 from backend.tables.datasets import DatasetVersion, Example, Split
 from backend.tables.models import Prompt
+from evaluators.spread import cut
 
 K1, B = 1.2, 0.75
 CHUNK = 256
@@ -174,13 +176,10 @@ def choose_shots(
 
 
 def _may_show(pool: ShotPool, shot: Example, asked: Example) -> bool:
-    if shot.id in pool.barred:
+    same = shot.id == asked.id or shot.content_digest == asked.content_digest
+    if same or (shot.group is not None and shot.group == asked.group):
         return False
-    if shot.id == asked.id or shot.content_digest == asked.content_digest:
-        return False
-    if shot.group is not None and shot.group == asked.group:
-        return False
-    return shot.id not in pool.near.get(asked.id, ())
+    return shot.id not in pool.barred and shot.id not in pool.near.get(asked.id, ())
 
 
 def _orders(
@@ -190,7 +189,8 @@ def _orders(
     name: str,
     encoders: Path | None,
 ) -> Iterable[Iterable[int]]:
-    """For each example the places of the pool, the best first."""
+    """For each example the places of the pool, the best first: as fixed, by BM25, or by the cosine
+    of mean-pooled last hidden states."""
     if spec.choose is Choose.FIXED:
         return [_fixed(pool, spec, name)] * len(asked)
     if not pool.examples:
@@ -199,7 +199,11 @@ def _orders(
     questions = [example_text(e) for e in asked]
     if spec.choose is Choose.BM25:
         return _by_bm25(texts, questions)
-    return _by_encoder(texts, questions, encoder_folder(encoders, str(spec.encoder)))
+    folder = encoder_folder(encoders, str(spec.encoder))
+    known = _vectors(texts, folder)
+    return chain.from_iterable(
+        _best_first(_vectors(some, folder) @ known.T) for some in cut(questions, CHUNK)
+    )
 
 
 def _fixed(pool: ShotPool, spec: ShotsSpec, name: str) -> list[int]:
@@ -238,19 +242,10 @@ def _by_bm25(texts: Sequence[str], questions: Sequence[str]) -> Iterator[Iterabl
     weights = counts.tocoo()
     weights.data = weights.data * (K1 + 1) / (weights.data + norm[weights.row])
     weighted = csr_matrix(weights) @ diags(idf)
-    for start in range(0, len(questions), CHUNK):
-        asked = words.transform(questions[start : start + CHUNK])
+    for some in cut(questions, CHUNK):
+        asked = words.transform(some)
         asked.data[:] = 1
         yield from _best_first((asked @ weighted.T).toarray())
-
-
-def _by_encoder(
-    texts: Sequence[str], questions: Sequence[str], folder: Path
-) -> Iterator[Iterable[int]]:
-    """By the cosine of mean-pooled last hidden states."""
-    known = _vectors(texts, folder)
-    for start in range(0, len(questions), CHUNK):
-        yield from _best_first(_vectors(questions[start : start + CHUNK], folder) @ known.T)
 
 
 def _best_first(scores: Any) -> Iterator[Iterable[int]]:
@@ -268,8 +263,8 @@ def _vectors(texts: Sequence[str], folder: Path) -> Any:
 
     found = []
     try:
-        for start in range(0, len(texts), CHUNK):  # token states of all texts would fill memory
-            for state in encode(texts[start : start + CHUNK], str(folder)):
+        for some in cut(texts, CHUNK):  # token states of all texts would fill memory
+            for state in encode(some, str(folder)):
                 found.append(state.mean(0).numpy() if len(state) else np.zeros(state.shape[1]))
     except EvaluatorError as error:
         raise InvalidInput(error.message, hint=error.hint) from error
@@ -309,15 +304,9 @@ def render_all(
         InvalidInput: an example lacks what the prompt shows, or a shot cannot be shown.
     """
     spec = None if prompt is None else prompt_spec(prompt)
+    spec = spec if with_shots or spec is None else spec.without_shots()
     label = "" if prompt is None else prompt.label
-    return render_spec(
-        session,
-        project_id,
-        examples,
-        spec if with_shots or spec is None else spec.without_shots(),
-        name=label,
-        encoders=encoders,
-    )
+    return render_spec(session, project_id, examples, spec, name=label, encoders=encoders)
 
 
 def render_spec(

@@ -149,28 +149,11 @@ FILTERS: dict[str, Callable[..., Any]] = {
 # jinja2's others call, or divide by `%`, which formats where a text stands on the left.
 _TESTS = ("defined", "undefined", "none", "string", "number", "in")
 _NODES: tuple[type[nodes.Node], ...] = (
-    nodes.Template,
-    nodes.Output,
-    nodes.TemplateData,
-    nodes.Name,
-    nodes.Getattr,
-    nodes.Getitem,
-    nodes.Slice,
-    nodes.Const,
-    nodes.Neg,
-    nodes.If,
-    nodes.CondExpr,
-    nodes.For,
-    nodes.Filter,
-    nodes.Test,
-    nodes.Compare,
-    nodes.Operand,
-    nodes.And,
-    nodes.Or,
-    nodes.Not,
-    nodes.List,
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem,
+    nodes.Slice, nodes.Const, nodes.Neg, nodes.If, nodes.CondExpr, nodes.For, nodes.Filter,
+    nodes.Test, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.List,
     nodes.Tuple,
-)
+)  # fmt: skip
 _SAID = {nodes.Call: "call anything", nodes.Extends: "extend a file"}
 
 

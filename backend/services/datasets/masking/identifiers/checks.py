@@ -9,9 +9,6 @@ number (mod 11,10), § 147 SGB VI and its regulation (pension insurance).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-
-Repair = Callable[[str], str]
 
 _LENGTHS = (
     "AT20 BE16 BG22 CH21 CY28 CZ24 DE22 DK18 EE20 ES24 FI18 FR27 GB22 GR27 HR21 HU28 IE22 IS26 "

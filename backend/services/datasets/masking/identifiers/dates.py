@@ -62,12 +62,7 @@ _SHAPES = (
     r"(?P<y>(?:19|20)\d{2})(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])",
     r"(?P<y>\d{4})(?P<sep>[-/.])(?P<m>\d{1,2})[-/.](?P<d>\d{1,2})",
     r"(?P<a>\d{1,2})\s?(?P<sep>[./-])\s?(?P<b>\d{1,2})\s?[./-]\s?" + _YEAR,
-    _DAY
-    + r"(?:st|nd|rd|th|\.)?[\s-]{0,2}(?:of\s+|day of\s+)?"
-    + _MONTH
-    + r"\.?(?:,?[\s-]+"
-    + _YEAR
-    + ")?",
+    rf"{_DAY}(?:st|nd|rd|th|\.)?[\s-]{{0,2}}(?:of\s+|day of\s+)?{_MONTH}\.?(?:,?[\s-]+{_YEAR})?",
     _MONTH + r"\.?[\s-]+" + _DAY + r"(?:st|nd|rd|th)?(?:,?\s+(?P<y>\d{4}))?",
     _MONTH + r"\.?,?\s+(?:of\s+)?(?P<y>(?:19|20)\d{2})",
     r"(?P<m>\d{1,2})/(?P<y>(?:19|20)\d{2})",
@@ -138,7 +133,9 @@ def find_dates(text: str, *, day_first: bool) -> Iterator[FoundIdentifier]:
         for match in shape.finditer(text):
             start, end = match.span()
             if _apart(text, start, end, match) and _read(match, day_first) is not None:
-                yield FoundIdentifier(_kind(text, start), start, end, _weight(match))
+                # 20240301 may be a file's number
+                sure = _group(match, "y") and not match.group().isdecimal()
+                yield FoundIdentifier(_kind(text, start), start, end, 0.92 if sure else 0.6)
     for shape in _compiled(_INTRODUCED):
         for match in shape.finditer(text):
             start, end = span_of(match, "date")
@@ -147,17 +144,9 @@ def find_dates(text: str, *, day_first: bool) -> Iterator[FoundIdentifier]:
                 yield FoundIdentifier(_kind(text, start), start, end, 0.6)
 
 
-def _weight(match: Any) -> float:
-    sure = _group(match, "y") and not match.group().isdecimal()  # 20240301 may be a file's number
-    return 0.92 if sure else 0.6
-
-
 def _kind(text: str, start: int) -> str:
-    return (
-        "BIRTH_DATE"
-        if compile_shape(_BEFORE_BIRTH).search(text[max(0, start - 24) : start])
-        else "DATE"
-    )
+    born = compile_shape(_BEFORE_BIRTH).search(text[max(0, start - 24) : start])
+    return "BIRTH_DATE" if born else "DATE"
 
 
 def _apart(text: str, start: int, end: int, match: Any) -> bool:
@@ -195,9 +184,8 @@ def _read(match: Any, day_first: bool) -> _DateReading | None:
     else:
         month, day = _int(_group(match, "m")) or 0, _int(_group(match, "d"))
     right = 1 <= month <= 12 and (day is None or 1 <= day <= 31)
-    return (
-        _DateReading(year, month, day) if right and (year is None or 1600 < year < 2200) else None
-    )
+    right = right and (year is None or 1600 < year < 2200)
+    return _DateReading(year, month, day) if right else None
 
 
 def _int(text: str | None) -> int | None:
@@ -215,7 +203,10 @@ def _year(text: str | None) -> int | None:
 def shift_date(text: str, days: int, *, day_first: bool) -> str | None:
     """A date moved, in the form in which it stood; None where the text is no date."""
     for match, read in _readings(text, day_first):
-        return _rewrite(match, _moved(read, days), day_first)
+        year = read.year or _BASE_YEAR
+        last = calendar.monthrange(year, read.month)[1]
+        old = date(year, read.month, 15 if read.day is None else min(read.day, last))
+        return _rewrite(match, old + timedelta(days=days), day_first)
     return None
 
 
@@ -240,12 +231,6 @@ _BARE = (
     r"(?P<d>\d{2})(?P<m>\d{2})(?P<y>\d{4}|\d{2})",
     r"(?P<a>\d{1,2})\s(?P<b>\d{1,2})\s(?P<y>\d{4}|\d{2})",
 )
-
-
-def _moved(read: _DateReading, days: int) -> date:
-    year = read.year or _BASE_YEAR
-    day = 15 if read.day is None else min(read.day, calendar.monthrange(year, read.month)[1])
-    return date(year, read.month, day) + timedelta(days=days)
 
 
 def _rewrite(match: Any, new: date, day_first: bool) -> str:
@@ -294,14 +279,8 @@ def _year_like(old: str, year: int) -> str:
 
 def _month_like(old: str, month: int) -> str:
     """The name of a month in the language and the length of the old one."""
-    found = next(
-        (
-            names[month - 1]
-            for names in _LISTS.values()
-            if old.casefold() in (name.lower() for name in names)
-        ),
-        _LISTS["en"][month - 1],
-    )
+    known = (one for one in _LISTS.values() if old.casefold() in map(str.lower, one))
+    found = next(known, _LISTS["en"])[month - 1]
     return found.upper() if old.isupper() else found.lower() if old.islower() else found
 
 

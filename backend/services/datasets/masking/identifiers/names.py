@@ -32,33 +32,8 @@ _SHORTENED = "mr mrs ms dr prof hr fr med dipl priv doz pd ing jur phil rer nat"
 SHORTENED = frozenset(_SHORTENED.split())  # have a point; after any other title a sentence ends
 _SURE_TITLES = frozenset(["mr", "mrs", "ms", "dr", "prof", "herr", "herrn", "hr", "frau"])
 _UNITS = frozenset({"ms", "hr", "nat", "ing"})  # in small letters milliseconds, hours, a suffix
-_PARTICLES = frozenset(
-    [
-        "von",
-        "van",
-        "de",
-        "der",
-        "den",
-        "del",
-        "della",
-        "di",
-        "da",
-        "dos",
-        "la",
-        "le",
-        "el",
-        "al",
-        "bin",
-        "ibn",
-        "ten",
-        "ter",
-        "zu",
-        "zum",
-        "zur",
-        "vom",
-        "und",
-    ]
-) - {"und", "zum", "zur", "la", "le"}
+_SMALL = "von van vom de der den del della di da dos el al bin ibn ten ter zu"
+PARTICLES = frozenset(_SMALL.split())
 _DISEASE = re.compile(
     r"\s?(?:[’']s|s)?[\s-]{1,2}(?:disease|syndrome?|sign|test|palsy|score|scale|manoeuvre|maneuver"
     r"|catheter|procedure|fracture|lymphoma|classification|criteria|reflex|phenomenon|tumou?r"
@@ -177,9 +152,7 @@ class _Reader:
 
     def _name_at(self, place: int) -> int:
         """Where the name ends that begins with a token; `place` where none does."""
-        if self._after_title(place):
-            return self._take(place, titled=True)
-        if self._is_introduced(place):
+        if self._after_title(place) or self._is_introduced(place):
             return self._take(place, titled=True)
         return self._by_lists(place)
 
@@ -289,11 +262,8 @@ class _Reader:
         following = place + 1 < len(self.tokens) and self._joins(place, place + 1)
         if token.folded in lists.given and following and self._follows_given(place):
             return self._take(place, titled=False)
-        if (
-            token.is_initial
-            and following
-            and (self._family_ahead(place) or self._is_initial_of_a_name(place))
-        ):
+        initial = token.is_initial and following
+        if initial and (self._family_ahead(place) or self._is_initial_of_a_name(place)):
             return self._take(place, titled=False)
         if token.folded in lists.family and token.is_capital:
             if self._comma_given(place):
@@ -402,16 +372,15 @@ class _Reader:
 
     def _is_labelled(self, place: int, here: int) -> bool:
         """`Name: Zumbrägel, Kunigunde`: what follows a label, turned round, and ends there."""
-        before = self.text[
-            max(0, self.tokens[place].start - leads.REACH) : self.tokens[place].start
-        ]
+        start = self.tokens[place].start
+        before = self.text[max(0, start - leads.REACH) : start]
         ends = not self.text[self.tokens[here].end :].lstrip(" ")[:1].isalnum()
         return ends and self._looks_named(here) and leads.AFTER_COLON.search(before) is not None
 
     def _particles_ahead(self, here: int) -> bool:
         token = self.tokens[here]
         return (
-            token.folded in _PARTICLES
+            token.folded in PARTICLES
             and here + 1 < len(self.tokens)
             and self._joins(here, here + 1)
             and self._looks_named(here + 1)
@@ -468,12 +437,11 @@ def find_people(
     """
     tokens = tokens_of(text)
     reader = _Reader(text, tokens, lists)
-    spans = [(tokens[a].start, tokens[b - 1].end) for a, b in reader.find()]
-    spans += list(more)
+    spans = [*((tokens[a].start, tokens[b - 1].end) for a, b in reader.find()), *more]
     known: dict[str, str] = {}
     for start, end in spans:
         for token in tokens_of(text[start:end]):
-            if len(token.text) > 2 and token.folded not in _PARTICLES:
+            if len(token.text) > 2 and token.folded not in PARTICLES:
                 known.setdefault(token.folded, token.text)
     found = dict.fromkeys(spans, 0.8)
     for place, token in enumerate(tokens):

@@ -29,10 +29,6 @@ class FoundIdentifier:
     end: int
     weight: float
 
-    def moved(self, by: int) -> FoundIdentifier:
-        """The same, `by` code points further on."""
-        return replace(self, start=self.start + by, end=self.end + by)
-
 
 @lru_cache(maxsize=1024)
 def compile_shape(shape: str) -> Any:
@@ -79,7 +75,7 @@ def settle(findings: list[FoundIdentifier], text: str) -> list[FoundIdentifier]:
     for one in sorted(findings, key=lambda f: (-f.weight, f.start - f.end, f.start, f.kind)):
         for start, end in _free(covered, one.start, one.end):
             whole = (start, end) == (one.start, one.end)
-            start, end = (start, end) if whole else _trimmed(text, start, end)
+            start, end = (start, end) if whole else trimmed(text, start, end)
             if whole or _tells(text[start:end], one.kind):
                 taken.append(replace(one, start=start, end=end))
         covered[one.start : one.end] = b"\x01" * (one.end - one.start)
@@ -100,7 +96,8 @@ def _free(covered: bytearray, start: int, end: int) -> list[tuple[int, int]]:
     return found
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A stretch without what is neither a letter nor a digit at its ends."""
     while start < end and not text[start].isalnum():
         start += 1
     while start < end and not text[end - 1].isalnum():

@@ -20,6 +20,7 @@ from backend.services.datasets.masking.identifiers.checks import plain_of
 from backend.services.datasets.masking.identifiers.dates import round_age, shift_date
 from backend.services.datasets.masking.identifiers.draw import Draw
 from backend.services.datasets.masking.identifiers.names import (
+    PARTICLES,
     TITLES,
     NameLists,
     ascii_name,
@@ -32,27 +33,7 @@ _FEMALE, _MALE = (
     frozenset(["mrs", "ms", "miss", "frau", "fr", "sister", "schwester", "madam", "dame"]),
     frozenset(["mr", "mister", "herr", "herrn", "hr", "sir", "pfleger"]),
 )
-_PARTICLES = frozenset(
-    [
-        "von",
-        "van",
-        "de",
-        "der",
-        "den",
-        "del",
-        "della",
-        "di",
-        "da",
-        "dos",
-        "el",
-        "al",
-        "bin",
-        "ibn",
-        "ten",
-        "ter",
-        "zu",
-    ]
-)
+_KEPT = PARTICLES - {"vom"}
 
 
 @dataclass(slots=True)
@@ -183,17 +164,13 @@ def bic(kind: str, text: str, making: Making) -> str:
 def person(kind: str, text: str, making: Making) -> str:
     """A name: every word of it by its own surrogate; titles, particles and signs stay."""
     tokens = tokens_of(text)
-    words = [t for t in tokens if t.folded not in TITLES and not _is_particle(t.text)]
+    words = [t for t in tokens if t.folded not in TITLES and t.text not in _KEPT]
     put, last = [], 0
     for place, token in enumerate(words):
         ends = all(text[one.end : other.start] == "-" for one, other in pairwise(words[place:]))
         put += [text[last : token.start], _name_word(token.text, ends, making, len(words))]
         last = token.end
     return "".join([*put, text[last:]])
-
-
-def _is_particle(word: str) -> bool:
-    return word in _PARTICLES
 
 
 def _name_word(word: str, is_last: bool, making: Making, n: int) -> str:
@@ -284,11 +261,11 @@ def login(kind: str, text: str, making: Making) -> str:
 
 def web_address(kind: str, text: str, making: Making) -> str:
     """A page of example.org."""
-    return making.once(
-        kind,
-        text,
-        lambda n: "https://example.org/" + making.draw.stream(kind, text, str(n), n=4).hex(),
-    )
+
+    def attempt(number: int) -> str:
+        return "https://example.org/" + making.draw.stream(kind, text, str(number), n=4).hex()
+
+    return making.once(kind, text, attempt)
 
 
 def ip_address(kind: str, text: str, making: Making) -> str:
@@ -361,8 +338,7 @@ def _place_word(word: str, making: Making, what: str, pool: list[str]) -> str:
         return word
     end = _STREET_END.search(word)
     stem, tail = (word[: end.start()], end[0]) if end and end.start() > 2 else (word, "")
-    new = making.once(what, stem.lower(), lambda n: _drawn_place(pool, stem, n, making))
-    new = new + tail
+    new = making.once(what, stem.lower(), lambda n: _drawn_place(pool, stem, n, making)) + tail
     return new.upper() if word.isupper() else new.lower() if word.islower() else new
 
 

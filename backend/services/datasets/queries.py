@@ -1,0 +1,44 @@
+"""Queries over the examples of a project, and over more values than one statement may bind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Row, Select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from backend.tables.datasets import Dataset, DatasetVersion, Example
+from evaluators.spread import cut
+
+CHUNK = 500
+AnyColumn = InstrumentedAttribute[Any] | Column[Any]
+
+
+def in_project(query: Select[Any], project_id: int) -> Select[Any]:
+    """A query of examples, of those of one project; its version and its dataset are joined."""
+    return (
+        query.join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
+        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
+        .where(Dataset.project_id == project_id)
+    )
+
+
+def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """The values in parts that a statement may bind."""
+    return cut(values, CHUNK)
+
+
+def rows_for(
+    session: Session, query: Select[Any], column: AnyColumn, values: Sequence[Any]
+) -> Iterator[Row[Any]]:
+    """The rows of a query in which a column has one of these values, part by part."""
+    for some in chunks(values):
+        yield from session.execute(query.where(column.in_(some)))
+
+
+def values_for(
+    session: Session, query: Select[Any], column: AnyColumn, values: Sequence[Any]
+) -> Iterator[Any]:
+    """The same of a query of one column: its values."""
+    return (row[0] for row in rows_for(session, query, column, values))
