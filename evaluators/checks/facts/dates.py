@@ -56,7 +56,8 @@ _SHORT_DAYS: dict[str, int] = {
 }
 _SHORT_DAY = re.compile(
     r"(?<![\w-])(Mon|Tues?|Weds?|Thu(?:rs?)?|Fri|Sat|Sun|MON|TUE|WED|THU|FRI|SAT|SUN)(?!\w|-\w{3})\.?|"
-    r"(?<![\w.])(Mo|Di|Mi|Do|Fr|Sa|So)(?:\.|(?=\s?(?:-|–|bis|/|,|\+|&|und)\s?(?:Mo|Di|Mi|Do|Fr|Sa|So)\b|,?\s\d|:))|"
+    r"(?<![\w.])(?!Fr\.?\s?\d{1,3}(?:\d\d|['’]\d{3}))"  # francs: no day, no hour has three digits
+    r"(Mo|Di|Mi|Do|Fr|Sa|So)(?:\.|(?=\s?(?:-|–|bis|/|,|\+|&|und)\s?(?:Mo|Di|Mi|Do|Fr|Sa|So)\b|,?\s\d|:))|"
     r"(?<=[-–/] )(?<!\w)(Mo|Di|Mi|Do|Fr|Sa|So)\b|(?<=[-–/])(Mo|Di|Mi|Do|Fr|Sa|So)(?!\w)"
 )
 _ENGLISH_SHORT = word_set("mon tue tues wed weds thu thur thurs fri sat sun")

@@ -270,7 +270,9 @@ def _find_numerals(text: str, taken: _UsedSpans, words: frozenset[str]) -> Itera
     for m in NUMERAL.finditer(text):
         for number in _one_or_list(text, m, comma):
             if not taken.claim(number.start, number.end):
-                continue
+                if number.start >= m.start() or not taken.claim(m.start(), number.end):
+                    continue
+                number = replace(number, start=m.start(), unit=None, others=())  # `Fr.`, a Friday
             if previous is not None:
                 yield from _before(text, previous, number, m.end())
             previous = number

@@ -13,6 +13,9 @@ SAME = [
     ("Between 3 and 5 thousand came.", "3,000 came, then 5,000."),
     ("Her bid was lower.", "She offered less than he did, and calls once a day."),
     ("He asked Tid Larsen.", "Tid Larsen is asked once a day."),
+    ("Es kostet 500 Franken.", "Es kostet Fr. 500 im Jahr."),
+    ("Es kostet Fr. 1'500.", "Es kostet CHF 1500."),
+    ("Offen Fr 9-12, Termin Fr. 20. März.", "Offen Freitag 9-12, am Freitag, 20. März Termin."),
     # codes and their numbers
     ("Your order 12345 has shipped.", "Order #12345 has shipped."),
     ("Your order #12345 has shipped.", "Order 12345 has shipped."),
@@ -182,6 +185,8 @@ SAME = [
 ]
 
 OTHER = [
+    ("Es kostet Fr. 500 im Jahr.", "Es kostet Fr. 900 im Jahr."),
+    ("It costs Fr. 20 now.", "It costs Fr. 30 now."),
     ("Profit rose from 91 to 104 million.", "It rose to 104 million from 81 million."),
     ("Profit rose from 91 to 104 million.", "It rose to 104 million from 91 thousand."),
     ("Metformin 500 mg bid.", "Metformin 500 mg once daily."),
