@@ -120,15 +120,16 @@ def _answers(
         yield WINNER, to_choice(preference.winner, a_is_left=item.a_is_left).value
     for rating in review.ratings:
         control = facts.rubric.criterion(rating.criterion).control
-        yield question_of(rating.criterion), _value_out(control, rating.value)
-    if review.spans:
-        yield (
-            ERRORS,
-            [
-                _span(item.outputs[0], span.start, span.end, _kind(span), offsets)
-                for span in review.spans
-            ],
-        )
+        value: Any = rating.value
+        if control in (Control.OPTIONS, Control.RATING):
+            value = json.loads(value)
+        yield question_of(rating.criterion), value
+    marks = []
+    for span in review.spans:
+        label = f"{span.kind}{SEVERITY_MARK}{span.severity}" if span.severity else span.kind
+        marks.append(_span(item.outputs[0], span.start, span.end, label, offsets))
+    if marks:
+        yield ERRORS, marks
     for correction in review.corrections:
         yield CORRECTION, item.hide(correction.text)
         if correction.reason:
@@ -137,20 +138,10 @@ def _answers(
         yield COMMENT, review.comment
 
 
-def _kind(span: Any) -> str:
-    return span.kind if not span.severity else f"{span.kind}{SEVERITY_MARK}{span.severity}"
-
-
 def _span(text: str, start: int, end: int, label: str, offsets: Offsets) -> dict[str, Any]:
     if offsets is Offsets.UTF16:
         start, end = to_utf16(text, start), to_utf16(text, end)
     return {"start": start, "end": end, "label": label}
-
-
-def _value_out(control: Control, value: str) -> Any:
-    if control is Control.OPTIONS:
-        return json.loads(value)
-    return int(value) if control is Control.RATING else value
 
 
 def _question(criterion: Criterion) -> dict[str, Any]:
@@ -229,11 +220,10 @@ def _marks(output: str, spans: Any, offsets: Offsets) -> Iterator[SpanMark]:
     if not isinstance(spans, list):
         raise InvalidInput("The response to errors is no list of marks.")
     for span in spans:
-        place = (span.get("start"), span.get("end")) if isinstance(span, Mapping) else (None, None)
-        start, end = place
+        told = span if isinstance(span, Mapping) else {}
+        start, end, label = told.get("start"), told.get("end"), str(told.get("label"))
         if not isinstance(start, int) or not isinstance(end, int):
             raise InvalidInput("A mark has no start or no end.")
-        label = str(span.get("label"))
         if label == FLAGGED:  # what a check had flagged is not the person's
             continue
         kind, _, severity = label.partition(SEVERITY_MARK)

@@ -86,7 +86,7 @@ def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets)
     return ImportedAnswer(
         row=row,
         id=unique,
-        item_id=_whole(data.get("strop_item")),
+        item_id=whole_number(str(data.get("strop_item"))),
         digest=data.get("strop_digest"),
         who=tuple(_names(given.get("completed_by"))),
         read=read,
@@ -126,7 +126,7 @@ def argilla_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[ImportedA
             yield ImportedAnswer(
                 row=number,
                 id=f"{record.get('id')}:{person}",
-                item_id=_whole(item_id),
+                item_id=whole_number(item_id),
                 digest=metadata.get("digest"),
                 who=(person,),
                 read=_argilla_reader(said, offsets),
@@ -143,10 +143,6 @@ def _argilla_reader(
 def unread(row: int, reason: str) -> ImportedAnswer:
     """A row that cannot be read, and why."""
     return ImportedAnswer(row, "", None, None, (), lambda *_: Answer(), refusal=reason)
-
-
-def _whole(value: Any) -> int | None:
-    return whole_number(str(value))
 
 
 def _moment(value: Any) -> datetime | None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 from xml.etree import ElementTree
@@ -231,15 +231,12 @@ def _provenance(review: Review) -> dict[str, Any]:
 
 
 def _prediction(item: QueueItem, check: Score, offsets: Offsets) -> dict[str, Any]:
-    flags = [
-        {
-            **_region(FLAGGED, f"f{check.id}_{n}", item.outputs[0], flag, offsets),
-            "meta": {"text": [f"{flag.get('kind', '')}: {item.hide(flag.get('reason', ''))}"]},
-        }
-        for n, flag in enumerate(check.spans)
-    ]
-    for flag in flags:
-        flag["value"]["labels"] = [FLAG_LABEL]
+    flags = []
+    for n, flag in enumerate(check.spans):
+        region = _region(FLAGGED, f"f{check.id}_{n}", item.outputs[0], flag, offsets)
+        region["value"]["labels"] = [FLAG_LABEL]
+        why = f"{flag.get('kind', '')}: {item.hide(flag.get('reason', ''))}"
+        flags.append({**region, "meta": {"text": [why]}})
     return {"model_version": check.signature[:200], "score": check.value, "result": flags}
 
 
@@ -253,7 +250,6 @@ def _annotation(
     pseudonym = review.reviewer.pseudonym
     known = {pseudonym: email_of(pseudonym)} if addresses is None else addresses
     who = {"completed_by": {"email": known[pseudonym]}} if pseudonym in known else {}
-    ended = review.submitted_at.isoformat() if review.submitted_at else None
     return {
         "unique_id": f"{OWN_PREFIX}{review.id}",
         **who,
@@ -261,7 +257,7 @@ def _annotation(
         "ground_truth": False,
         "lead_time": review.active_seconds,
         "created_at": review.started_at.isoformat(),
-        "updated_at": ended,
+        "updated_at": review.submitted_at.isoformat() if review.submitted_at else None,
         "result": list(_results(facts, item, review, offsets)),
     }
 
@@ -286,8 +282,7 @@ def _results(
         if choice in UNDECIDED_WINNERS:
             yield _result(review, UNDECIDED, to, "choices", {"choices": [choice]})
         else:  # this control stands for both texts, and names itself as what it is about
-            name = COMPARISON
-            yield _result(review, name, name, "pairwise", {"selected": choice})
+            yield _result(review, COMPARISON, COMPARISON, "pairwise", {"selected": choice})
     if review.comment or review.skip_reason:
         yield _textarea(review, COMMENT, to, review.comment or review.skip_reason or "")
 
@@ -296,20 +291,14 @@ def _marks(
     item: QueueItem, review: Review, n: int, span: Any, offsets: Offsets
 ) -> Iterator[Result]:
     place = {"start": span.start, "end": span.end}
-    id_ = f"s{review.id}_{n}"
-
-    def region(control: str) -> Result:
-        return _region(control, id_, item.outputs[0], place, offsets)
-
-    mark = region(ERRORS)
-    mark["value"]["labels"] = [span.kind]
-    yield mark
+    mark = _region(ERRORS, f"s{review.id}_{n}", item.outputs[0], place, offsets)
+    said = [(ERRORS, "labels", {"labels": [span.kind]})]
     if span.severity:
-        grave = region(SEVERITY)
-        yield {**grave, "type": "choices", "value": {**grave["value"], "choices": [span.severity]}}
+        said.append((SEVERITY, "choices", {"choices": [span.severity]}))
     if span.note:
-        noted = region(NOTE)
-        yield {**noted, "type": "textarea", "value": {**noted["value"], "text": [span.note]}}
+        said.append((NOTE, "textarea", {"text": [span.note]}))
+    for control, kind, value in said:
+        yield {**mark, "from_name": control, "type": kind, "value": mark["value"] | value}
 
 
 def _region(
@@ -319,13 +308,7 @@ def _region(
     value: dict[str, Any] = {"start": start, "end": end, "text": text[start:end]}
     if offsets is Offsets.UTF16:
         value |= {"start": to_utf16(text, start), "end": to_utf16(text, end)}
-    return {
-        "id": id_,
-        "from_name": control,
-        "to_name": OUTPUT,
-        "type": "labels",
-        "value": value,
-    }
+    return {"id": id_, "from_name": control, "to_name": OUTPUT, "type": "labels", "value": value}
 
 
 def _textarea(review: Review, control: str, to: str, text: str) -> Result:
@@ -392,10 +375,10 @@ def answer_of(
             raise InvalidInput(f"The result of {control} has no value.")
         if control in criteria:
             _once(read.ratings, criteria[control].name, _rating_in(criteria[control], value))
-        elif control in _CONTROLS_IN:
-            _CONTROLS_IN[control](read, result, value, output, offsets)
+        elif control == ERRORS:
+            _read_errors(read, result, value, output, offsets)
         else:
-            raise InvalidInput(f"The configuration of this queue has no control {control!r}.")
+            _read_control(read, control, result, value)
     if len(read.winners) > 1:
         raise InvalidInput("The pair has more than one answer.")
     return Answer(
@@ -464,51 +447,28 @@ def _read_errors(
         raise InvalidInput("A mark has no start, no end or no label.")
     quoted = quoted if isinstance(quoted, str) else None
     span = span_of(output, start, end, quoted=quoted, offsets=offsets)
-    for label in labels:
-        read.marks.append((str(result.get("id")), str(label), *span))
+    read.marks += [(str(result.get("id")), str(label), *span) for label in labels]
 
 
-def _read_choice(into: str) -> Callable[..., None]:
-    def read_choice(
-        read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
-    ) -> None:
+def _read_control(
+    read: _AnnotationReading, control: str, result: Mapping[str, Any], value: Mapping[str, Any]
+) -> None:
+    """A result of a fixed control other than ERRORS. Raises InvalidInput where there is none."""
+    id_ = str(result.get("id"))
+    if control in (SEVERITY, UNDECIDED):
         chosen = _choices_in(value)
         if len(chosen) != 1:
-            raise InvalidInput(f"{result.get('from_name')} has {len(chosen)} answers.")
-        if into == UNDECIDED:
+            raise InvalidInput(f"{control} has {len(chosen)} answers.")
+        if control == UNDECIDED:
             read.winners.append(chosen[0])
         else:
-            _once(read.grave, str(result.get("id")), chosen[0])
-
-    return read_choice
-
-
-def _read_comparison(
-    read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
-) -> None:
-    if (selected := value.get("selected")) not in (None, "none"):
-        read.winners.append(str(selected))
-
-
-def _read_note(
-    read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
-) -> None:
-    _once(read.noted, str(result.get("id")), _text_in(value))
-
-
-def _read_text(
-    read: _AnnotationReading, result: Mapping[str, Any], value: Mapping[str, Any], *_: Any
-) -> None:
-    _once(read.texts, str(result.get("from_name")), _text_in(value))
-
-
-_CONTROLS_IN: dict[str, Callable[..., None]] = {
-    ERRORS: _read_errors,
-    SEVERITY: _read_choice(SEVERITY),
-    NOTE: _read_note,
-    COMPARISON: _read_comparison,
-    UNDECIDED: _read_choice(UNDECIDED),
-    CORRECTION: _read_text,
-    CORRECTION_REASON: _read_text,
-    COMMENT: _read_text,
-}
+            _once(read.grave, id_, chosen[0])
+    elif control == COMPARISON:
+        if (selected := value.get("selected")) not in (None, "none"):
+            read.winners.append(str(selected))
+    elif control == NOTE:
+        _once(read.noted, id_, _text_in(value))
+    elif control in (CORRECTION, CORRECTION_REASON, COMMENT):
+        _once(read.texts, control, _text_in(value))
+    else:
+        raise InvalidInput(f"The configuration of this queue has no control {control!r}.")

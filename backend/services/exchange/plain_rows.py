@@ -83,10 +83,11 @@ def read_plain_rows(
 
 def _with_marks(row: TrainingRow, values: RowValues) -> TrainingRow:
     """The row with its weight, its place in a curriculum and where it comes from, if it tells."""
-    marks: dict[str, Any] = {}
-    for key, is_mark in _MARKS.get(row.kind, {}).items():
-        if is_mark(found := values.values.get(key)):
-            marks[key] = found
+    marks = {
+        key: found
+        for key, is_mark in (_MARKS.items() if row.kind == SFT else ())
+        if is_mark(found := values.values.get(key))
+    }
     if (told := _provenance(values.values.get("provenance"))) is not None:
         marks["provenance"] = told
     values.used.update(marks)
@@ -101,9 +102,7 @@ def _is_place(value: object) -> bool:
     return value == BY_LOSS or (isinstance(value, int) and not isinstance(value, bool))
 
 
-_MARKS: dict[str, dict[str, Callable[[object], bool]]] = {
-    SFT: {"weight": _is_weight, "order": _is_place}
-}
+_MARKS: dict[str, Callable[[object], bool]] = {"weight": _is_weight, "order": _is_place}
 
 
 def _provenance(value: object) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
 from typing import Any, assert_never
 
 from backend.errors import InvalidInput, UnknownName
@@ -140,7 +141,9 @@ def _written(
         case FileKind.JSONL:
             return (_json(row) + "\n" for row in rows)
         case FileKind.CSV:
-            return _csv_lines(rows, chosen.columns, begins=begins)
+            head = [chosen.columns] if begins else []
+            cells = ([row[column] for column in chosen.columns] for row in rows)
+            return map(csv_line, chain(head, cells))
         case FileKind.JSON:
             return _json_array(rows, begins=begins)
         case _:
@@ -149,13 +152,6 @@ def _written(
 
 def _json(row: Row) -> str:
     return json.dumps(row, ensure_ascii=False)
-
-
-def _csv_lines(rows: Iterator[Row], columns: tuple[str, ...], *, begins: bool) -> Iterator[str]:
-    if begins:
-        yield csv_line(columns)
-    for row in rows:
-        yield csv_line(row[column] for column in columns)
 
 
 def _json_array(rows: Iterator[Row], *, begins: bool) -> Iterator[str]:
@@ -235,15 +231,13 @@ def _votes(facts: QueueFacts, item: QueueItem, ask: ExportAsk) -> Iterator[Row]:
 
 
 def _tasks(facts: QueueFacts, item: QueueItem, ask: ExportAsk) -> list[Row]:
-    task = label_studio.task_of(facts, item, offsets=ask.offsets, addresses=ask.addresses)
-    return [task]
+    return [label_studio.task_of(facts, item, offsets=ask.offsets, addresses=ask.addresses)]
 
 
 def _records(facts: QueueFacts, item: QueueItem, ask: ExportAsk) -> list[Row]:
-    for review in item.reviews:
-        noted = sum(span.note is not None for span in review.spans)
-        if noted:
-            ask.left_out["notes on marks"] += noted
+    noted = sum(span.note is not None for review in item.reviews for span in review.spans)
+    if noted:
+        ask.left_out["notes on marks"] += noted
     return [argilla.record_of(facts, item, offsets=ask.offsets)]
 
 

@@ -150,16 +150,11 @@ class _Desk:
     def of(session: Session, facts: QueueFacts, people: Mapping[str, str], source: str) -> _Desk:
         """Read what an import of this queue needs to know. Raises NotFound."""
         in_queue = (Review.item_id == ReviewItem.id, ReviewItem.queue_id == facts.id)
-        imported = session.execute(
-            select(Review.draft, Review.answer_digest).where(
-                *in_queue, Review.source == source, Review.state == ReviewState.SUBMITTED
-            )
-        )
-        answered = session.execute(
-            select(Review.item_id, Review.reviewer_id, Review.answer_digest).where(
-                *in_queue, *counts()
-            )
-        )
+        before = Review.source == source, Review.state == ReviewState.SUBMITTED
+        query = select(Review.draft, Review.answer_digest)
+        imported = session.execute(query.where(*in_queue, *before))
+        answers = select(Review.item_id, Review.reviewer_id, Review.answer_digest)
+        answered = session.execute(answers.where(*in_queue, *counts()))
         return _Desk(
             facts=facts,
             source=source,
@@ -203,7 +198,7 @@ def _take(session: Session, desk: _Desk, given: ImportedAnswer, now: datetime) -
     if given.refusal is not None:
         raise InvalidInput(given.refusal)
     item = _item(session, desk.facts, given)
-    if erased_outputs(session, _outputs_of(session, item.id)):
+    if erased_outputs(session, [session.get_one(ReviewItem, item.id).generation_a_id]):
         raise InvalidInput("what it answers was erased")
     person = desk.person(given.who)
     shown = item if given.whole else item.masked(desk.facts.masks)
@@ -226,22 +221,15 @@ def _take(session: Session, desk: _Desk, given: ImportedAnswer, now: datetime) -
     return True
 
 
-def _outputs_of(session: Session, item_id: int) -> list[int]:
-    return [session.get_one(ReviewItem, item_id).generation_a_id]
-
-
 def _unmasked(
     session: Session, item: QueueItem, person: User, answer: Answer, masks: Sequence[str]
 ) -> Answer:
     """The answer with what the export masked put back into its correction."""
     if not masks or answer.correction is None or BLOCK not in answer.correction:
         return answer
-    own = (
-        select(Correction.text)
-        .join(Review)
-        .where(Review.item_id == item.id, Review.reviewer_id == person.id)
-    )
-    sources = [*session.scalars(own), item.outputs[0]]
+    own = Review.item_id == item.id, Review.reviewer_id == person.id
+    told = session.scalars(select(Correction.text).join(Review).where(*own))
+    sources = [*told, item.outputs[0]]
     return replace(answer, correction=unmask_text(answer.correction, sources, masks))
 
 
@@ -256,10 +244,8 @@ def _is_own(
     """Whether it is what stands of this person, but for notes that the other tool cannot keep."""
     if given.keeps_notes:
         return False
-    query = select(Review).where(
-        Review.item_id == item.id, Review.reviewer_id == person.id, *counts()
-    )
-    found = session.scalars(query).one()
+    own = Review.item_id == item.id, Review.reviewer_id == person.id
+    found = session.scalars(select(Review).where(*own, *counts())).one()
     said = said_by(found, found.item)
     bare = replace(said, spans=tuple(replace(mark, note=None) for mark in said.spans))
     return check_answer(subject, bare).digest == checked.digest
@@ -280,13 +266,10 @@ def _item(session: Session, facts: QueueFacts, given: ImportedAnswer) -> QueueIt
         raise InvalidInput("it answers an item that is not for review")
     if given.place is None and given.digest != item.digest:
         raise InvalidInput("it answers another text than this item shows (strop_digest)")
-    if given.place is not None and given.digest not in (None, _bare_digest(item.outputs[0])):
+    bare = hashlib.sha256(item.outputs[0].strip().encode()).hexdigest()
+    if given.place is not None and given.digest not in (None, bare):
         raise InvalidInput("it judges another text than the output of that example")
     return item
-
-
-def _bare_digest(text: str) -> str:
-    return hashlib.sha256(text.strip().encode()).hexdigest()
 
 
 def _item_at(session: Session, queue_id: int, place: Place) -> int:
@@ -321,9 +304,8 @@ def _store(
     checked: CheckedReview,
     now: datetime,
 ) -> None:
-    slot = _asked_slot(session, desk.facts.id, item.id, person, now) or _own_slot(
-        session, desk.facts.id, item, person
-    )
+    slot = _asked_slot(session, desk.facts.id, item.id, person, now)
+    slot = slot or _own_slot(session, desk.facts.id, item, person)
     review = Review(
         item_id=item.id,
         slot_id=slot.id,
@@ -383,10 +365,11 @@ def _asked_slot(
 
 
 def _own_slot(session: Session, queue_id: int, item: QueueItem, person: User) -> ReviewSlot:
+    last = session.scalar(select(func.max(ReviewSlot.number)).where(ReviewSlot.item_id == item.id))
     slot = ReviewSlot(
         queue_id=queue_id,
         item_id=item.id,
-        number=_next_number(session, item.id),
+        number=0 if last is None else last + 1,
         position=item.position,
         state=SlotState.DONE,
         owner_id=person.id,
@@ -409,11 +392,6 @@ def _follow_up(session: Session, slot: ReviewSlot, review: Review, now: datetime
     if slot.purpose == Purpose.REVIEW:
         count_answer(connection, slot.queue_id, review.reviewer_id, reviews=1)
     follow_up(session, context, review.id, extra=False, now=now)
-
-
-def _next_number(session: Session, item_id: int) -> int:
-    last = session.scalar(select(func.max(ReviewSlot.number)).where(ReviewSlot.item_id == item_id))
-    return 0 if last is None else last + 1
 
 
 def _store_answer(

@@ -55,8 +55,12 @@ def span_of(
     found: list[tuple[int, int]] = []
     for counted in order:
         try:
-            span = _converted(text, start, end, counted)
+            span = (start, end)
+            if counted is Offsets.UTF16:
+                span = from_utf16(text, start), from_utf16(text, end)
         except InvalidInput:
+            continue
+        if not 0 <= span[0] < span[1] <= len(text):
             continue
         if quoted is None or _plain(text[slice(*span)]) == _plain(quoted):
             return span
@@ -64,14 +68,6 @@ def span_of(
     if quoted is not None and found:
         raise InvalidInput(f"The mark {start} to {end} is not on the text that it quotes.")
     raise InvalidInput(f"The mark {start} to {end} lies outside the output.")
-
-
-def _converted(text: str, start: int, end: int, counted: Offsets) -> tuple[int, int]:
-    if counted is Offsets.UTF16:
-        start, end = from_utf16(text, start), from_utf16(text, end)
-    if not 0 <= start < end <= len(text):
-        raise InvalidInput("outside")
-    return start, end
 
 
 def _plain(text: str) -> str:
