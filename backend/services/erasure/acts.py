@@ -13,11 +13,10 @@ a training that reads a row is cancelled.
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
@@ -27,6 +26,7 @@ from backend.services import audit
 from backend.services.curation import digests
 from backend.services.datasets import versions
 from backend.services.datasets.erased import erased_digest, said_of, seal_rows
+from backend.services.datasets.queries import in_project, rows_for, values_for
 from backend.services.erasure import under_way
 from backend.services.erasure.columns import COMMON, Notice
 from backend.services.erasure.files import black_out_logs, clean_files, clear_leftovers
@@ -36,7 +36,6 @@ from backend.services.erasure.people import erase_person, name_of
 from backend.services.erasure.requests import (
     ErasureRequest,
     ErasureScope,
-    chunks,
     exports_with,
     learned_from,
     sets_with,
@@ -59,10 +58,12 @@ from backend.services.projects import lock_project
 from backend.settings import Settings
 from backend.tables.accounts import User
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
-from backend.tables.datasets import Dataset, DatasetVersion, Example
+from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.erasure import ErasedRow, Erasure, ErasureKind, ErasureState
 
 LONGEST_REASON = 500
+ERASURES_FILE = "erasures.jsonl"
+NOTED = ("project_id", "kind", "subject", "reason", "example_ids", "person_id", "keys")
 PARTS: dict[str, tuple[type[TrainingSetRow] | type[HeldBackRow], str]] = {
     "training_set_rows": (TrainingSetRow, "row"),
     "held_back_rows": (HeldBackRow, "held"),
@@ -109,9 +110,9 @@ def checked_reason(reason: str) -> str:
     return line
 
 
-def get_erasure(session: Session, erasure_id: int) -> Erasure:
-    """An erasure by its id, or NotFound."""
-    found = session.get(Erasure, erasure_id)
+def get_erasure(session: Session, erasure_id: int, *, lock: bool = False) -> Erasure:
+    """An erasure by its id, read anew where its row is locked; or NotFound."""
+    found = session.get(Erasure, erasure_id, with_for_update=lock, populate_existing=lock)
     if found is None:
         raise NotFound(f"There is no erasure {erasure_id}.")
     return found
@@ -166,9 +167,7 @@ def resume_erasures(sessions: sessionmaker[Session], settings: Settings, *, now:
 
 def erase_now(session: Session, erasure_id: int, settings: Settings, *, now: datetime) -> Erasure:
     """Erase in this transaction, and write it down; an erasure that is through stays as it is."""
-    erasure = session.get(Erasure, erasure_id, with_for_update=True, populate_existing=True)
-    if erasure is None:
-        raise NotFound(f"There is no erasure {erasure_id}.")
+    erasure = get_erasure(session, erasure_id, lock=True)
     if erasure.state != ErasureState.ASKED:
         return erasure
     if erasure.kind == ErasureKind.PERSON:
@@ -202,22 +201,10 @@ def note_in_file(settings: Settings, erasure: Erasure) -> None:
 
     It holds ids and the reason; written again after a crash, it is the same line twice.
     """
-    line = {
-        "erasure": erasure.id,
-        "project_id": erasure.project_id,
-        "kind": erasure.kind,
-        "subject": erasure.subject,
-        "reason": erasure.reason,
-        "example_ids": erasure.example_ids,
-        "person_id": erasure.person_id,
-        "keys": erasure.keys,
-    }
+    line = {"erasure": erasure.id} | {name: getattr(erasure, name) for name in NOTED}
     settings.home.mkdir(parents=True, exist_ok=True)
     with (settings.home / ERASURES_FILE).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n")
-
-
-ERASURES_FILE = "erasures.jsonl"
 
 
 def replay_erasures(
@@ -253,17 +240,10 @@ def replay_erasures(
 
 def _standing(session: Session, project_id: int | None, ids: Sequence[int]) -> list[int]:
     """Those of a project that are not erased."""
-    found: list[int] = []
-    for some in chunks(ids):
-        query = (
-            select(Example.id)
-            .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-            .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-            .where(Example.id.in_(some), Example.erasure_id.is_(None))
-            .where(Dataset.project_id == project_id)
-        )
-        found += session.scalars(query)
-    return sorted(found)
+    if project_id is None:
+        return []
+    query = in_project(select(Example.id), project_id).where(Example.erasure_id.is_(None))
+    return sorted(values_for(session, query, Example.id, ids))
 
 
 def _is_named(session: Session, kind: ErasureKind, person_id: int | None) -> bool:
@@ -290,7 +270,10 @@ def _erase_examples(
     sealing.versions(ids)
     for table in FROZEN:
         sealing.rows(table, skip[table])
-    notice = Notice(said, _new_groups(erasure), _common(session, ids))
+    groups = enumerate(erasure.found.get("groups") or (), start=1)
+    # A group that goes as a whole keeps its rows together under a name that says nothing.
+    renamed = {name: f"erased group {erasure.id}.{n}" for n, (_, name) in groups}
+    notice = Notice(said, renamed, common_slices(session, ids, COMMON))
     found.slots = under_way.take_back(session, ids, said, now)
     found.runs = under_way.answer_runs(session, ids, said)
     found.elsewhere = _search(session, (passages, outputs), skip, sealing, notice)
@@ -299,29 +282,11 @@ def _erase_examples(
     clear_answers(session, settings, (passages, outputs), found.elsewhere)
     found.rows = blank_rows(session, ids, notice, erasure.id)
     touched = {one.id for one in sets} | sealing.sets
-    found.sets = _names(session, touched)
+    named = select(TrainingSet.name).where(TrainingSet.id.in_(touched))
+    found.sets = list(session.scalars(named.order_by(TrainingSet.id)))
     found.adapters = [model.label for model in learned_from(session, touched)]
     found.exports = exports_with(session, ids, touched)
     return found, sealing.taken
-
-
-def _names(session: Session, set_ids: set[int]) -> list[str]:
-    query = select(TrainingSet.name).where(TrainingSet.id.in_(set_ids)).order_by(TrainingSet.id)
-    return list(session.scalars(query))
-
-
-def _new_groups(erasure: Erasure) -> dict[str, str]:
-    """A group that goes as a whole keeps its rows together under a name that says nothing."""
-    groups = erasure.found.get("groups") or ()
-    return {name: f"erased group {erasure.id}.{n}" for n, (_, name) in enumerate(groups, start=1)}
-
-
-def _common(session: Session, example_ids: Sequence[int]) -> frozenset[Any]:
-    found: set[int] = set()
-    for some in chunks(example_ids):
-        query = select(Example.dataset_version_id).where(Example.id.in_(some)).distinct()
-        found |= set(session.scalars(query))
-    return common_slices(session, sorted(found), COMMON)
 
 
 def _search(
@@ -363,11 +328,10 @@ class _Sealing:
 
     def versions(self, example_ids: Sequence[int]) -> None:
         """Seal the dataset versions of these examples."""
-        by_version: dict[int, set[str]] = {}
-        for some in chunks(example_ids):
-            query = select(Example.dataset_version_id, Example.id).where(Example.id.in_(some))
-            for version_id, id_ in self.session.execute(query):
-                by_version.setdefault(version_id, set()).add(str(id_))
+        by_version: dict[int, set[str]] = defaultdict(set)
+        query = select(Example.dataset_version_id, Example.id)
+        for version_id, id_ in rows_for(self.session, query, Example.id, example_ids):
+            by_version[version_id].add(str(id_))
         for version_id, parts in by_version.items():
             recorded = self.session.get_one(DatasetVersion, version_id).digest
             stored = versions.stored_rows(self.session, version_id)
@@ -381,11 +345,10 @@ class _Sealing:
     def rows(self, table: str, ids: Sequence[int]) -> None:
         """Seal the training sets of these rows."""
         rows, prefix = PARTS[table]
-        by_set: dict[int, set[str]] = {}
-        for some in chunks(ids):
-            query = select(rows.training_set_id, rows.position).where(rows.id.in_(some))
-            for set_id, position in self.session.execute(query):
-                by_set.setdefault(set_id, set()).add(f"{prefix}:{position}")
+        by_set: dict[int, set[str]] = defaultdict(set)
+        query = select(rows.training_set_id, rows.position)
+        for set_id, position in rows_for(self.session, query, rows.id, ids):
+            by_set[set_id].add(f"{prefix}:{position}")
         for set_id, parts in by_set.items():
             self.sets.add(set_id)
             recorded = self.session.get_one(TrainingSet, set_id).digest
@@ -397,12 +360,5 @@ class _Sealing:
             )
 
     def _seal(self, subject: str, lines: dict[str, str], parts: set[str], *, intact: bool) -> None:
-        self.taken += seal_rows(
-            self.session,
-            self.erasure_id,
-            subject,
-            lines,
-            parts,
-            intact=intact,
-            now=self.now,
-        )
+        session, erasure_id, now = self.session, self.erasure_id, self.now
+        self.taken += seal_rows(session, erasure_id, subject, lines, parts, intact=intact, now=now)

@@ -11,9 +11,10 @@ there is anything to clear: clearing costs what it clears.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, delete, or_, select
+from sqlalchemy.orm import Session
 
 from backend.tables.accounts import IdempotencyKey, LoginSession
 from backend.tables.queue import Job, JobChunk
@@ -31,46 +32,31 @@ def clear_outlived(session: Session, *, now: datetime, batch: int = BATCH) -> di
     Idempotency keys after 7 days, deliveries 30 days after they were made unless they are still
     tried, sign-in sessions that ended or ran out, chunks a day after the end of their job.
     """
+    told = WebhookDelivery.state != DeliveryState.PENDING
+    over = or_(LoginSession.ended_at.is_not(None), LoginSession.expires_at <= now)
+    ended = select(Job.id).where(Job.finished_at < now - KEEP_CHUNKS)
     return {
-        "idempotency_keys": _clear_old_keys(session, now - KEEP_KEYS, batch),
-        "webhook_deliveries": _clear_old_deliveries(session, now - KEEP_DELIVERIES, batch),
-        "login_sessions": _clear_sessions(session, now, batch),
-        "job_chunks": _clear_chunks(session, now - KEEP_CHUNKS, batch),
+        "idempotency_keys": _clear_oldest(session, IdempotencyKey, batch, now - KEEP_KEYS),
+        "webhook_deliveries": _clear_oldest(
+            session, WebhookDelivery, batch, now - KEEP_DELIVERIES, told
+        ),
+        "login_sessions": _clear(session, LoginSession, batch, over),
+        "job_chunks": _clear(session, JobChunk, batch, JobChunk.job_id.in_(ended)),
     }
 
 
-def _clear_old_keys(session: Session, before: datetime, batch: int) -> int:
-    oldest = session.execute(
-        select(IdempotencyKey.id, IdempotencyKey.created_at)
-        .order_by(IdempotencyKey.id)
-        .limit(batch)
-    )
-    return _delete(session, IdempotencyKey.id, [row.id for row in oldest if row[1] < before])
+def _clear_oldest(session: Session, table: Any, batch: int, before: datetime, *of: Any) -> int:
+    query = select(table.id, table.created_at).where(*of).order_by(table.id).limit(batch)
+    rows = session.execute(query)
+    return _delete(session, table, [id_ for id_, created_at in rows if created_at < before])
 
 
-def _clear_old_deliveries(session: Session, before: datetime, batch: int) -> int:
-    oldest = session.execute(
-        select(WebhookDelivery.id, WebhookDelivery.created_at)
-        .where(WebhookDelivery.state != DeliveryState.PENDING)
-        .order_by(WebhookDelivery.id)
-        .limit(batch)
-    )
-    return _delete(session, WebhookDelivery.id, [row.id for row in oldest if row[1] < before])
+def _clear(session: Session, table: Any, batch: int, outlived: ColumnElement[bool]) -> int:
+    ids = session.scalars(select(table.id).where(outlived).limit(batch))
+    return _delete(session, table, list(ids))
 
 
-def _clear_chunks(session: Session, before: datetime, batch: int) -> int:
-    ended = select(Job.id).where(Job.finished_at < before)
-    ids = session.scalars(select(JobChunk.id).where(JobChunk.job_id.in_(ended)).limit(batch)).all()
-    return _delete(session, JobChunk.id, list(ids))
-
-
-def _clear_sessions(session: Session, now: datetime, batch: int) -> int:
-    over = or_(LoginSession.ended_at.is_not(None), LoginSession.expires_at <= now)
-    ids = session.scalars(select(LoginSession.id).where(over).limit(batch)).all()
-    return _delete(session, LoginSession.id, list(ids))
-
-
-def _delete(session: Session, key: InstrumentedAttribute[int], ids: list[int]) -> int:
+def _delete(session: Session, table: Any, ids: list[int]) -> int:
     if ids:
-        session.execute(delete(key.class_).where(key.in_(ids)))
+        session.execute(delete(table).where(table.id.in_(ids)))
     return len(ids)

@@ -70,16 +70,8 @@ def _empty(old: Any, notice: Notice) -> list[Any]:
     return []
 
 
-def _no_draft(old: Any, notice: Notice) -> dict[str, Any]:
-    return {}
-
-
 def _turn(old: Any, notice: Notice) -> Any:
     return None if old is None else [{"role": "user", "content": notice.said}]
-
-
-def _group(old: Any, notice: Notice) -> Any:
-    return notice.groups.get(old, old)
 
 
 def _categories(old: Any, notice: Notice) -> dict[str, Any]:
@@ -148,7 +140,7 @@ EXAMPLES: dict[str, Fate] = {
     "erasures.subject": KeptColumn(ID),
     "examples.context": Blank(_nothing),
     "examples.external_id": KeptColumn(ID),
-    "examples.group": Blank(_group),
+    "examples.group": Blank(lambda old, notice: notice.groups.get(old, old)),
     "examples.input": Blank(_said),
     "examples.messages": Blank(_turn),
     "examples.provenance": Blank(_labels),
@@ -225,7 +217,7 @@ EXAMPLES: dict[str, Fate] = {
     "review_queues.rules": KeptColumn(NUMBERS),
     "review_slots.required_skill": KeptColumn(NAME),
     "reviews.comment": Blank(_nothing),
-    "reviews.draft": Blank(_no_draft),
+    "reviews.draft": Blank(lambda old, notice: {}),
     "reviews.seconds_by_criterion": KeptColumn("numbers"),
     "reviews.skip_reason": Blank(_said),
     "reviews.withdrawn_reason": Blank(_said),

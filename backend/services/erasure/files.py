@@ -12,9 +12,8 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from backend.services.erasure.passages import Passages
+from backend.services.erasure.passages import Passages, json_or_text
 
 WEIGHTS = frozenset({".safetensors", ".pt", ".bin", ".pth", ".lock"})
 ROWS = frozenset({".jsonl"})
@@ -93,7 +92,7 @@ def _cleaned(suffix: str, old: str, passages: Passages) -> str | None:
     """The text without what was erased; None where there is nothing of it."""
     if suffix in ROWS:
         lines = old.splitlines(keepends=True)
-        kept = [line for line in lines if not passages.holds(_row(line))]
+        kept = [line for line in lines if not passages.holds(json_or_text(line))]
         return None if len(kept) == len(lines) else "".join(kept)
     if suffix in JSON:
         value = json.loads(old)
@@ -102,14 +101,6 @@ def _cleaned(suffix: str, old: str, passages: Passages) -> str | None:
         return json.dumps(passages.blacked(value), indent=2, ensure_ascii=False) + "\n"
     blacked = passages.blacked(old)
     return None if blacked == old else str(blacked)
-
-
-def _row(line: str) -> Any:
-    """A line of JSON as a value; one that was cut while it was written, as its text."""
-    try:
-        return json.loads(line)
-    except ValueError:
-        return line
 
 
 def _replace(path: Path, text: str) -> None:

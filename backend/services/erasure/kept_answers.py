@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import Conflict
 from backend.services.accounts.sealing import open_seal
-from backend.services.erasure.passages import Passages
+from backend.services.erasure.passages import Passages, json_or_text
 from backend.settings import Settings
 from backend.tables.accounts import IdempotencyKey
 
@@ -28,7 +28,7 @@ def clear_answers(
     n = 0
     for kept in session.scalars(select(IdempotencyKey).execution_options(yield_per=200)).all():
         try:
-            body = _value(seal.open(kept.body))
+            body = json_or_text(seal.open(kept.body))
             holds = any(passages.holds(body) for passages in both)
         except Conflict:
             holds = True
@@ -38,10 +38,3 @@ def clear_answers(
     if n:
         counts["idempotency_keys"] = n
     session.flush()
-
-
-def _value(body: str) -> object:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body

@@ -11,6 +11,7 @@ no text of the erased example and stays (`is_shared`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,6 +107,14 @@ class Passages:
         if stretch not in self._known:
             self._known[stretch] = self.is_shared(stretch)
         return self._known[stretch]
+
+
+def json_or_text(text: str) -> Any:
+    """JSON as a value; what is none, such as a line that was cut while it was written, as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _black(text: str, stretches: Sequence[tuple[int, int]]) -> str:

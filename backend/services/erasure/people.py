@@ -11,7 +11,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, InvalidInput
@@ -109,35 +109,22 @@ def _leave(session: Session, user: User, now: datetime, found: ErasureScope) -> 
     for table in OWN:
         gone = session.execute(delete(table).where(table.user_id == user.id))
         _count(found, table.__tablename__, gone)
-    session.execute(
-        update(AccessLink).where(AccessLink.made_by_id == user.id).values(made_by_id=None)
-    )
-    revoked = (
-        update(Token)
-        .where(Token.user_id == user.id)
-        .values(name="erased", revoked_at=now, prefix="")
-    )
-    _count(found, "tokens", session.execute(revoked))
+    _set(session, AccessLink, AccessLink.made_by_id == user.id, made_by_id=None)
+    own_tokens = Token.user_id == user.id
+    revoked = _set(session, Token, own_tokens, name="erased", revoked_at=now, prefix="")
+    _count(found, "tokens", revoked)
 
 
 def _forget_texts(session: Session, user_id: int, found: ErasureScope) -> None:
     own = Review.reviewer_id == user_id
-    blank: dict[str, Any] = {"comment": None, "draft": {}}
-    _count(found, "reviews", session.execute(update(Review).where(own).values(**blank)))
-    session.execute(
-        update(Review).where(own, Review.skip_reason.is_not(None)).values(skip_reason="erased")
-    )
-    session.execute(
-        update(Review)
-        .where(Review.withdrawn_by_id == user_id, Review.withdrawn_reason.is_not(None))
-        .values(withdrawn_reason="erased")
-    )
+    _count(found, "reviews", _set(session, Review, own, comment=None, draft={}))
+    _set(session, Review, own, Review.skip_reason.is_not(None), skip_reason="erased")
+    withdrawn = Review.withdrawn_by_id == user_id, Review.withdrawn_reason.is_not(None)
+    _set(session, Review, *withdrawn, withdrawn_reason="erased")
     contests = GoldResult.user_id == user_id, GoldResult.contest_reason.is_not(None)
-    gone = session.execute(update(GoldResult).where(*contests).values(contest_reason="erased"))
+    gone = _set(session, GoldResult, *contests, contest_reason="erased")
     _count(found, "gold_results", gone)
-    session.execute(
-        update(QueueMember).where(QueueMember.user_id == user_id).values(pause_reason=None)
-    )
+    _set(session, QueueMember, QueueMember.user_id == user_id, pause_reason=None)
 
 
 def _give_back(session: Session, user_id: int) -> int:
@@ -152,14 +139,9 @@ def _give_back(session: Session, user_id: int) -> int:
         slot.owner_id = slot.owner_id if revised else None
         slot.lease_until, slot.version = None, slot.version + 1
     drafts = Review.reviewer_id == user_id, Review.state == ReviewState.DRAFT
-    session.execute(
-        update(Review).where(*drafts).values(state=ReviewState.SKIPPED, skip_reason="erased")
-    )
-    session.execute(
-        update(ReviewSlot)
-        .where(ReviewSlot.assigned_to_id == user_id, ReviewSlot.state == SlotState.OPEN)
-        .values(assigned_to_id=None)
-    )
+    _set(session, Review, *drafts, state=ReviewState.SKIPPED, skip_reason="erased")
+    assigned = ReviewSlot.assigned_to_id == user_id, ReviewSlot.state == SlotState.OPEN
+    _set(session, ReviewSlot, *assigned, assigned_to_id=None)
     session.flush()
     return len(slots)
 
@@ -175,6 +157,10 @@ def _unname(session: Session, old: str, new: str) -> dict[str, int]:
             setattr(row, column, name.sub(new, getattr(row, column)))
             counts[table.__tablename__] = counts.get(table.__tablename__, 0) + 1
     return counts
+
+
+def _set(session: Session, table: Any, *rows: ColumnElement[bool], **values: Any) -> Any:
+    return session.execute(update(table).where(*rows).values(**values))
 
 
 def _count(found: ErasureScope, table: str, result: Any) -> None:

@@ -6,30 +6,29 @@ id of the project: a text that is left under another name is not erased.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.common import whole_number
 from backend.services.datasets.erased import group_key
+from backend.services.datasets.queries import chunks, in_project, values_for
 from backend.services.derivation import adapters_on, merges_of, models_started_from
 from backend.services.fairness.pairs import made_of
 from backend.services.models.candidates import candidates_of
 from backend.services.synthetic.desk import rows_drawn_from
 from backend.tables.audit import AuditEntry
 from backend.tables.curation import HeldBackRow, TrainingSet, TrainingSetRow
-from backend.tables.datasets import Dataset, DatasetVersion, Example
+from backend.tables.datasets import Dataset, Example
 from backend.tables.erasure import ExportMade
 from backend.tables.models import ModelVersion
 from backend.tables.review import ReviewItem, ReviewQueue
 from backend.tables.runs import Generation
 from backend.tables.training import TrainingRun
-
-CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +116,8 @@ def find_examples_to_erase(
     return ErasureRequest(subject, tuple(ids), groups, len(ids) - len(standing))
 
 
-def _of_project(project_id: int, *conditions: ColumnElement[bool]) -> Any:
-    return (
-        select(Example)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, *conditions)
-        .order_by(Example.id)
-    )
+def _of_project(project_id: int, *conditions: ColumnElement[bool]) -> Select[Any]:
+    return in_project(select(Example), project_id).where(*conditions).order_by(Example.id)
 
 
 def _of_row(session: Session, project_id: int, name: str) -> tuple[list[Example], str]:
@@ -177,27 +170,19 @@ def _with_what_was_made(
 
 def _copies(session: Session, project_id: int, examples: Sequence[Example]) -> list[Example]:
     digests = sorted({example.content_digest for example in examples})
-    found: list[Example] = []
-    for some in chunks(digests):
-        same = Example.content_digest.in_(some), Example.erasure_id.is_(None)
-        found += session.scalars(_of_project(project_id, *same))
-    return found
-
-
-def chunks(ids: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    """The ids in parts that a statement may bind."""
-    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))
+    query = _of_project(project_id, Example.erasure_id.is_(None))
+    return list(values_for(session, query, Example.content_digest, digests))
 
 
 def sets_with(session: Session, example_ids: Sequence[int]) -> list[TrainingSet]:
     """The training sets that hold, or hold back, one of these examples."""
-    found: dict[int, TrainingSet] = {}
-    for some in chunks(example_ids):
-        for table in (TrainingSetRow, HeldBackRow):
-            holding = select(table.training_set_id).where(table.example_id.in_(some))
-            query = select(TrainingSet).where(TrainingSet.id.in_(holding))
-            found |= {one.id: one for one in session.scalars(query)}
-    return [found[id_] for id_ in sorted(found)]
+    ids: set[int] = set()
+    for table in (TrainingSetRow, HeldBackRow):
+        ids.update(
+            values_for(session, select(table.training_set_id), table.example_id, example_ids)
+        )
+    query = select(TrainingSet).where(TrainingSet.id.in_(ids))
+    return list(session.scalars(query.order_by(TrainingSet.id)))
 
 
 def learned_from(session: Session, set_ids: Collection[int]) -> list[ModelVersion]:
@@ -214,9 +199,8 @@ def learned_from(session: Session, set_ids: Collection[int]) -> list[ModelVersio
         if model.id in found:
             continue
         found[model.id] = model
-        wanted += models_started_from(session, model.id)
-        wanted += adapters_on(session, model.id)
-        wanted += candidates_of(session, model.id)
+        for made_of_it in (models_started_from, adapters_on, candidates_of):
+            wanted += made_of_it(session, model.id)
         wanted += [merged for merged, _ in merges_of(session, model)]
     return [found[id_] for id_ in sorted(found)]
 
@@ -259,12 +243,10 @@ def preview(session: Session, wanted: ErasureRequest) -> ErasureScope:
     """What hangs on examples, before anything is erased."""
     sets = sets_with(session, wanted.example_ids)
     set_ids = [one.id for one in sets]
-    outputs = 0
-    for some in chunks(wanted.example_ids):
-        query = select(Generation.id).where(Generation.example_id.in_(some))
-        outputs += len(session.scalars(query).all())
+    query = select(Generation.id)
+    outputs = list(values_for(session, query, Generation.example_id, wanted.example_ids))
     return ErasureScope(
-        rows={"examples": len(wanted.example_ids), "generations": outputs},
+        rows={"examples": len(wanted.example_ids), "generations": len(outputs)},
         sets=[one.name for one in sets],
         adapters=[model.label for model in learned_from(session, set_ids)],
         exports=exports_with(session, wanted.example_ids, set_ids),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, String, cast, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, UnknownName
@@ -33,6 +33,13 @@ from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 MOST_DAYS = 36_500
 BATCH = 500
 ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+JOBS_OF: dict[str, Any] = {
+    "generate": GenerationRun,
+    "train": TrainingRun,
+    "health": HealthReport,
+    "draft": Drafting,
+}
+"""By kind of job: the table of what it is about, where that names its project."""
 
 Outlived = Callable[[int, datetime], Select[Any]]
 
@@ -63,15 +70,9 @@ def _drafts(project_id: int, before: datetime) -> Select[Any]:
         .join(ReviewItem, ReviewItem.id == Review.item_id)
         .join(ReviewQueue, ReviewQueue.id == ReviewItem.queue_id)
         .where(ReviewQueue.project_id == project_id, unfinished, Review.started_at < before)
-        .where(_text_of(Review.draft) != "{}")
+        .where(cast(Review.draft, String) != "{}")
         .order_by(Review.id)
     )
-
-
-def _text_of(column: Any) -> Any:
-    from sqlalchemy import String, cast
-
-    return cast(column, String)
 
 
 def _deliveries(project_id: int, before: datetime) -> Select[Any]:
@@ -86,18 +87,11 @@ def _deliveries(project_id: int, before: datetime) -> Select[Any]:
 
 def _jobs(project_id: int, before: datetime) -> Select[Any]:
     """Jobs of the project whose reason in words is still there."""
-    runs = select(GenerationRun.id).where(GenerationRun.project_id == project_id)
     scored = select(ScoreRun.id).join(GenerationRun).where(GenerationRun.project_id == project_id)
-    trained = select(TrainingRun.id).where(TrainingRun.project_id == project_id)
-    examined = select(HealthReport.id).where(HealthReport.project_id == project_id)
-    drafted = select(Drafting.id).where(Drafting.project_id == project_id)
-    of_project = (
-        (Job.kind == "generate") & Job.subject_id.in_(runs)
-        | (Job.kind == "score") & Job.subject_id.in_(scored)
-        | (Job.kind == "train") & Job.subject_id.in_(trained)
-        | (Job.kind == "health") & Job.subject_id.in_(examined)
-        | (Job.kind == "draft") & Job.subject_id.in_(drafted)
-    )
+    of_project = (Job.kind == "score") & Job.subject_id.in_(scored)
+    for kind, table in JOBS_OF.items():
+        own = select(table.id).where(table.project_id == project_id)
+        of_project |= (Job.kind == kind) & Job.subject_id.in_(own)
     return (
         select(Job.id)
         .where(of_project, Job.state.in_(ENDED), Job.finished_at < before, Job.error.is_not(None))
@@ -105,14 +99,9 @@ def _jobs(project_id: int, before: datetime) -> Select[Any]:
     )
 
 
-def _answers(_: int, before: datetime) -> Select[Any]:
-    old = IdempotencyKey.created_at < before
-    return select(IdempotencyKey.id).where(old).order_by(IdempotencyKey.id)
-
-
-def _sessions(_: int, before: datetime) -> Select[Any]:
-    unused = LoginSession.last_seen_at < before
-    return select(LoginSession.id).where(unused).order_by(LoginSession.id)
+def _older(table: Any, since: Any) -> Outlived:
+    """Of all people's, since no project has them."""
+    return lambda _, before: select(table.id).where(since < before).order_by(table.id)
 
 
 def _delete_from(table: Any) -> Callable[[Session, list[int]], None]:
@@ -153,14 +142,14 @@ KINDS: Mapping[str, RetentionKind] = {
     "answers": RetentionKind(
         "answers kept for requests that are sent again",
         7,
-        _answers,
+        _older(IdempotencyKey, IdempotencyKey.created_at),
         _delete_from(IdempotencyKey),
         of_project=False,
     ),
     "sessions": RetentionKind(
         "sign-ins that nobody used since",
         None,
-        _sessions,
+        _older(LoginSession, LoginSession.last_seen_at),
         _end_sessions,
         of_project=False,
     ),

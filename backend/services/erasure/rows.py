@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Select,
     String,
     Table,
@@ -23,9 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from backend.db import Base
+from backend.services.datasets.queries import chunks, rows_for, values_for
 from backend.services.erasure.columns import DELETED, EXAMPLES, Blank, Notice, Searched
 from backend.services.erasure.passages import Passages
-from backend.services.erasure.requests import chunks
 from backend.services.ledger import recount
 from backend.tables.packed import is_json, is_packed
 from backend.tables.runs import Generation, GenerationRun
@@ -36,6 +37,9 @@ MARKED = ("examples", "training_set_rows", "held_back_rows")
 """Tables whose rows say by which erasure they went."""
 FROZEN = ("training_set_rows", "held_back_rows")
 """Tables of which a row that quotes an erased text goes as a whole: its digest is sealed."""
+
+LABELS = ("slices", "group", "value", "label", "stats")
+"""Columns whose values are labels or numbers, and no text that anybody could quote."""
 
 Ids = Sequence[int]
 
@@ -49,10 +53,15 @@ def _outputs(ids: Ids) -> Select[Any]:
     return select(table.c.id).where(table.c.example_id.in_(ids))
 
 
-def _items(ids: Ids) -> Select[Any]:
-    table = TABLES["review_items"]
-    a, b = table.c.generation_a_id, table.c.generation_b_id
-    return select(table.c.id).where(or_(a.in_(_outputs(ids)), b.in_(_outputs(ids))))
+def _of_either(table: str) -> Callable[[Ids], Select[Any]]:
+    """The rows of a table that are of one output, or of two."""
+
+    def rows(ids: Ids) -> Select[Any]:
+        columns = TABLES[table].c
+        a, b = columns.generation_a_id, columns.generation_b_id
+        return select(columns.id).where(or_(a.in_(_outputs(ids)), b.in_(_outputs(ids))))
+
+    return rows
 
 
 def _by(table: str, column: str, parents: Callable[[Ids], Select[Any]]) -> Callable[[Ids], Any]:
@@ -61,12 +70,6 @@ def _by(table: str, column: str, parents: Callable[[Ids], Select[Any]]) -> Calla
         return select(found.c.id).where(found.c[column].in_(parents(ids)))
 
     return rows
-
-
-def _verdicts(ids: Ids) -> Select[Any]:
-    table = TABLES["judge_verdicts"]
-    a, b = table.c.generation_a_id, table.c.generation_b_id
-    return select(table.c.id).where(or_(a.in_(_outputs(ids)), b.in_(_outputs(ids))))
 
 
 def _notes(ids: Ids) -> Select[Any]:
@@ -87,11 +90,11 @@ def _notes(ids: Ids) -> Select[Any]:
 
 def _drafts(ids: Ids) -> Select[Any]:
     """What was drafted from an example, or as one."""
-    table = TABLES["drafts"]
-    named = (table.c.brief_id, table.c.example_id)
-    return select(table.c.id).where(or_(*(column.in_(ids) for column in named)))
+    drafts = TABLES["drafts"].c
+    return select(drafts.id).where(or_(drafts.brief_id.in_(ids), drafts.example_id.in_(ids)))
 
 
+_items = _of_either("review_items")
 _reviews = _by("reviews", "item_id", _items)
 _answers = _by("gold_answers", "item_id", _items)
 HANGS: dict[str, Callable[[Ids], Select[Any]]] = {
@@ -100,7 +103,7 @@ HANGS: dict[str, Callable[[Ids], Select[Any]]] = {
     "drafts": _drafts,
     "health_findings": _by("health_findings", "example_id", _examples),
     "scores": _by("scores", "generation_id", _outputs),
-    "judge_verdicts": _verdicts,
+    "judge_verdicts": _of_either("judge_verdicts"),
     "grading_notes": _notes,
     "reviews": _reviews,
     "ratings": _by("ratings", "review_id", _reviews),
@@ -117,10 +120,8 @@ HANGS: dict[str, Callable[[Ids], Select[Any]]] = {
 
 def hanging_ids(session: Session, table: str, example_ids: Sequence[int]) -> list[int]:
     """The rows of a table that hang on these examples, in order."""
-    found = {
-        id_ for some in chunks(example_ids) for id_ in session.scalars(HANGS[table](list(some)))
-    }
-    return sorted(found)
+    parts = (session.scalars(HANGS[table](some)) for some in chunks(example_ids))
+    return sorted(set(chain.from_iterable(parts)))
 
 
 def blank_columns(table: str) -> list[str]:
@@ -134,14 +135,12 @@ def texts_of(session: Session, example_ids: Sequence[int]) -> tuple[list[str], l
     came_in: list[str] = []
     written: list[str] = []
     for table in HANGS:
-        columns = [TABLES[table].c[name] for name in blank_columns(table)]
+        names = [name for name in blank_columns(table) if name not in LABELS]
+        query = select(*(TABLES[table].c[name] for name in names))
         keep = came_in if table == "examples" else written
-        for some in chunks(hanging_ids(session, table, example_ids)):
-            query = select(*columns).where(TABLES[table].c.id.in_(some))
-            for row in session.execute(query):
-                for column, value in zip(columns, row, strict=True):
-                    if column.name not in ("slices", "group", "value", "label", "stats"):
-                        keep += strings_of(value)
+        hanging = hanging_ids(session, table, example_ids)
+        for row in rows_for(session, query, TABLES[table].c.id, hanging) if names else ():
+            keep += chain.from_iterable(map(strings_of, row))
     return came_in, written
 
 
@@ -167,7 +166,7 @@ def shared_text(session: Session, example_ids: Sequence[int]) -> Callable[[str],
     coded = (table.c.messages, table.c.references)
 
     def stands(stretch: str) -> bool:
-        return _stands_in(session, table, plain, coded, table.c.id, stretch, gone)
+        return _stands_in(session, table, plain, coded, stretch, gone)
 
     return stands
 
@@ -191,7 +190,7 @@ def shared_output(
 
     def stands(stretch: str) -> bool:
         return in_examples(stretch) or any(
-            _stands_in(session, table, plain, coded, table.c.id, stretch, gone)
+            _stands_in(session, table, plain, coded, stretch, gone)
             for table, plain, coded, gone in places
         )
 
@@ -211,17 +210,14 @@ def _stands_in(
     table: Table,
     plain: Sequence[Column[Any]],
     coded: Sequence[Column[Any]],
-    owner: ColumnElement[int],
     stretch: str,
     gone: set[int],
 ) -> bool:
-    import json
-
     place = func.strpos if session.get_bind().dialect.name == "postgresql" else func.instr
     escaped = json.dumps(stretch)[1:-1]
     conditions = [place(column, stretch) > 0 for column in plain]
     conditions += [place(cast(column, String), escaped) > 0 for column in coded]
-    query = select(owner).where(or_(*conditions)).limit(len(gone) + 1)
+    query = select(table.c.id).where(or_(*conditions)).limit(len(gone) + 1)
     return any(id_ not in gone for id_ in session.scalars(query))
 
 
@@ -237,19 +233,15 @@ def blank_rows(
         if ids and table == "generations":
             _recount_runs(session, ids)
     for name in DELETED:
-        if (extra := TABLES.get(name)) is not None:
-            for some in chunks(example_ids):
-                session.execute(delete(extra).where(extra.c.example_id.in_(some)))
+        for some in chunks(example_ids):
+            session.execute(delete(TABLES[name]).where(TABLES[name].c.example_id.in_(some)))
     return counts
 
 
 def _recount_runs(session: Session, generation_ids: Sequence[int]) -> None:
     """What was erased of an output counts as failed."""
-    found: set[int] = set()
-    for some in chunks(generation_ids):
-        runs = select(Generation.run_id).where(Generation.id.in_(some)).distinct()
-        found.update(session.scalars(runs))
-    for run_id in sorted(found):
+    runs = select(Generation.run_id).distinct()
+    for run_id in sorted(set(values_for(session, runs, Generation.id, generation_ids))):
         recount(session, GenerationRun, run_id)
 
 
@@ -304,16 +296,16 @@ def search_rows(
         skip: rows that went as a whole, by table.
         frozen: is given the rows of a FROZEN table that quote one, before they go.
     """
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for name, columns in _searched().items():
         quoting = _quoting(session, name, columns, passages, set(skip.get(name, ())))
         if name in FROZEN and quoting:
-            frozen(name, sorted(quoting))
+            frozen(name, sorted(id_ for (id_,) in quoting))
         elif quoting:
-            _rewrite(session, name, quoting)
+            _rewrite(session, TABLES[name], quoting)
         if quoting:
             counts[name] = len(quoting)
-    return dict(counts)
+    return counts
 
 
 def _searched() -> dict[str, list[str]]:
@@ -321,47 +313,44 @@ def _searched() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, fate in EXAMPLES.items():
         table, _, column = name.partition(".")
-        numbers = column in ("slices", "group", "value", "label", "stats")
-        if isinstance(fate, Blank | Searched) and table != "examples" and not numbers:
+        texts = table != "examples" and column not in LABELS
+        if isinstance(fate, Blank | Searched) and texts:
             found.setdefault(table, []).append(column)
     return found
 
 
 def _quoting(
     session: Session, name: str, columns: Sequence[str], passages: Passages, skip: set[int]
-) -> dict[Any, dict[str, Any]]:
-    """The rows that quote, each with its new values."""
+) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The rows that quote, by their primary keys, each with its new values."""
     table = TABLES[name]
-    (key,) = table.primary_key.columns if len(table.primary_key.columns) == 1 else (None,)
-    keys = list(table.primary_key.columns) if key is None else [key]
-    found: dict[Any, dict[str, Any]] = {}
+    keys = list(table.primary_key.columns)
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
     query = select(*keys, *(table.c[c] for c in columns)).execution_options(yield_per=READ_ROWS)
     for row in session.connection().execute(query):
-        own = tuple(row[: len(keys)])
-        if own[0] in skip:
-            continue
-        new = {c: v for c, v in zip(columns, row[len(keys) :], strict=True) if passages.holds(v)}
-        if new:
-            found[own if key is None else own[0]] = {
-                column: passages.blacked(value) for column, value in new.items()
-            }
+        own, values = tuple(row[: len(keys)]), zip(columns, row[len(keys) :], strict=True)
+        if own[0] not in skip:
+            new = {c: passages.blacked(v) for c, v in values if passages.holds(v)}
+            if new:
+                found[own] = new
     return found
 
 
-def _rewrite(session: Session, name: str, rows: Mapping[Any, Mapping[str, Any]]) -> None:
-    table = TABLES[name]
-    keys = list(table.primary_key.columns)
+def _rewrite(
+    session: Session, table: Table, rows: Mapping[tuple[Any, ...], Mapping[str, Any]]
+) -> None:
     for own, values in rows.items():
-        parts = own if isinstance(own, tuple) else (own,)
-        here = [column == part for column, part in zip(keys, parts, strict=True)]
+        keys = zip(table.primary_key.columns, own, strict=True)
+        here = [column == part for column, part in keys]
         session.connection().execute(update(table).where(*here).values(dict(values)))
 
 
-def common_slices(session: Session, version_ids: Sequence[int], least: int) -> frozenset[Any]:
-    """Values of slices that so many rows of these versions share, each version by itself."""
+def common_slices(session: Session, example_ids: Sequence[int], least: int) -> frozenset[Any]:
+    """Values of slices that so many rows of these examples' versions share, each by itself."""
     table = TABLES["examples"]
     common: set[tuple[str, str]] = set()
-    for version_id in version_ids:
+    versions = select(table.c.dataset_version_id).distinct()
+    for version_id in set(values_for(session, versions, table.c.id, example_ids)):
         counts: Counter[tuple[str, str]] = Counter()
         query = select(table.c.slices).where(
             table.c.dataset_version_id == version_id, table.c.erasure_id.is_(None)

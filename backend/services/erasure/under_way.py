@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from backend.services import queue
-from backend.services.erasure.requests import chunks
+from backend.services.datasets.queries import chunks, values_for
 from backend.services.ledger import add_to_run
 from backend.services.review.desk.claim import finish_if_done
 from backend.services.review.lease import note_slots
@@ -65,21 +66,19 @@ def take_back(session: Session, example_ids: Sequence[int], said: str, now: date
     n = 0
     for some in chunks(_items(session, example_ids)):
         n += _end_slots(session, some, now)
-        session.execute(
-            update(Review)
-            .where(Review.item_id.in_(some), Review.state == ReviewState.DRAFT)
-            .values(state=ReviewState.SKIPPED, skip_reason=said)
-        )
-        session.execute(
-            update(Adjudication)
-            .where(Adjudication.item_id.in_(some), Adjudication.decided_at.is_(None))
-            .values(decided_at=now)
-        )
-        session.execute(
-            update(GoldAnswer)
-            .where(GoldAnswer.item_id.in_(some), GoldAnswer.withdrawn_at.is_(None))
-            .values(withdrawn_at=now, withdrawn_reason=said)
-        )
+        drafts = update(Review).where(Review.state == ReviewState.DRAFT)
+        asked = update(Adjudication).where(Adjudication.decided_at.is_(None))
+        known = update(GoldAnswer).where(GoldAnswer.withdrawn_at.is_(None))
+        for statement in (
+            drafts.where(Review.item_id.in_(some)).values(
+                state=ReviewState.SKIPPED, skip_reason=said
+            ),
+            asked.where(Adjudication.item_id.in_(some)).values(decided_at=now),
+            known.where(GoldAnswer.item_id.in_(some)).values(
+                withdrawn_at=now, withdrawn_reason=said
+            ),
+        ):
+            session.execute(statement)
     return n
 
 
@@ -99,19 +98,19 @@ def _end_slots(session: Session, item_ids: Sequence[int], now: datetime) -> int:
     query = select(ReviewSlot).where(
         ReviewSlot.item_id.in_(item_ids), ReviewSlot.state.in_(waiting)
     )
-    out: dict[int, int] = {}
+    out: Counter[int] = Counter()
     for slot in session.scalars(query.with_for_update()):
         revised = slot.state == SlotState.LEASED and slot.lease_until is None
         slot.state = SlotState.DONE if revised else SlotState.OUT
         slot.lease_until = None
         slot.version += 1
         if slot.purpose == Purpose.REVIEW and not revised:
-            out[slot.queue_id] = out.get(slot.queue_id, 0) + 1
+            out[slot.queue_id] += 1
     session.flush()
     for queue_id, gone in out.items():
         note_slots(session.connection(), queue_id, out=gone)
         finish_if_done(session, queue_id, now)
-    return sum(out.values())
+    return out.total()
 
 
 def answer_runs(session: Session, example_ids: Sequence[int], said: str) -> list[int]:
@@ -129,11 +128,8 @@ def answer_runs(session: Session, example_ids: Sequence[int], said: str) -> list
 
 
 def _runs_over(session: Session, example_ids: Sequence[int]) -> list[GenerationRun]:
-    found: dict[int, GenerationRun] = {}
-    for some in chunks(example_ids):
-        versions = select(Example.dataset_version_id).where(Example.id.in_(some))
-        query = select(GenerationRun).where(
-            GenerationRun.dataset_version_id.in_(versions), GenerationRun.engine != IMPORT
-        )
-        found |= {run.id: run for run in session.scalars(query)}
-    return [found[id_] for id_ in sorted(found)]
+    versions = set(values_for(session, select(Example.dataset_version_id), Example.id, example_ids))
+    query = select(GenerationRun).where(
+        GenerationRun.dataset_version_id.in_(versions), GenerationRun.engine != IMPORT
+    )
+    return list(session.scalars(query.order_by(GenerationRun.id)))
