@@ -9,6 +9,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backend.services.curation.formats import DPO, KTO, SFT
 from backend.services.curation.recipes import Recipe, ReplayPart, Rule
@@ -110,6 +111,20 @@ def propose_references(
     return [reference_row(example) for example in sorted(chosen, key=lambda e: e.id)]
 
 
+def row_of(
+    kind: str,
+    source: str,
+    output: Generation,
+    text: str | None,
+    reviews: tuple[Review, ...],
+    **more: Any,
+) -> CandidateRow:
+    """The row of a reviewed output: with another text in its place, or with its own."""
+    completion = (output.text or "") if text is None else text
+    about = {"generation": output, "reviews": reviews, **more}
+    return CandidateRow(kind, source, output.example, completion, **about)
+
+
 def reference_row(example: Example) -> CandidateRow:
     """The SFT row of an example's first reference."""
     return CandidateRow(SFT, "reference", example, str(example.references[0]))
@@ -117,14 +132,11 @@ def reference_row(example: Example) -> CandidateRow:
 
 def without_repeats(rows: Iterable[CandidateRow]) -> list[CandidateRow]:
     """The rows without those that say the same of the same prompt."""
-    seen = set()
-    kept = []
+    kept: dict[tuple[object, ...], CandidateRow] = {}
     for row in rows:
         key = (row.kind, row.example.content_digest, row.completion, row.rejected, row.label)
-        if key not in seen:
-            seen.add(key)
-            kept.append(row)
-    return kept
+        kept.setdefault(key, row)
+    return list(kept.values())
 
 
 def _age(review: Review) -> tuple[float, int]:
@@ -153,25 +165,11 @@ def _sft(recipe: Recipe, outputs: Iterable[list[Review]]) -> Iterator[CandidateR
         ]
         corrected = newest_first([review for review in reviews if review.corrections])
         if 2 * len(approving) > len(reviews):
-            yield CandidateRow(
-                SFT,
-                "approved",
-                output.example,
-                output.text or "",
-                generation=output,
-                reviews=newest_first(approving),
-                agreement=len(approving) / len(reviews),
-            )
+            share = len(approving) / len(reviews)
+            yield row_of(SFT, "approved", output, None, newest_first(approving), agreement=share)
         elif recipe.corrected and corrected:
-            yield CandidateRow(
-                SFT,
-                "corrected",
-                output.example,
-                corrected[0].corrections[0].text,
-                generation=output,
-                reviews=corrected[:1],
-                agreement=len(corrected) / len(reviews),
-            )
+            text, share = corrected[0].corrections[0].text, len(corrected) / len(reviews)
+            yield row_of(SFT, "corrected", output, text, corrected[:1], agreement=share)
 
 
 def _dpo_from_correction(reviews: Sequence[Review]) -> CandidateRow | None:
@@ -179,26 +177,17 @@ def _dpo_from_correction(reviews: Sequence[Review]) -> CandidateRow | None:
     if not corrected:
         return None
     output = reviews[0].item.generation_a
-    return CandidateRow(
-        DPO,
-        "corrected",
-        output.example,
-        corrected[0].corrections[0].text,
-        rejected=output.text,
-        generation=output,
-        reviews=corrected[:1],
-    )
+    text = corrected[0].corrections[0].text
+    return row_of(DPO, "corrected", output, text, corrected[:1], rejected=output.text)
 
 
 def _winner(review: Review) -> int | None:
     """The output that the vote prefers; None for a tie, both bad and cannot judge."""
     if not review.preferences:
         return None
-    by_side = {
-        Winner.A.value: review.item.generation_a_id,
-        Winner.B.value: review.item.generation_b_id,
-    }
-    return by_side.get(review.preferences[0].winner)
+    item = review.item
+    sides = {Winner.A.value: item.generation_a_id, Winner.B.value: item.generation_b_id}
+    return sides.get(review.preferences[0].winner)
 
 
 def _dpo_from_votes(reviews: Sequence[Review]) -> CandidateRow | None:
@@ -212,15 +201,8 @@ def _dpo_from_votes(reviews: Sequence[Review]) -> CandidateRow | None:
     item = reviews[0].item
     both = [output for output in (item.generation_a, item.generation_b) if output is not None]
     preferred, other = sorted(both, key=lambda output: output.id != winner_id)
-    return CandidateRow(
-        DPO,
-        "vote",
-        preferred.example,
-        preferred.text or "",
-        rejected=other.text,
-        generation=preferred,
-        reviews=newest_first([review for review in reviews if _winner(review) == winner_id]),
-    )
+    deciding = newest_first([review for review in reviews if _winner(review) == winner_id])
+    return row_of(DPO, "vote", preferred, None, deciding, rejected=other.text)
 
 
 def _kto(rule: Rule, reviews: Sequence[Review]) -> CandidateRow | None:
@@ -230,13 +212,6 @@ def _kto(rule: Rule, reviews: Sequence[Review]) -> CandidateRow | None:
     bad = [review for review, met in answers if not met]
     if len(good) == len(bad):
         return None
-    output = reviews[0].item.generation_a
-    return CandidateRow(
-        KTO,
-        "rating",
-        output.example,
-        output.text or "",
-        label=len(good) > len(bad),
-        generation=output,
-        reviews=newest_first(good if len(good) > len(bad) else bad),
-    )
+    label = len(good) > len(bad)
+    deciding = newest_first(good if label else bad)
+    return row_of(KTO, "rating", reviews[0].item.generation_a, None, deciding, label=label)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -77,16 +78,8 @@ def _stored_parts(session: Session, training_set_id: int) -> dict[str, Parts]:
 def _parts(
     row: CandidateRow | TrainingSetRow, prompt: list[dict[str, str]], example: Example
 ) -> Parts:
-    parts: Parts = [
-        row.kind,
-        prompt,
-        row.completion,
-        row.rejected,
-        row.label,
-        row.source,
-        example.external_id,
-    ]
-    return parts if row.weight is None else [*parts, row.weight]
+    parts: Parts = [row.kind, prompt, row.completion, row.rejected, row.label, row.source]
+    return [*parts, example.external_id, *([] if row.weight is None else [row.weight])]
 
 
 def _held_parts(row: CandidateRow | HeldBackRow, example: Example) -> Parts:
@@ -100,9 +93,8 @@ def _order_parts(order: Order) -> Iterator[Parts]:
 
 def _digest(lines: Iterable[Iterable[Parts]]) -> str:
     digest = hashlib.sha256()
-    for group in lines:
-        for parts in group:
-            digest.update(json.dumps(parts, ensure_ascii=False).encode() + b"\n")
+    for parts in chain.from_iterable(lines):
+        digest.update(json.dumps(parts, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()
 
 

@@ -26,6 +26,7 @@ from backend.services.curation.candidates import (
     meets,
     newest_first,
     reviewed_outputs,
+    row_of,
 )
 from backend.services.curation.formats import DPO, SFT
 from backend.services.curation.recipes import Recipe, Rule
@@ -125,10 +126,10 @@ class Drafts:
         if not self.known:
             return {}
         first = min(known.after for known in self.known)
-        own = [known for known in self.known if not known.is_copy]
         suspects = [e for e in examples if e.origin is None and e.dataset_version_id > first]
         if not suspects:
             return {}
+        own = [known for known in self.known if not known.is_copy]
         told = [(e, str(e.references[0])) for e in suspects if e.references]
         asked = [known for known in own if known.own_input and known.input]
         written = [known for known in own if known.text]
@@ -141,11 +142,7 @@ class Drafts:
         ours = [*suspects, *(example for example, _ in told)]
         theirs = [*asked, *written]
         found = [(ours[pair.train], theirs[pair.held_out]) for pair in pairs]
-        return {
-            example.id: EDITED.format(id=known.id)
-            for example, known in found
-            if known.may_be(example)
-        }
+        return {e.id: EDITED.format(id=known.id) for e, known in found if known.may_be(e)}
 
     def _is_let_in(self, row: CandidateRow) -> bool:
         """Approved as it was drafted, or corrected to what the row says, by those who say yes."""
@@ -192,19 +189,13 @@ def drafts_of(session: Session, project_id: int) -> Drafts:
         .join(Drafting, Drafting.id == SyntheticQueue.drafting_id)
         .where(Drafting.project_id == project_id)
     )
-    return Drafts(
-        {
-            queue.queue_id: Rule(criterion=queue.criterion, equals=queue.approves)
-            for queue in session.scalars(queues)
-        },
-        known,
-        {one.prompt: one for one in reversed(known) if one.own_input and one.prompt},
-        {
-            (one.prompt, one.answer): one
-            for one in reversed(known)
-            if one.prompt is not None and one.answer is not None
-        },
-    )
+    rules = {
+        q.queue_id: Rule(criterion=q.criterion, equals=q.approves) for q in session.scalars(queues)
+    }
+    asked = [(one.prompt, one) for one in reversed(known) if one.prompt is not None]
+    prompts = {prompt: one for prompt, one in asked if one.own_input and prompt}
+    answers = {(prompt, one.answer): one for prompt, one in asked if one.answer is not None}
+    return Drafts(rules, known, prompts, answers)
 
 
 def propose_drafts(recipe: Recipe, drafts: Drafts, reviews: Sequence[Review]) -> list[CandidateRow]:
@@ -213,37 +204,25 @@ def propose_drafts(recipe: Recipe, drafts: Drafts, reviews: Sequence[Review]) ->
     A draft is let in when more than half of its reviewers say yes; the newest correction among
     them is taken, where there is one, in place of the draft.
     """
-    rows: list[CandidateRow] = []
-    pairs: list[CandidateRow] = []
-    for group in reviewed_outputs(reviews):
-        row = _let_in(drafts, group)
-        if row is None:
-            continue
-        rows.append(row)
-        if recipe.dpo_corrections and row.source == "corrected":
-            output = row.reviews[0].item.generation_a
-            pairs.append(replace(row, kind=DPO, rejected=output.text))
-    return [*rows, *pairs]
+    found = (_let_in(drafts, group) for group in reviewed_outputs(reviews))
+    rows = [row for row in found if row is not None]
+    corrected = [row for row in rows if recipe.dpo_corrections and row.source == "corrected"]
+    outputs = [row.reviews[0].item.generation_a for row in corrected]
+    pairs = zip(corrected, outputs, strict=True)
+    return [*rows, *(replace(row, kind=DPO, rejected=output.text) for row, output in pairs)]
 
 
 def _let_in(drafts: Drafts, reviews: Sequence[Review]) -> CandidateRow | None:
     output = reviews[0].item.generation_a
-    saying_yes = newest_first(
-        [one for one in reviews if meets(drafts.rules[one.item.queue_id], one)]
-    )
+    yes = [one for one in reviews if meets(drafts.rules[one.item.queue_id], one)]
+    saying_yes = newest_first(yes)
     if 2 * len(saying_yes) <= len(reviews):
         return None
     share = len(saying_yes) / len(reviews)
-    corrected = [review for review in saying_yes if review.corrections]
-    if corrected:
+    if corrected := [review for review in saying_yes if review.corrections]:
         fix = corrected[0].corrections[0].text
-        return CandidateRow(
-            SFT, "corrected", output.example, fix, None, None, output, (corrected[0],), share
-        )
-    text = output.text or ""
-    return CandidateRow(
-        SFT, "approved", output.example, text, None, None, output, saying_yes, share
-    )
+        return row_of(SFT, "corrected", output, fix, (corrected[0],), agreement=share)
+    return row_of(SFT, "approved", output, None, saying_yes, agreement=share)
 
 
 def cap_share(rows: Sequence[CandidateRow], most: float | None, *, seed: int) -> list[CandidateRow]:

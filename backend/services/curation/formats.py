@@ -152,10 +152,6 @@ def _to_sharegpt(row: TrainingRow) -> dict[str, Any]:
     }
 
 
-def _to_text(row: TrainingRow) -> dict[str, Any]:
-    return {"text": row.completion}
-
-
 def _sft_of(row: PlainRow) -> TrainingRow | str:
     if row.label is False and row.correction is None:
         return "labelled as wrong and not corrected"
@@ -192,10 +188,6 @@ def _reference(example: Example, group: str) -> dict[str, Any] | None:
     return {**_to_sft(row), "group": group}
 
 
-def _document(example: Example, group: str) -> dict[str, Any]:
-    return {"text": prompt_text(example.input, example.context)}
-
-
 @dataclass(frozen=True, slots=True)
 class MethodRows(Format):
     """What a method of training gets of a frozen set, a plain file and a validation split.
@@ -222,10 +214,10 @@ METHOD_ROWS: dict[Method, MethodRows] = {
     Method.KTO: MethodRows(KTO, _to_kto, "TRL: prompt, completion, label", _kto_of),
     Method.PRETRAIN: MethodRows(
         DOCUMENT,
-        _to_text,
+        lambda row: {"text": row.completion},
         "plain text",
         from_plain=None,
-        watch=_document,
+        watch=lambda example, _: {"text": prompt_text(example.input, example.context)},
         watched="documents",
         lacking=(
             "Continued pre-training reads documents, and this training set holds none.",

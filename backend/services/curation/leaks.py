@@ -24,12 +24,12 @@ from backend.services.curation.recipes import Recipe
 from backend.services.datasets.conversations import content_digest
 from backend.services.datasets.leaks import (
     Acceptance,
-    LeakSide,
     find_leaks,
     held_out_sides,
     settle_leaks,
     sides_of,
 )
+from backend.services.datasets.queries import in_project
 from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
 
 
@@ -72,21 +72,12 @@ class LeakGuard:
 
 def guard_project(session: Session, project_id: int) -> LeakGuard:
     """The guard of a project as its datasets are now."""
-    query = (
-        select(
-            Example.content_digest,
-            Example.external_id,
-            Example.split,
-            Dataset.name,
-            DatasetVersion.number,
-        )
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Example.split != Split.TRAIN)
-    )
+    of_example = (Example.content_digest, Example.external_id, Example.split)
+    query = in_project(select(*of_example, Dataset.name, DatasetVersion.number), project_id)
+    found = session.execute(query.where(Example.split != Split.TRAIN))
     held_out = {
         digest: f"{external_id!r} ({split} of {name} version {number})"
-        for digest, external_id, split, name, number in session.execute(query)
+        for digest, external_id, split, name, number in found
     }
     return LeakGuard(project_id, held_out, drafts_of(session, project_id))
 
@@ -105,7 +96,11 @@ def drop_near_leaks(
         LeakRefused: there are near-duplicates, which the recipe does not drop and nobody accepted.
     """
     prompts = sides_of(session, {row.example.id for row in rows})
-    leaks = find_leaks([*prompts, *_answers(rows, prompts)], held_out_sides(session, project_id))
+    by_digest = {side.digest: side for side in prompts}
+    # Completions, corrections, winners and losers, each once for its prompt.
+    told = dict.fromkeys((row.example.content_digest, text) for row in rows for text in row.answers)
+    answers = [by_digest[digest].answer(text) for digest, text in told]
+    leaks = find_leaks([*prompts, *answers], held_out_sides(session, project_id))
     if not recipe.drop_leaks:
         settle_leaks(
             session,
@@ -127,10 +122,3 @@ def drop_near_leaks(
         and answers_dropped.isdisjoint((row.example.content_digest, text) for text in row.answers)
     ]
     return kept, {"dropped_as_leaks": [leak.as_dict() for leak in leaks]}
-
-
-def _answers(rows: Sequence[CandidateRow], prompts: Sequence[LeakSide]) -> list[LeakSide]:
-    """Completions, corrections, winners and losers, each once for its prompt."""
-    by_digest = {side.digest: side for side in prompts}
-    told = dict.fromkeys((row.example.content_digest, text) for row in rows for text in row.answers)
-    return [by_digest[digest].answer(text) for digest, text in told]

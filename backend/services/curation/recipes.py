@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -100,6 +100,15 @@ class Order(StrEnum):
     SHUFFLED = "shuffled"
     SHORT_TO_LONG = "short_to_long"
     EASY_TO_HARD = "easy_to_hard"
+
+
+ORDERS = {
+    Order.SHUFFLED: "",
+    Order.SHORT_TO_LONG: "from short to long, by characters, in every epoch",
+    Order.EASY_TO_HARD: "from easy to hard in every epoch, by the loss under the model that "
+    "training starts from",
+}
+"""In words; rows that are shuffled need none."""
 
 
 class Mix(_RecipePart):
@@ -447,28 +456,9 @@ def _shape(recipe: Recipe) -> Iterator[str]:
         yield f"Rows are rendered with the prompt {recipe.prompt}, {shots}."
     if recipe.weight is Weight.AGREEMENT:
         yield "An SFT row weighs the share of its output's reviewers who decided as the row does."
-    if (order := _order(recipe.order)) is not None:
-        yield order
-    yield f"A replayed answer counts as right when it is {_fixed(recipe)}."
-
-
-def _order(order: Order) -> str | None:
-    match order:
-        case Order.SHUFFLED:
-            return None
-        case Order.SHORT_TO_LONG:
-            return "SFT rows are shown from short to long, by characters, in every epoch."
-        case Order.EASY_TO_HARD:
-            return (
-                "SFT rows are shown from easy to hard in every epoch, by the loss under the model "
-                "that training starts from."
-            )
-        case _:
-            assert_never(order)
-
-
-def _fixed(recipe: Recipe) -> str:
-    rule = recipe.fixed_when
-    if rule.at_least is None and rule.at_most is None:
-        return "equal to the expert's text but for case, white space and a last full stop"
-    return f"{rule} against the expert's text"
+    if shown := ORDERS[recipe.order]:
+        yield f"SFT rows are shown {shown}."
+    fixed = f"{recipe.fixed_when} against the expert's text"
+    if recipe.fixed_when.metric == EQUAL:
+        fixed = "equal to the expert's text but for case, white space and a last full stop"
+    yield f"A replayed answer counts as right when it is {fixed}."

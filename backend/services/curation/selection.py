@@ -29,6 +29,7 @@ from backend.services.curation.candidates import (
     meets,
     newest_first,
     reviewed_outputs,
+    row_of,
     without_repeats,
 )
 from backend.services.curation.formats import DPO, KTO
@@ -178,12 +179,12 @@ def put_in_order(rows: Sequence[CandidateRow], order: Order) -> list[CandidateRo
     """Rows of SFT from short to long where that is asked for; the others keep their places."""
     if order is not Order.SHORT_TO_LONG:
         return list(rows)
-    answers = sorted((row for row in rows if row.is_answer), key=_characters)
+
+    def characters(row: CandidateRow) -> int:
+        return len(row.completion) + sum(len(m["content"]) for m in chat_messages(row.example))
+
+    answers = sorted((row for row in rows if row.is_answer), key=characters)
     return [*answers, *(row for row in rows if not row.is_answer)]
-
-
-def _characters(row: CandidateRow) -> int:
-    return len(row.completion) + sum(len(m["content"]) for m in chat_messages(row.example))
 
 
 def add_negatives(
@@ -204,9 +205,7 @@ def add_negatives(
     }
     kept = [row for row in rows if not _praises(row, failed)]
     better = _better_answers(kept, outputs)
-    found: list[CandidateRow] = []
-    for failing in failed.values():
-        found += _rows_of(failing, better)
+    found = [row for failing in failed.values() for row in _rows_of(failing, better)]
     # Of a pair that a correction gave as well, the row that says so stays.
     known = {(row.kind, row.example.id, row.completion, row.rejected) for row in kept}
     new = [r for r in found if (r.kind, r.example.id, r.completion, r.rejected) not in known]
@@ -241,40 +240,16 @@ def _better_answers(
     return best
 
 
-def _better(example: Example, best: dict[int, str]) -> str | None:
-    if example.id in best:
-        return best[example.id]
-    return str(example.references[0]) if example.references else None
-
-
 def _rows_of(failing: tuple[Review, ...], best: dict[int, str]) -> Iterable[CandidateRow]:
     output = failing[0].item.generation_a
     if not output.text:
         return
-    chosen = _own_correction(failing) or _better(output.example, best)
+    corrected = next((r.corrections[0].text for r in failing if r.corrections), None)
+    reference = next(map(str, output.example.references), None)
+    chosen = corrected or best.get(output.example.id, reference)
     if chosen is not None and chosen != output.text:
-        yield CandidateRow(
-            DPO,
-            "negative",
-            output.example,
-            chosen,
-            rejected=output.text,
-            generation=output,
-            reviews=failing,
-        )
-    yield CandidateRow(
-        KTO,
-        "negative",
-        output.example,
-        output.text,
-        label=False,
-        generation=output,
-        reviews=failing,
-    )
-
-
-def _own_correction(failing: Sequence[Review]) -> str | None:
-    return next((r.corrections[0].text for r in failing if r.corrections), None)
+        yield row_of(DPO, "negative", output, chosen, failing, rejected=output.text)
+    yield row_of(KTO, "negative", output, None, failing, label=False)
 
 
 SHOWN = 50
@@ -349,7 +324,9 @@ def hold_back(recipe: Recipe, rows: Sequence[CandidateRow]) -> HeldBack:
     """
     if recipe.hold_back is None:
         return NOTHING
-    corrections = _once_a_review([row for row in rows if row.source == "corrected"])
+    corrected = [row for row in rows if row.source == "corrected"]
+    # A correction may give a row of SFT and one of DPO.
+    corrections = list({row.reviews[0].id: row for row in reversed(corrected)}.values())[::-1]
     groups = _draw_groups(corrections, recipe.hold_back, recipe.seed)
     held = [row for row in corrections if group_of(row.example) in groups]
     approved = [row for row in rows if row.source == "approved"]
@@ -371,11 +348,6 @@ def _told_once(rows: Sequence[CandidateRow]) -> tuple[str, ...]:
     asked = Counter({(plain_text(row.completion), row.example.content_digest) for row in rows})
     prompts = Counter(answer for answer, _ in asked)
     return tuple({row.completion: 0 for row in rows if prompts[plain_text(row.completion)] == 1})
-
-
-def _once_a_review(rows: Sequence[CandidateRow]) -> list[CandidateRow]:
-    """A correction may give a row of SFT and one of DPO."""
-    return list({row.reviews[0].id: row for row in reversed(rows)}.values())[::-1]
 
 
 def _draw_groups(corrections: Sequence[CandidateRow], share: float, seed: int) -> frozenset[str]:

@@ -6,7 +6,7 @@ Reading frozen sets: which there are, their rows with provenance, what they hold
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
@@ -115,7 +115,7 @@ def freeze_training_set(
         session, project_id, [row.example.id for row in rows], f"The set {name!r} is refused"
     )
     rendered, prompt = _render(session, project_id, recipe, rows, encoders)
-    drafts_left_out = chosen.n_drafts - _count_drafted(rows)
+    n_drafted = sum(row.example.origin == Origin.SYNTHETIC for row in rows)
     rows, exchanged = add_counterfactuals(
         session, project_id, recipe, rows, lambda row: messages_of(row, rendered)
     )
@@ -128,7 +128,7 @@ def freeze_training_set(
             **chosen.facts,
             **dropped,
             **prompt,
-            **synthetic_facts(rows, left_out=drafts_left_out),
+            **synthetic_facts(rows, left_out=chosen.n_drafts - n_drafted),
             **exchanged,
         },
         digest=rows_digest(rows, chosen.held.rows, recipe.order, rendered=rendered),
@@ -303,15 +303,9 @@ def _drafted(
     released, _ = held.release(let_in)
     if recipe.per_group is None:
         return released, len(let_in)
-    open_ = room_in_groups(
-        [row.example for row in released], rows, recipe.per_group, seed=recipe.seed
-    )
-    ids = {example.id for example in open_}
+    pool = [row.example for row in released]
+    ids = {e.id for e in room_in_groups(pool, rows, recipe.per_group, seed=recipe.seed)}
     return [row for row in released if row.example.id in ids], len(let_in)
-
-
-def _count_drafted(rows: Iterable[CandidateRow]) -> int:
-    return sum(row.example.origin == Origin.SYNTHETIC for row in rows)
 
 
 def _with_references(
@@ -324,29 +318,22 @@ def _with_references(
     if recipe.references is not None:
         taught = {row.example.content_digest for row in [*sft, *references]}
         pool = [e for e in sources.replayable if e.content_digest not in taught]
-        open_, _ = held.release([reference_row(example) for example in pool])
+        released, _ = held.release([reference_row(example) for example in pool])
+        open_, taken = [row.example for row in released], [*sft, *references]
+        pool = room_in_groups(open_, taken, recipe.per_group, seed=recipe.seed)
         references += propose_references(
-            recipe.references,
-            room_in_groups(
-                [row.example for row in open_],
-                [*sft, *references],
-                recipe.per_group,
-                seed=recipe.seed,
-            ),
-            n_reviewed=len(sft),
-            seed=recipe.seed,
+            recipe.references, pool, n_reviewed=len(sft), seed=recipe.seed
         )
     return without_repeats([*sft, *references, *preferences])
 
 
 def _outcome(rows: Sequence[CandidateRow], sources: Sources) -> dict[str, Any]:
+    reviews = (*sources.reviews, *sources.drafted)
     return {
         "rows_by_kind": dict(Counter(row.kind for row in rows)),
         "rows_by_source": dict(Counter(row.source for row in rows)),
-        "n_reviews": len(sources.reviews) + len(sources.drafted),
-        "active_seconds": round(
-            sum(review.active_seconds for review in (*sources.reviews, *sources.drafted)), 1
-        ),
+        "n_reviews": len(reviews),
+        "active_seconds": round(sum(review.active_seconds for review in reviews), 1),
         "n_without_reference": sources.n_without_reference,
         **sources.refusals(),
     }
@@ -459,11 +446,10 @@ def get_training_set(session: Session, training_set_id: int) -> TrainingSet:
 
 def find_training_set(session: Session, project_id: int, name: str) -> TrainingSet:
     """A set of a project by name; NotFound lists those that exist."""
-    sets = list_training_sets(session, project_id)
-    for found in sets:
-        if found.name == name:
-            return found
-    known = ", ".join(found.name for found in sets)
+    sets = {found.name: found for found in list_training_sets(session, project_id)}
+    if name in sets:
+        return sets[name]
+    known = ", ".join(sets)
     raise NotFound(
         f"There is no training set {name!r}.",
         hint=f"Known: {known}." if known else "Make one: strop set freeze",

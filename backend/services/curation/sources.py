@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import InvalidInput, LeakRefused, NotFound
@@ -65,10 +66,7 @@ class Sources:
         return {
             "n_refused": len(self.refused),
             "reasons": dict(Counter(refusal.reason for refusal in self.refused)),
-            "refused": [
-                {"what": refusal.what, "example": refusal.example, "reason": refusal.reason}
-                for refusal in self.refused[:SHOWN]
-            ],
+            "refused": [asdict(refusal) for refusal in self.refused[:SHOWN]],
         }
 
 
@@ -126,8 +124,7 @@ def _by_queue(
     ours, others = [], []
     for review in reviews:
         output = review.item.generation_a
-        texts = [text for text in (output.text,) if text]
-        texts += [fix.text for fix in review.corrections]
+        texts = [*filter(None, (output.text,)), *(fix.text for fix in review.corrections)]
         if guard.drafts.is_of_a_queue(review):
             ours.append(review)
         elif guard.drafts.is_drafted(output.example, texts):
@@ -143,12 +140,12 @@ def _is_asked_for(review: Review, recipe: Recipe) -> bool:
     return verdict or not recipe.adjudicated_only
 
 
-def _finished_reviews() -> Select[Review]:
+def _reviews(session: Session, *conditions: ColumnElement[bool]) -> Sequence[Review]:
     item = selectinload(Review.item)
-    return (
+    query = (
         select(Review)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
-        .where(*stands(), Review.purpose != Purpose.GOLD)
+        .where(*stands(), Review.purpose != Purpose.GOLD, *conditions)
         .options(
             selectinload(Review.ratings),
             selectinload(Review.corrections),
@@ -158,12 +155,9 @@ def _finished_reviews() -> Select[Review]:
             item.selectinload(ReviewItem.generation_b).selectinload(Generation.example),
         )
         .order_by(Review.id)
+        .execution_options(populate_existing=True)
     )
-
-
-def _reviews(session: Session, *conditions: ColumnElement[bool]) -> Sequence[Review]:
-    query = _finished_reviews().where(*conditions)
-    return session.scalars(query.execution_options(populate_existing=True)).all()
+    return session.scalars(query).all()
 
 
 def _named_reviews(session: Session, recipe: Recipe, guard: LeakGuard) -> list[Review]:
@@ -227,10 +221,9 @@ def _replay_pool(
 def _check_rules(recipe: Recipe, queues: Iterable[ReviewQueue]) -> None:
     """A misspelt criterion would silently approve nothing."""
     single = {queue.id: queue for queue in queues if queue.kind == QueueKind.SINGLE}
-    for rule in (recipe.approved, recipe.kto, recipe.minimum, recipe.negatives):
-        if rule is not None:
-            for queue in single.values():
-                _check_rule(rule, queue)
+    rules = (recipe.approved, recipe.kto, recipe.minimum, recipe.negatives)
+    for rule, queue in product(filter(None, rules), single.values()):
+        _check_rule(rule, queue)
 
 
 def _check_rule(rule: Rule, queue: ReviewQueue) -> None:
