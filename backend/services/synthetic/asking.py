@@ -20,9 +20,7 @@ from backend.services.datasets.versions import prepare_import, store_import
 from backend.services.models.candidates import with_prompt
 from backend.services.models.versions import find_model
 from backend.services.projects import lock_project
-from backend.services.synthetic.sifting import (
-    Bounds,
-)
+from backend.services.synthetic.sifting import Bounds
 from backend.services.synthetic.sources import briefs as brief_texts
 from backend.services.synthetic.sources.sources import SourceAsk, find_sources, version_of
 from backend.tables.datasets import Dataset, DatasetVersion, Example
@@ -207,13 +205,8 @@ def _candidate(
     if ask.prompt is None:
         if model.prompt_id is not None:
             return model
-        prompt = add_prompt(
-            session,
-            project_id,
-            brief_texts.PROMPT,
-            brief_texts.DEFAULT,
-            created_by_id=created_by_id,
-        )
+        named = (brief_texts.PROMPT, brief_texts.DEFAULT)
+        prompt = add_prompt(session, project_id, *named, created_by_id=created_by_id)
     else:
         prompt = find_prompt(session, project_id, ask.prompt)
     return with_prompt(session, model, prompt)

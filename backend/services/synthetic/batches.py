@@ -9,7 +9,7 @@ is, or when every brief was answered.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import func, select
@@ -20,6 +20,7 @@ from backend.services.curation.drafts import answer_digest
 from backend.services.datasets.conversations import content_text, digest_text, question_text
 from backend.services.datasets.erased import erased_outputs
 from backend.services.datasets.leaks import CANNED, held_out_sides
+from backend.services.datasets.queries import in_project, values_for
 from backend.services.datasets.versions import list_examples
 from backend.services.ledger import insert_missing
 from backend.services.runs import generation
@@ -30,7 +31,7 @@ from backend.services.synthetic.sifting import (
     DraftText,
     Sifted,
 )
-from backend.tables.datasets import Dataset, DatasetVersion, Example, Split
+from backend.tables.datasets import Example, Split
 from backend.tables.runs import Generation
 from backend.tables.synthetic import Draft, Drafting, DraftingBatch, DraftShape
 
@@ -169,18 +170,12 @@ def read_batch(session: Session, drafting: Drafting, run_id: int) -> tuple[list[
 def read_beside(session: Session, drafting: Drafting) -> Beside:
     """What is held out, what is trained on, and what was kept before, of the whole project."""
     project_id, shape = drafting.project_id, DraftShape(drafting.shape)
-    query = (
-        select(Example)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Example.origin.is_(None))
-        .order_by(Example.id)
-    )
+    query = in_project(select(Example), project_id).where(Example.origin.is_(None))
     train: dict[str, None] = {}
     answers: Counter[str] = Counter()
-    inputs: dict[str, set[str]] = {}
+    inputs: dict[str, set[str]] = defaultdict(set)
     names: dict[str, str] = {}
-    for example in session.scalars(query):
+    for example in session.scalars(query.order_by(Example.id)):
         if example.split == Split.TRAIN:
             if example.references:
                 of_shape = question_text if shape is DraftShape.PAIR else content_text
@@ -188,39 +183,31 @@ def read_beside(session: Session, drafting: Drafting) -> Beside:
                 answers.update({str(example.references[0])})
         else:
             asked = question_text(example)
-            inputs.setdefault(asked, set()).add(example.content_digest)
+            inputs[asked].add(example.content_digest)
             names.setdefault(asked, f"{example.external_id} ({example.split})")
-    kept = _kept_before(session, drafting)
     return Beside(
         held_out=held_out_sides(session, project_id),
         held_out_inputs={text: names[text] for text, of in inputs.items() if len(of) == 1},
         train=list(train),
         train_answers=[text for text, n in answers.items() if n < CANNED],
-        drafts=[text for text, _ in kept],
-        draft_answers=[text for _, text in kept],
+        drafts=_kept_before(session, drafting),
     )
 
 
-def _kept_before(session: Session, drafting: Drafting) -> list[tuple[str, str]]:
+def _kept_before(session: Session, drafting: Drafting) -> list[str]:
+    """Their inputs, or whole prompts where these were given."""
     query = (
-        select(Draft, Example.context)
+        select(Draft.input, Example.context)
         .join(Example, Example.id == Draft.brief_id)
         .join(Drafting, Drafting.id == Draft.drafting_id)
-        .where(
-            Draft.project_id == drafting.project_id,
-            Draft.reason.is_(None),
-            Drafting.shape == drafting.shape,
-        )
+        .where(Draft.project_id == drafting.project_id, Draft.reason.is_(None))
+        .where(Drafting.shape == drafting.shape)
         .order_by(Draft.id)
     )
-    pair = drafting.shape == DraftShape.PAIR
-    return [
-        (
-            (draft.input or "") if pair else "\n\n".join(filter(None, [draft.input, context])),
-            draft.answer or "",
-        )
-        for draft, context in session.execute(query)
-    ]
+    found = session.execute(query)
+    if drafting.shape == DraftShape.PAIR:
+        return [asked or "" for asked, _ in found]
+    return ["\n\n".join(filter(None, pair)) for pair in found]
 
 
 def save_drafts(session: Session, drafting_id: int, sifted: Sequence[Sifted]) -> int:
@@ -232,50 +219,31 @@ def save_drafts(session: Session, drafting_id: int, sifted: Sequence[Sifted]) ->
     drafting = get_drafting(session, drafting_id)
     gone = erased_outputs(session, [one.written.key for one in sifted])
     sifted = [one for one in sifted if one.written.text is None or one.written.key not in gone]
-    of_brief = dict(
-        session.execute(
-            select(Generation.id, Generation.example_id).where(
-                Generation.id.in_([one.written.key for one in sifted])
-            )
-        ).all()
-    )
+    query = select(Generation.id, Generation.example_id)
+    written = Generation.id.in_([one.written.key for one in sifted])
+    of_brief = dict(session.execute(query.where(written)).all())
     own_input = drafting.shape == DraftShape.PAIR
-    prompts = [_prompt_digest(one) for one in sifted]
-    known = _prompts_of_people(session, drafting.project_id, [p for p in prompts if p])
-    rows = []
-    for one, prompt in zip(sifted, prompts, strict=True):
-        by_people = own_input and prompt in known
-        rows.append(
-            {
-                "project_id": drafting.project_id,
-                "drafting_id": drafting.id,
-                "generation_id": one.written.key,
-                "brief_id": of_brief[one.written.key],
-                "reason": None if one.reason is None else str(one.reason),
-                "detail": dict(one.detail),
-                "input": one.input,
-                "answer": one.answer,
-                "prompt_digest": None if by_people else prompt,
-                "answer_digest": None if one.answer is None else answer_digest(one.answer),
-                "own_input": own_input,
-            }
-        )
+    prompts = [
+        None if one.input is None else digest_text(one.input, one.written.source) for one in sifted
+    ]
+    of_people = in_project(select(Example.content_digest), drafting.project_id)
+    of_people = of_people.where(Example.origin.is_(None))
+    digests = [prompt for prompt in prompts if prompt]
+    known = set(values_for(session, of_people, Example.content_digest, digests))
+    rows = [
+        {
+            "project_id": drafting.project_id,
+            "drafting_id": drafting.id,
+            "generation_id": one.written.key,
+            "brief_id": of_brief[one.written.key],
+            "reason": None if one.reason is None else str(one.reason),
+            "detail": dict(one.detail),
+            "input": one.input,
+            "answer": one.answer,
+            "prompt_digest": None if own_input and prompt in known else prompt,
+            "answer_digest": None if one.answer is None else answer_digest(one.answer),
+            "own_input": own_input,
+        }
+        for one, prompt in zip(sifted, prompts, strict=True)
+    ]
     return insert_missing(session, Draft, rows)
-
-
-def _prompt_digest(one: Sifted) -> str | None:
-    return None if one.input is None else digest_text(one.input, one.written.source)
-
-
-def _prompts_of_people(session: Session, project_id: int, digests: Sequence[str]) -> set[str]:
-    query = (
-        select(Example.content_digest)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Example.origin.is_(None))
-    )
-    found: set[str] = set()
-    for start in range(0, len(digests), 500):
-        some = digests[start : start + 500]
-        found |= set(session.scalars(query.where(Example.content_digest.in_(some))))
-    return found

@@ -11,11 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from backend.errors import Conflict, InvalidInput
-from backend.rubrics import Rubric, library_rubric, rubric_from_content
+from backend.rubrics import library_rubric, rubric_from_content
 from backend.services import audit
 from backend.services.curation import parse_rule
 from backend.services.curation.candidates import latest_reviews, meets
 from backend.services.curation.drafts import drafts_of
+from backend.services.datasets.queries import in_project
 from backend.services.review import Opening, plan_queue, save_rubric, stands, store_queue
 from backend.services.review.opening.checks import default_reviewers, requested_rubric
 from backend.services.review.rules import DEFAULT, QueueRules
@@ -23,7 +24,7 @@ from backend.services.runs.scoring import list_score_runs
 from backend.services.synthetic.draftings import drafts_of_drafting
 from backend.services.synthetic.sifting import DropReason
 from backend.settings import LEASE_SECONDS
-from backend.tables.datasets import Dataset, DatasetVersion, Example, Origin
+from backend.tables.datasets import Example, Origin
 from backend.tables.review import Purpose, QueueKind, Review, ReviewItem, ReviewQueue, RubricVersion
 from backend.tables.runs import Score
 from backend.tables.synthetic import Draft, Drafting, SyntheticQueue
@@ -122,7 +123,10 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
             "does not say so.",
             hint=f"Leave approves at {APPROVES}, or name a rubric of your own.",
         )
-    version = save_rubric(session, drafting.project_id, _rubric(session, drafting, ask))
+    rubric = library_rubric(RUBRIC)
+    if ask.rubric is not None:
+        rubric = requested_rubric(session, drafting.project_id, ask.rubric, QueueKind.SINGLE)
+    version = save_rubric(session, drafting.project_id, rubric)
     _check_answer(version, rule.criterion, rule.equals)
     scored = list_score_runs(session, run_id)
     opening = Opening(
@@ -141,14 +145,8 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
         only=frozenset(open_),
     )
     queue = store_queue(session, ask.name, plan_queue(session, opening), ask.rules)
-    session.add(
-        SyntheticQueue(
-            queue_id=queue.id,
-            drafting_id=drafting.id,
-            criterion=rule.criterion,
-            approves=rule.equals,
-        )
-    )
+    marks = {"criterion": rule.criterion, "approves": rule.equals}
+    session.add(SyntheticQueue(queue_id=queue.id, drafting_id=drafting.id, **marks))
     audit.record(
         session,
         "synthetic_queue.opened",
@@ -160,12 +158,6 @@ def open_queue(session: Session, drafting: Drafting, ask: QueueAsk) -> ReviewQue
     return queue
 
 
-def _rubric(session: Session, drafting: Drafting, ask: QueueAsk) -> Rubric:
-    if ask.rubric is None:
-        return library_rubric(RUBRIC)
-    return requested_rubric(session, drafting.project_id, ask.rubric, QueueKind.SINGLE)
-
-
 def _not_in_a_queue(session: Session, drafting: Drafting) -> list[int]:
     """The answers of kept drafts that no queue of the drafting shows."""
     shown = (
@@ -173,15 +165,11 @@ def _not_in_a_queue(session: Session, drafting: Drafting) -> list[int]:
         .join(SyntheticQueue, SyntheticQueue.queue_id == ReviewItem.queue_id)
         .where(SyntheticQueue.drafting_id == drafting.id)
     )
+    kept = Draft.drafting_id == drafting.id, Draft.reason.is_(None)
     query = (
         select(Draft.answer_id)
         .join(Example, Example.id == Draft.example_id)
-        .where(
-            Draft.drafting_id == drafting.id,
-            Draft.reason.is_(None),
-            Draft.answer_id.not_in(shown),
-            Example.erasure_id.is_(None),
-        )
+        .where(*kept, Draft.answer_id.not_in(shown), Example.erasure_id.is_(None))
     )
     return [id_ for id_ in session.scalars(query) if id_ is not None]
 
@@ -294,17 +282,11 @@ def rows_drawn_from(session: Session, project_id: int, example_ids: Sequence[int
     What an erasure has to find: they repeat it. A row that came in from elsewhere names ids of
     elsewhere, and is none.
     """
-    query = (
-        select(Example)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(Dataset.project_id == project_id, Example.erasure_id.is_(None))
-        .where(Example.origin.in_((Origin.BRIEF, Origin.SYNTHETIC)))
-        .order_by(Example.id)
-    )
+    drafted = Example.origin.in_((Origin.BRIEF, Origin.SYNTHETIC))
+    query = in_project(select(Example), project_id).where(drafted, Example.erasure_id.is_(None))
     wanted = set(example_ids)
     found = []
-    for row in session.scalars(query):
+    for row in session.scalars(query.order_by(Example.id)):
         told = row.provenance or {}
         seen = {told.get("source_example_id"), *told.get("shown_example_ids", ())}
         if wanted & seen and not told.get("imported"):

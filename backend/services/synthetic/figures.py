@@ -41,10 +41,8 @@ def share(count: int, n: int) -> dict[str, Any]:
     """A share with its interval; of nothing there is none."""
     if n == 0:
         return {"count": 0, "n": 0, "value": None, "low": None, "high": None}
-    low, high = wilson(count, n)
-    value, bounds = count / n, (low, high)
-    rounded = [round(x, 4) for x in (value, *bounds)]
-    return {"count": count, "n": n, "value": rounded[0], "low": rounded[1], "high": rounded[2]}
+    value, low, high = (round(x, 4) for x in (count / n, *wilson(count, n)))
+    return {"count": count, "n": n, "value": value, "low": low, "high": high}
 
 
 def distinct(texts: Sequence[str], length: int) -> float | None:

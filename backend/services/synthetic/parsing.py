@@ -65,13 +65,10 @@ def _objects(text: str) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             at = text.find("{", at + 1)
             continue
-        found += [one for one in _flat(value) if isinstance(one, dict)]
+        values = value if isinstance(value, list) else [value]
+        found += [one for one in values if isinstance(one, dict)]
         at = text.find("{", end)
     return found
-
-
-def _flat(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _said(value: dict[str, Any], names: tuple[str, ...]) -> str | None:

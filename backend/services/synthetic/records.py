@@ -66,10 +66,11 @@ def in_words(record: dict[str, Any]) -> list[str]:
     """A record as sentences that a lead can read."""
     figures, states = record["figures"], record["states"]
     kept = figures["kept"]
+    interval = f" ({_share(kept)})" if kept["n"] else ""
     told = [
         f"{record['name']}: {SHAPES[DraftShape(record['shape'])]}, drafted by {record['model']} "
         f"from {record['from']}; {record['wanted']} wanted.",
-        f"{figures['drafted']} drafted, {kept['count']} kept{_interval(kept)}.",
+        f"{figures['drafted']} drafted, {kept['count']} kept{interval}.",
     ]
     told += [f"  dropped: {n} {IN_WORDS[why]}" for why, n in figures["dropped"].items()]
     if figures["repeats"]["n"]:
@@ -86,16 +87,11 @@ def in_words(record: dict[str, Any]) -> list[str]:
         f"{states['waiting']} wait for an expert, {states['approved']} approved, "
         f"{states['corrected']} corrected, {states['refused']} refused{scripts}."
     )
-    refused = record["asked"].get("n_refused_sources", 0)
-    if refused:
+    if refused := record["asked"].get("n_refused_sources", 0):
         told.append(f"{refused} sources were refused, as they repeat what is held out.")
     told += record["asked"].get("notes", [])
     told.append(f"Ended: {record['stopped']}." if record["stopped"] else "Not ended yet.")
     return told
-
-
-def _interval(share: dict[str, Any]) -> str:
-    return "" if not share["n"] else f" ({_share(share)})"
 
 
 def _share(share: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ nothing that the rules of `invented` find unsupported, and their words must stan
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -29,7 +30,7 @@ from backend.services.datasets.near_duplicates import (
 from backend.services.synthetic.parsing import parse_answer, parse_pair
 from backend.tables.synthetic import DraftShape
 from evaluators.registry import METRICS
-from evaluators.spread import Spread
+from evaluators.spread import Spread, cut
 from evaluators.types import Sample, Score
 
 LONGEST = 8000
@@ -112,7 +113,7 @@ class Beside:
         held_out: prompts and references that are held out (`leaks.held_out_sides`).
         held_out_inputs: the inputs alone, each with its example, but for those that several share.
         train, train_answers: inputs (or whole prompts) and references to train on.
-        drafts, draft_answers: of drafts that were kept before.
+        drafts: inputs (or whole prompts) of drafts that were kept before.
     """
 
     held_out: Sequence[LeakSide] = ()
@@ -120,7 +121,6 @@ class Beside:
     train: Sequence[str] = ()
     train_answers: Sequence[str] = ()
     drafts: Sequence[str] = ()
-    draft_answers: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,23 +169,26 @@ def sift(
         for reason, rows in _same_meaning(_open(found), beside, encode, limits.semantic):
             found = _drop(found, reason, rows)
     found = _drop(found, DropReason.LIKE_DRAFT, _like_drafts(_open(found), beside, shape, spread))
-    return [_unchecked(one) for one in found]
+    unchecked = {"unchecked": "it has no source to be held against"}
+    return [
+        one
+        if one.reason is not None or (one.written.source or "").strip()
+        else replace(one, detail={**one.detail, **unchecked})
+        for one in found
+    ]
 
 
 def read(one: DraftText, shape: DraftShape, bounds: Bounds) -> Sifted:
     """What the model wrote as input and answer, or why it is no draft."""
     if one.text is None:
         return Sifted(one, reason=DropReason.FAILED, detail={"error": one.error or ""})
-    parsed = (
-        parse_pair(one.text)
-        if shape is DraftShape.PAIR
-        else parse_answer(one.text, one.given_input or "")
-    )
+    given, pair = one.given_input or "", shape is DraftShape.PAIR
+    parsed = parse_pair(one.text) if pair else parse_answer(one.text, given)
     if parsed is None or unstorable(parsed.input) or unstorable(parsed.answer):
         reason = DropReason.MALFORMED if one.text.strip() else DropReason.EMPTY
         return Sifted(one, reason=reason, detail={"text": one.text[:240].replace("\x00", "")})
     sifted = Sifted(one, parsed.input, parsed.answer, detail={"form": parsed.form})
-    if not parsed.answer.strip() or (shape is DraftShape.PAIR and not parsed.input.strip()):
+    if not parsed.answer.strip() or (pair and not parsed.input.strip()):
         return replace(sifted, reason=DropReason.EMPTY)
     if one.is_cut or max(len(parsed.input), len(parsed.answer)) > bounds.longest:
         return replace(sifted, reason=DropReason.TOO_LONG, detail={"characters": len(one.text)})
@@ -224,8 +227,8 @@ def _held_out(found: Sequence[Sifted], beside: Beside, shape: DraftShape) -> Det
     held-out text again and again would make a template of it.
     """
     told: dict[int, Mapping[str, Any]] = {}
-    for start in range(0, len(found), AT_ONCE):
-        told |= _some_held_out(found[start : start + AT_ONCE], beside, shape)
+    for some in cut(found, AT_ONCE):
+        told |= _some_held_out(some, beside, shape)
     return told
 
 
@@ -239,21 +242,15 @@ def _some_held_out(found: Sequence[Sifted], beside: Beside, shape: DraftShape) -
     where = [f"{side.example} ({side.where})" for side in prompts]
     where += [f"{example} (its input)" for _, example in inputs]
     where += [f"{side.example} ({side.where})" for side in answers]
+    below = [one for one in found if shape is DraftShape.PAIR and one.written.source]
     asked = [(one, one.prompt) for one in found]
-    asked += [
-        (one, one.input or "") for one in found if shape is DraftShape.PAIR and one.written.source
-    ]
+    asked += [(one, one.input or "") for one in below]
     asked += [(one, one.answer or "") for one in found]
-    pairs = find_near_duplicates(
-        [text for _, text in asked],
-        theirs,
-        train_answers=len(found),
-        held_out_answers=len(answers),
-    )
-    return {
-        asked[pair.train][0].written.key: _alike(pair, where[pair.held_out])
-        for pair in reversed(pairs)
-    }
+    texts = [text for _, text in asked]
+    n_answers = {"train_answers": len(found), "held_out_answers": len(answers)}
+    pairs = find_near_duplicates(texts, theirs, **n_answers)
+    keys = [one.written.key for one, _ in asked]
+    return {keys[pair.train]: _alike(pair, where[pair.held_out]) for pair in reversed(pairs)}
 
 
 def _alike(pair: NearDuplicate, what: str) -> dict[str, Any]:
@@ -295,17 +292,12 @@ def _like_train(
     found: Sequence[Sifted], beside: Beside, shape: DraftShape, spread: Spread
 ) -> Details:
     """Drafts of which the input (or the very prompt, where it was given) or the answer is there."""
-    told = [*beside.train, *beside.train_answers]
+    told, same = [*beside.train, *beside.train_answers], {}
     if shape is DraftShape.ANSWER:
         known = {fold(text): text for text in beside.train}
-        same = {
-            one.written.key: {"like": known[fold(one.prompt)][:120]}
-            for one in found
-            if fold(one.prompt) in known
-        }
+        there = [(one, known[fold(one.prompt)]) for one in found if fold(one.prompt) in known]
+        same = {one.written.key: {"like": text[:120]} for one, text in there}
         told = list(beside.train_answers)
-    else:
-        same = {}
     pairs = find_near_duplicates(
         [*_inputs(found, shape), *(one.answer or "" for one in found)],
         told,
@@ -339,13 +331,13 @@ def _like_drafts(
     else:
         texts = [*before, *(one.prompt for one in found)]
         pairs = _same_pairs([fold(text) for text in texts])
-    near: dict[int, set[int]] = {}
+    near: dict[int, set[int]] = defaultdict(set)
     for first, second in pairs:
-        near.setdefault(second, set()).add(first)
+        near[second].add(first)
     kept = set(range(len(before)))
     dropped: dict[int, dict[str, Any]] = {}
     for place, one in enumerate(found, start=len(before)):
-        if alike := near.get(place, set()) & kept:
+        if alike := near[place] & kept:
             dropped[one.written.key] = {"like": texts[min(alike)][:120]}
         else:
             kept.add(place)
@@ -369,20 +361,17 @@ def _same_meaning(
 
     if not found:
         return
-    own = np.asarray(encode([one.input or "" for one in found]))
-    held = list(beside.held_out_inputs)
+    inputs = [one.input or "" for one in found]
+    own = np.asarray(encode(inputs))
     for reason, texts in (
-        (DropReason.LIKE_HELD_OUT, held),
+        (DropReason.LIKE_HELD_OUT, list(beside.held_out_inputs)),
         (DropReason.LIKE_TRAIN, list(beside.train)),
         (DropReason.LIKE_DRAFT, list(beside.drafts)),
     ):
         if texts:
             yield reason, _nearest(found, own @ np.asarray(encode(texts)).T, texts, least)
     among = np.tril(own @ own.T, k=-1)
-    yield (
-        DropReason.LIKE_DRAFT,
-        _nearest(found, among, [one.input or "" for one in found], least),
-    )
+    yield DropReason.LIKE_DRAFT, _nearest(found, among, inputs, least)
 
 
 def _nearest(found: Sequence[Sifted], cosines: Any, texts: Sequence[str], least: float) -> Details:
@@ -396,9 +385,3 @@ def _nearest(found: Sequence[Sifted], cosines: Any, texts: Sequence[str], least:
         for row, (one, at) in enumerate(zip(found, best, strict=True))
         if cosines[row, at] >= least
     }
-
-
-def _unchecked(one: Sifted) -> Sifted:
-    if one.reason is not None or (one.written.source or "").strip():
-        return one
-    return replace(one, detail={**one.detail, "unchecked": "it has no source to be held against"})

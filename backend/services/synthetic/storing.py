@@ -66,10 +66,7 @@ def finish(
 
 def _store(session: Session, drafting: Drafting, kept: Sequence[Draft]) -> None:
     briefs = {e.id: e for e in list_examples(session, drafting.briefs_version_id)}
-    rows = [
-        _row(drafting, number, draft, briefs[draft.brief_id])
-        for number, draft in enumerate(kept, 1)
-    ]
+    rows = [_row(drafting, n, one, briefs[one.brief_id]) for n, one in enumerate(kept, start=1)]
     prepared = prepare_import(rows, source_name=f"drafts of {drafting.name}")
     version = store_import(session, drafting.project_id, drafting.name, prepared)
     examples = {e.external_id: e.id for e in list_examples(session, version.id)}
@@ -85,34 +82,24 @@ def _store(session: Session, drafting: Drafting, kept: Sequence[Draft]) -> None:
     session.add(run)
     session.flush()
     generation.add_models(session, run, [drafting.model_version_id])
-    add_to_run(
-        session,
-        GenerationRun,
-        run.id,
-        [
-            {
-                "model_version_id": drafting.model_version_id,
-                "example_id": examples[row.external_id],
-                "sample": 0,
-                "text": draft.answer,
-                "finish_reason": "stop",
-                "token_logprobs": [],
-            }
-            for row, draft in zip(rows, kept, strict=True)
-        ],
-    )
-    answers = dict(
-        session.execute(
-            select(Generation.example_id, Generation.id).where(Generation.run_id == run.id)
-        ).all()
-    )
+    written = [
+        {
+            "model_version_id": drafting.model_version_id,
+            "example_id": examples[row.external_id],
+            "sample": 0,
+            "text": draft.answer,
+            "finish_reason": "stop",
+            "token_logprobs": [],
+        }
+        for row, draft in zip(rows, kept, strict=True)
+    ]
+    add_to_run(session, GenerationRun, run.id, written)
+    query = select(Generation.example_id, Generation.id).where(Generation.run_id == run.id)
+    answers = dict(session.execute(query).all())
     for row, draft in zip(rows, kept, strict=True):
         example_id = examples[row.external_id]
-        session.execute(
-            update(Draft)
-            .where(Draft.id == draft.id)
-            .values(example_id=example_id, answer_id=answers[example_id])
-        )
+        stored = {"example_id": example_id, "answer_id": answers[example_id]}
+        session.execute(update(Draft).where(Draft.id == draft.id).values(**stored))
     drafting.dataset_version_id, drafting.run_id = version.id, run.id
     session.flush()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from itertools import cycle, islice
 from typing import Any
 
 from sqlalchemy import select
@@ -51,15 +52,9 @@ def shot_pool(session: Session, project_id: int, version: DatasetVersion | None)
     """Solved examples of the train split that may be shown: at most MOST_POOL, evenly spread."""
     if version is None:
         return []
-    query = (
-        select(Example)
-        .where(
-            Example.dataset_version_id == version.id,
-            Example.split == Split.TRAIN,
-            Example.origin.is_(None),
-        )
-        .order_by(Example.id)
-    )
+    own = Example.split == Split.TRAIN, Example.origin.is_(None)
+    query = select(Example).where(Example.dataset_version_id == version.id, *own)
+    query = query.order_by(Example.id)
     solved = [e for e in session.scalars(query) if e.references and str(e.references[0]).strip()]
     spread = solved[:: max(1, -(-len(solved) // MOST_POOL))]
     guard = guard_project(session, project_id)
@@ -98,17 +93,11 @@ def write_briefs(
     order = random.Random(seed)
     turned = list(sources)
     order.shuffle(turned)
-    return [
-        _brief(
-            number,
-            turned[number % len(turned)],
-            _draw(pool, turned[number % len(turned)], shots, order),
-            kind,
-            shape,
-            given_input,
-        )
-        for number in range(count)
-    ]
+    rows = []
+    for number, source in enumerate(islice(cycle(turned), count)):
+        shown = _draw(pool, source, shots, order)
+        rows.append(_brief(number, source, shown, kind, shape, given_input))
+    return rows
 
 
 def _draw(
@@ -138,9 +127,11 @@ def _brief(
         "slices": dict(source.slices),
         "given_input": given_input,
     }
-    text = _of_answer(given_input or "", shots)
     if shape is DraftShape.PAIR:
         text = _of_pair(kind, source, shots)
+    else:  # the plain task, with right answers to other documents before it
+        solved = _examples([_cut(_reference(shot)) for shot in shots])
+        text = "\n\n".join([*solved, given_input or ""])
     return ExampleRow(
         external_id=f"brief-{number + 1:05d}",
         input=text,
@@ -158,11 +149,6 @@ def _of_pair(kind: SourceKind, source: DraftSource, shots: Sequence[Example]) ->
     if kind is not SourceKind.DOCUMENTS and source.text:
         words += _BELOW
     return "\n\n".join([*_examples([_shown(e, _reference(e)) for e in shots]), words, _FORM])
-
-
-def _of_answer(given_input: str, shots: Sequence[Example]) -> str:
-    """The plain task, with right answers to other documents before it."""
-    return "\n\n".join([*_examples([_cut(_reference(e)) for e in shots]), given_input])
 
 
 def _examples(texts: Sequence[str]) -> list[str]:

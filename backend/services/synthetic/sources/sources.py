@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -20,6 +20,7 @@ from backend.rubrics.wrong import parse_wrong
 from backend.services.checks.wrong import wrong_outputs
 from backend.services.datasets.conversations import digest_text
 from backend.services.datasets.leaks import LeakSide, find_leaks, held_out_sides
+from backend.services.datasets.queries import in_project
 from backend.services.datasets.versions import find_version
 from backend.services.runs.generation import get_run
 from backend.services.runs.scoring import list_score_runs
@@ -176,9 +177,7 @@ def _groups_by_context(session: Session, version: DatasetVersion | None) -> dict
         Example.group.is_not(None),
     )
     return {
-        digest_text(context, None): group
-        for context, group in session.execute(query)
-        if context and group
+        digest_text(text, None): group for text, group in session.execute(query) if text and group
     }
 
 
@@ -194,11 +193,11 @@ def _of_failures(
             "next test would measure what was taught for it.",
             hint="Run the model on the validation or the train split, and draft from those.",
         )
-    failed = (
-        _reviewed_wrong(session, project_id, run.id, ask.wrong_when)
-        if ask.worse_than is None
-        else _worse_than(session, run.id, ask.worse_than)
-    )
+    if ask.worse_than is None:
+        judged = wrong_outputs(session, project_id, parse_wrong(ask.wrong_when))
+        failed = {id_ for id_, said in judged.items() if said.wrong and said.run_id == run.id}
+    else:
+        failed = _worse_than(session, run.id, ask.worse_than)
     query = (
         select(Generation, Example)
         .join(Example, Example.id == Generation.example_id)
@@ -223,17 +222,12 @@ def _of_failures(
     return SourceListing(list(found.values()), notes=[note] if held else [])
 
 
-def _reviewed_wrong(session: Session, project_id: int, run_id: int, when: str) -> set[int]:
-    judged = wrong_outputs(session, project_id, parse_wrong(when))
-    return {id_ for id_, said in judged.items() if said.wrong and said.run_id == run_id}
-
-
 def _worse_than(session: Session, run_id: int, text: str) -> set[int]:
     """Outputs whose newest score of a metric is below (or above) a bound."""
     found = _WORSE.match(text)
     if found is None:
         raise InvalidInput(f"{text!r} says no bound.", hint="Write rougeL<0.3 or invented>0.")
-    name, sign, bound = found.group(1), found.group(2), float(found.group(3))
+    name, sign, bound = found[1], found[2], float(found[3])
     for scored in reversed(list_score_runs(session, run_id)):
         query = select(Score.generation_id, Score.value).where(
             Score.score_run_id == scored.id, Score.metric == name, Score.value.is_not(None)
@@ -253,11 +247,8 @@ def _right_answer(session: Session, output: Generation, example: Example) -> str
         select(Correction.text)
         .join(Review, Review.id == Correction.review_id)
         .join(ReviewItem, ReviewItem.id == Review.item_id)
-        .where(
-            ReviewItem.generation_a_id == output.id,
-            Review.withdrawn_at.is_(None),
-            Review.superseded_at.is_(None),
-        )
+        .where(ReviewItem.generation_a_id == output.id)
+        .where(Review.withdrawn_at.is_(None), Review.superseded_at.is_(None))
         .order_by(Correction.id.desc())
         .limit(1)
     )
@@ -290,37 +281,24 @@ def _of_slice(
             f"{key}={value}.",
             hint=f"Known slices: {', '.join(known[:20]) or 'none'}.",
         )
-    return SourceListing(
-        [
-            _of_example(one, str(one.references[0]) if one.references else None, {key: value})
-            for one in chosen
-        ]
-    )
+    answers = [next(map(str, one.references), None) for one in chosen]
+    pairs = zip(chosen, answers, strict=True)
+    return SourceListing([_of_example(one, answer, {key: value}) for one, answer in pairs])
 
 
 def _of_example(example: Example, answer: str | None, slices: Mapping[str, str]) -> DraftSource:
     dataset = example.dataset_version
     name = f"{dataset.dataset.name}@{dataset.number}/{example.external_id}"
     shown = None if example.split != Split.TRAIN else example.context
-    return DraftSource(
-        name, shown, example.group or f"like:{name}"[:200], slices, None, example, answer
-    )
+    group = example.group or f"like:{name}"[:200]
+    return DraftSource(name, shown, group, slices, None, example, answer)
 
 
 def _outside_test_groups(session: Session, project_id: int, found: SourceListing) -> SourceListing:
     """The sources of which no example of the same group is tested."""
-    query = (
-        select(Example.group)
-        .join(DatasetVersion, DatasetVersion.id == Example.dataset_version_id)
-        .join(Dataset, Dataset.id == DatasetVersion.dataset_id)
-        .where(
-            Dataset.project_id == project_id,
-            Example.split == Split.TEST,
-            Example.group.is_not(None),
-        )
-        .distinct()
-    )
-    tested = set(session.scalars(query))
+    query = in_project(select(Example.group).distinct(), project_id)
+    of_test = Example.split == Split.TEST, Example.group.is_not(None)
+    tested = set(session.scalars(query.where(*of_test)))
     refused = {
         one.name: GROUP_IN_TEST.format(group=one.group)
         for one in found.sources
@@ -344,8 +322,3 @@ def parse_slice(text: str) -> tuple[str, str]:
     if not (key and equals and value):
         raise InvalidInput(f"{text!r} is no slice.", hint="Write it as key=value.")
     return key, value
-
-
-def names_of(sources: Iterable[DraftSource]) -> Sequence[str]:
-    """The names, in order."""
-    return [source.name for source in sources]
