@@ -179,7 +179,7 @@ def _small(number: NumberFact) -> int | None:
     return int(value) if value.is_integer() and 2 <= value <= MOST_LISTED else None
 
 
-VERSION = 7
+VERSION = 8
 BLIND_SPOTS = (
     "means, percentages and growth worked out from numbers, paraphrase, common nouns that are on "
     "no list of alternatives, rare names in lower case or at the head of a sentence, acronyms, "

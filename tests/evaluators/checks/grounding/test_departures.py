@@ -133,6 +133,12 @@ def test_what_is_held_of_one_word_of_two_answers(
     assert found == expected
 
 
+def test_scores_by_other_rules_are_of_another_version() -> None:
+    """With single digits and marked letters told, signatures are no longer those of before."""
+    assert weighing.VERSION == 2
+    assert METRICS["departure_words"].signature().startswith("departure_words|strop:2|")
+
+
 def test_what_stands_alone_departs_from_nothing() -> None:
     for others in ((), (SEED,)):  # the same text is no other answer
         sample = Sample("1", SEED, context=SOURCE, others=others)
