@@ -26,7 +26,7 @@ LONG_FUNCTION = 60
 LONG_MODULE = 500
 FULL_FOLDER = 12
 # Layers that hold one file a stage, by which a newcomer finds a stage in every one of them.
-ONE_FILE_A_STAGE = {"backend/tables", "backend/schemas", "backend/api/routes", "backend/client"}
+STAGES = {"backend/tables", "backend/schemas", "backend/api/routes", "backend/client"}
 # Shapes that repeat a dataclass of at least so many fields, with so large a share of equal names.
 MIRROR_FIELDS, MIRROR_SHARE = 4, 0.9
 # A check's figures on a bench leave out level, method and n/a; a flag is read from rows as well.
@@ -54,36 +54,49 @@ def definitions(tree: ast.AST) -> list[Definition]:
 def measure(root: Path) -> dict[str, int]:
     """Every number by its name."""
     found: dict[str, int] = {}
-    source = [file for package in PACKAGES for file in modules(root, package)]
-    trees = {file: ast.parse(file.read_text("utf-8")) for file in source}
+    source = _sources(root)
     for package in PACKAGES:
         found[f"lines of {package}"] = lines_of(modules(root, package))
     found["lines of source"] = lines_of(source)
     found["lines of tests"] = lines_of(modules(root, "tests"))
     found["modules"] = len(source)
     found["modules over 500 lines"] = sum(lines_of([file]) > LONG_MODULE for file in source)
+    found |= {name: len(places) for name, places in unwanted(root).items()}
+    found["bytes of README.md"] = (root / "README.md").stat().st_size
+    return found
+
+
+def _sources(root: Path) -> list[Path]:
+    return [file for package in PACKAGES for file in modules(root, package)]
+
+
+def unwanted(root: Path) -> dict[str, list[str]]:
+    """What there is to be none of, by its name: where it is."""
+    trees = {file: ast.parse(file.read_text("utf-8")) for file in _sources(root)}
     defined = {file: definitions(tree) for file, tree in trees.items()}
-    found["functions over 60 lines"] = sum(
-        (one.end_lineno or one.lineno) - one.lineno >= LONG_FUNCTION
-        for ones in defined.values()
-        for one in ones
-        if not isinstance(one, ast.ClassDef)
-    )
-    folders = Counter(file.parent for file in source if file.name != "__init__.py")
-    found["folders with more than a dozen modules"] = sum(
-        n > FULL_FOLDER and folder.relative_to(root).as_posix() not in ONE_FILE_A_STAGE
-        for folder, n in folders.items()
+    folders = Counter(
+        file.parent.relative_to(root).as_posix() for file in trees if file.name != "__init__.py"
     )
     classes = Counter(
         node.name for nodes in defined.values() for node in nodes if isinstance(node, ast.ClassDef)
     )
-    found["class names that exist twice"] = sum(
-        n > 1 and name not in VALUE_AND_ROW for name, n in classes.items()
-    )
-    found["shapes that repeat a dataclass"] = len(mirrors(root, defined))
-    found["import cycles, packages of every level"] = len(cycles(root, trees))
-    found["bytes of README.md"] = (root / "README.md").stat().st_size
-    return found
+    return {
+        "functions over 60 lines": [
+            f"{file.relative_to(root)}:{one.lineno} {one.name}"
+            for file, ones in defined.items()
+            for one in ones
+            if not isinstance(one, ast.ClassDef)
+            and (one.end_lineno or one.lineno) - one.lineno >= LONG_FUNCTION
+        ],
+        "folders with more than a dozen modules": [
+            folder for folder, n in folders.items() if n > FULL_FOLDER and folder not in STAGES
+        ],
+        "class names that exist twice": [
+            name for name, n in classes.items() if n > 1 and name not in VALUE_AND_ROW
+        ],
+        "shapes that repeat a dataclass": [f"{a} of {b}" for a, b in mirrors(root, defined)],
+        "import cycles, packages of every level": [" - ".join(k) for k in cycles(root, trees)],
+    }
 
 
 def cycles(root: Path, trees: dict[Path, ast.Module]) -> list[list[str]]:
