@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ from backend.services.runs.generation import examples_of_run, get_run
 from backend.services.runs.scoring import list_score_runs
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun, Score
+from evaluators.errors import EvaluatorError
 
 if TYPE_CHECKING:
     from evaluators.fairness.contrast import Sides
@@ -54,37 +56,33 @@ def counterfactual_report(
     from evaluators.fairness.contrast import shifts
 
     run = get_run(session, run_id)
-    _require_pairs(run)
+    if not is_pairs(run.dataset_version):
+        raise InvalidInput(
+            f"Run {run.id} is not over counterfactual pairs.",
+            hint="Make them: strop fairness pairs --dataset NAME, and run models on them.",
+        )
     models = [model for model in run.models if model_id in (None, model.id)]
     if not models:
         raise NotFound(f"Model version {model_id} takes no part in run {run.id}.")
     scales = _metrics(session, run)
-    reports = []
+    recipe, seed, reports = run.dataset_version.split_recipe, _seed(run), []
     for model in models:
         rows = read_sides(session, run, model.id, list(scales))
-        found = contrasts_of(rows, scales, level=level, seed=_seed(run))
+        found = contrasts_of(rows, scales, level=level, seed=seed)
         reports.append(
             CounterfactualReportOut(
                 model_version_id=model.id,
                 model=model.label,
                 run_id=run.id,
                 samples=run.samples,
-                pairs=run.dataset_version.split_recipe["pairs"],
-                skipped=run.dataset_version.split_recipe["skipped"],
+                pairs=recipe["pairs"],
+                skipped=recipe["skipped"],
                 contrasts=found,
-                shifts=shifts(rows, metrics=scales, level=level, seed=_seed(run)),
+                shifts=shifts(rows, metrics=scales, level=level, seed=seed),
                 examples=_changed_most(rows),
             )
         )
     return reports
-
-
-def _require_pairs(run: GenerationRun) -> None:
-    if not is_pairs(run.dataset_version):
-        raise InvalidInput(
-            f"Run {run.id} is not over counterfactual pairs.",
-            hint="Make them: strop fairness pairs --dataset NAME, and run models on them.",
-        )
 
 
 def _seed(run: GenerationRun) -> int:
@@ -102,7 +100,6 @@ def contrasts_of(
     rows: Sequence[Sides], scales: Mapping[str, float | None], *, level: float, seed: int
 ) -> list[Contrast]:
     """As `contrasts`, whose errors become ours."""
-    from evaluators.errors import EvaluatorError
     from evaluators.fairness.contrast import contrasts
     from evaluators.fairness.lexicon import LANGUAGES, shipped_lexicon
 
@@ -135,7 +132,10 @@ def read_sides(
         if of not in originals or {SWAPPED, CONTROL} - sides.keys():
             continue  # the run was drawn of some examples, and not of all of a pair
         trio = {ORIGINAL: originals[of], **sides}
-        words, control_words = (_words(sides[side]) for side in (SWAPPED, CONTROL))
+        words, control_words = (
+            tuple((was, now) for was, now in json.loads(sides[side].slices[WORDS]))
+            for side in (SWAPPED, CONTROL)
+        )
         for sample in range(run.samples):
             said = {side: texts.get((e.id, sample)) for side, e in trio.items()}
             rows.append(
@@ -156,10 +156,6 @@ def read_sides(
     return rows
 
 
-def _words(example: Example) -> tuple[tuple[str, str], ...]:
-    return tuple((was, now) for was, now in json.loads(example.slices[WORDS]))
-
-
 def _texts(session: Session, run_id: int, model_id: int) -> dict[tuple[int, int], str | None]:
     query = select(Generation.example_id, Generation.sample, Generation.text).where(
         Generation.run_id == run_id, Generation.model_version_id == model_id
@@ -176,15 +172,12 @@ def _values(
     query = (
         select(Generation.example_id, Generation.sample, Score.metric, Score.value)
         .join(Score, Score.generation_id == Generation.id)
-        .where(
-            Score.score_run_id == scored[-1].id,
-            Score.metric.in_(list(metrics)),
-            Generation.model_version_id == model_id,
-        )
+        .where(Score.score_run_id == scored[-1].id, Score.metric.in_(metrics))
+        .where(Generation.model_version_id == model_id)
     )
-    found: dict[tuple[int, int], dict[str, float | None]] = {}
+    found: dict[tuple[int, int], dict[str, float | None]] = defaultdict(dict)
     for example_id, sample, metric, value in session.execute(query):
-        found.setdefault((example_id, sample), {})[metric] = value
+        found[example_id, sample][metric] = value
     return found
 
 

@@ -33,6 +33,7 @@ from backend.services.datasets.versions import (
     stored_rows,
 )
 from backend.tables.datasets import DatasetVersion, Example, Split
+from evaluators.errors import EvaluatorError
 from evaluators.fairness.gendered_en import Unsafe
 from evaluators.fairness.lexicon import LANGUAGES, Lexicon, load_lexicon, tell_language
 from evaluators.fairness.swap import KINDS, RowTexts, SwappedRow, make_pair
@@ -127,11 +128,9 @@ def draft_pairs(session: Session, project_id: int, plan: PairsPlan) -> DraftPair
             f"No row of the {plan.split} split of {plan.dataset} can be exchanged.",
             hint=f"Left out: {_first_reasons(reasons)}.",
         )
-    stored = _rows(made)
-    prepared = replace(
-        prepare_import(stored, source_name=_source(version, plan)),
-        recipe=_recipe(version, plan, lexicons, counts, reasons),
-    )
+    source = f"counterfactuals of {version.dataset.name}@{version.number}, {plan.split}"
+    prepared = prepare_import(_rows(made), source_name=source)
+    prepared = replace(prepared, recipe=_recipe(version, plan, lexicons, counts, reasons))
     name = plan.name or f"{version.dataset.name}{SUFFIX}"
     return DraftPairs(name, version.id, prepared, counts, reasons)
 
@@ -156,8 +155,7 @@ def store_pairs(session: Session, project_id: int, draft: DraftPairs) -> PairsVe
 
 def list_pairs(session: Session, project_id: int) -> list[DatasetVersion]:
     """The versions of pairs of a project, the newest first."""
-    found = [v for v in list_dataset_versions(session, project_id) if is_pairs(v)]
-    return found[::-1]
+    return [v for v in reversed(list_dataset_versions(session, project_id)) if is_pairs(v)]
 
 
 def _check(plan: PairsPlan) -> None:
@@ -191,8 +189,6 @@ def _refuse_other(session: Session, project_id: int, name: str) -> None:
 
 
 def _lexicon(language: str, lists: Sequence[Path]) -> Lexicon:
-    from evaluators.errors import EvaluatorError
-
     try:
         return load_lexicon(language, lists)
     except EvaluatorError as error:
@@ -292,10 +288,6 @@ def _marked(
     if row.mask is not None:  # the original is kept with the row itself, and nowhere twice
         row = replace(row, mask=replace(row.mask, key_id=None, sealed=None))
     return replace(row, external_id=name, slices=slices, group=row.group or of or row.external_id)
-
-
-def _source(version: DatasetVersion, plan: PairsPlan) -> str:
-    return f"counterfactuals of {version.dataset.name}@{version.number}, {plan.split}"
 
 
 def _recipe(

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.schemas.fairness import EqualisedOdds, Parity, ParityReportOut, SliceKeyOut
+from backend.services.datasets.queries import rows_for
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
 from backend.services.review.queues import get_queue, rubric_of
 from backend.services.review.reports.estimates import Population, read_populations
@@ -25,7 +26,8 @@ from backend.services.runs.score_columns import data_part, read_scores
 from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.review import QueueKind
-from backend.tables.runs import JUDGED, Generation, ScoreRun
+from backend.tables.runs import Generation, ScoreRun
+from evaluators.errors import EvaluatorError, UndefinedFigure
 
 if TYPE_CHECKING:
     from backend.services.runs.score_columns import Read, ScoreReads
@@ -103,15 +105,10 @@ def _of_model(
     found: list[Parity] = []
     for units, by_metric in batches.items():
         groups, keys = _places(by_metric, units, plan)
-        measures: list[Measure] = [
-            ScoredMeasure(
-                metric_of_run(MetricSpec(name, {}), run),
-                [own[unit].score for unit in units],
-                groups,
-                run.seed,
-            )
-            for name, own in by_metric.items()
-        ]
+        measures: list[Measure] = []
+        for name, own in by_metric.items():
+            metric, scores = metric_of_run(MetricSpec(name, {}), run), [own[u].score for u in units]
+            measures.append(ScoredMeasure(metric, scores, groups, run.seed))
         found += compare(measures, keys, plan, seed=run.seed)
     rates, odds = _rates(batches, plan, run.seed)
     return ParityReportOut(
@@ -119,7 +116,7 @@ def _of_model(
         model=model.label,
         of=f"score run {run.id}",
         by="code",
-        parities=[_of_data(one, data_part(run)) for one in [*found, *rates]],
+        parities=[replace(p, signature=p.signature + data_part(run)) for p in [*found, *rates]],
         odds=odds,
     )
 
@@ -195,7 +192,6 @@ def compare(
     seed: int,
 ) -> list[Parity]:
     """As `compare_groups`, whose errors become ours."""
-    from evaluators.errors import EvaluatorError, UndefinedFigure
     from evaluators.fairness.parity import compare_groups
 
     try:
@@ -219,7 +215,6 @@ def _rates(
     """Rates of labels, from the first metric that keeps pairs of labels."""
     if not plan.rates:
         return [], []
-    from evaluators.errors import EvaluatorError
     from evaluators.fairness.rates import label_measures
 
     paired: Sequence[Score] = []
@@ -259,11 +254,6 @@ def rates_and_odds(
     return found, equalised_odds(found)
 
 
-def _of_data(parity: Parity, data: str) -> Parity:
-    """With the data in its signature."""
-    return replace(parity, signature=parity.signature + data)
-
-
 def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[ParityReportOut]:
     """People's ratings of each model of a queue, by the design's weights.
 
@@ -300,7 +290,10 @@ def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[Pari
                 measures.append(
                     RatedMeasure(name, ratings, chances, clusters, outcome.is_rate, scale)
                 )
-        found = compare(measures, keys, plan, seed=queue.id)
+        found = [
+            replace(one, signature=f"{one.signature}|queue:{queue.id}")
+            for one in compare(measures, keys, plan, seed=queue.id)
+        ]
         model = population.model
         reports.append(
             ParityReportOut(
@@ -309,7 +302,7 @@ def queue_parity(session: Session, queue_id: int, plan: ParityPlan) -> list[Pari
                 of=f"queue {queue.name}",
                 by="human",
                 n_simulated=_simulated(population),
-                parities=[_of_data(one, f"|queue:{queue.id}") for one in found],
+                parities=found,
             )
         )
     return reports
@@ -329,18 +322,6 @@ def _simulated(population: Population) -> int:
 
 
 def _slices(session: Session, generation_ids: Sequence[int]) -> dict[int, Mapping[str, object]]:
-    found: dict[int, Mapping[str, object]] = {}
-    for start in range(0, len(generation_ids), 500):
-        some = generation_ids[start : start + 500]
-        query = (
-            select(Generation.id, Example.slices)
-            .join(Example, Example.id == Generation.example_id)
-            .where(Generation.id.in_(some))
-        )
-        found |= {row[0]: row[1] for row in session.execute(query)}
-    return found
-
-
-def is_judged(metric: str) -> bool:
-    """Whether a metric is a judge's rating, which is never a person's."""
-    return metric.startswith(JUDGED)
+    query = select(Generation.id, Example.slices)
+    query = query.join(Example, Example.id == Generation.example_id)
+    return {row[0]: row[1] for row in rows_for(session, query, Generation.id, generation_ids)}

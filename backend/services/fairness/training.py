@@ -14,6 +14,7 @@ from backend.services.curation.sets import get_training_set
 from backend.services.fairness.pairs import check_language
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example
+from evaluators.errors import EvaluatorError
 
 if TYPE_CHECKING:
     from evaluators.fairness.mentions import LargestSkew, TaughtRow
@@ -29,7 +30,6 @@ def set_mentions(
         InvalidInput: there are no lists for the language.
         CannotCompute: no row is in a language that there are lists for.
     """
-    from evaluators.errors import EvaluatorError
     from evaluators.fairness.mentions import audit_rows
 
     frozen = get_training_set(session, training_set_id)
@@ -51,7 +51,6 @@ def set_skew(
         NotFound: there is no such set.
         CannotCompute: nothing could be looked for.
     """
-    from evaluators.errors import EvaluatorError
     from evaluators.fairness.mentions import largest_skew
 
     frozen = get_training_set(session, training_set_id)
