@@ -83,7 +83,7 @@ def read_plain_rows(
 
 def _with_marks(row: TrainingRow, values: RowValues) -> TrainingRow:
     """The row with its weight, its place in a curriculum and where it comes from, if it tells."""
-    marks = {
+    marks: dict[str, Any] = {
         key: found
         for key, is_mark in (_MARKS.items() if row.kind == SFT else ())
         if is_mark(found := values.values.get(key))

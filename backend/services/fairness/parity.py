@@ -106,8 +106,9 @@ def _of_model(
     for units, by_metric in batches.items():
         groups, keys = _places(by_metric, units, plan)
         measures: list[Measure] = []
-        for name, own in by_metric.items():
-            metric, scores = metric_of_run(MetricSpec(name, {}), run), [own[u].score for u in units]
+        for name, of_units in by_metric.items():
+            metric = metric_of_run(MetricSpec(name, {}), run)
+            scores = [of_units[unit].score for unit in units]
             measures.append(ScoredMeasure(metric, scores, groups, run.seed))
         found += compare(measures, keys, plan, seed=run.seed)
     rates, odds = _rates(batches, plan, run.seed)

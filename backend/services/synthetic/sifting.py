@@ -247,8 +247,9 @@ def _some_held_out(found: Sequence[Sifted], beside: Beside, shape: DraftShape) -
     asked += [(one, one.input or "") for one in below]
     asked += [(one, one.answer or "") for one in found]
     texts = [text for _, text in asked]
-    n_answers = {"train_answers": len(found), "held_out_answers": len(answers)}
-    pairs = find_near_duplicates(texts, theirs, **n_answers)
+    pairs = find_near_duplicates(
+        texts, theirs, train_answers=len(found), held_out_answers=len(answers)
+    )
     keys = [one.written.key for one, _ in asked]
     return {keys[pair.train]: _alike(pair, where[pair.held_out]) for pair in reversed(pairs)}
 

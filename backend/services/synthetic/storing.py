@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -82,7 +83,7 @@ def _store(session: Session, drafting: Drafting, kept: Sequence[Draft]) -> None:
     session.add(run)
     session.flush()
     generation.add_models(session, run, [drafting.model_version_id])
-    written = [
+    written: list[dict[str, Any]] = [
         {
             "model_version_id": drafting.model_version_id,
             "example_id": examples[row.external_id],
