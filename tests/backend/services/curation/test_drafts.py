@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ from backend.tables.datasets import Example, Origin
 from backend.tables.review import Review, ReviewQueue
 from backend.tables.synthetic import Draft, SyntheticQueue
 from evaluators.files.readers import FileTable
+from tests.fixtures_copies import PreparedDatabase, prepare
 from tests.fixtures_review import NOW, Desk
 from tests.fixtures_synthetic import (
     DOCUMENTS,
@@ -87,16 +89,30 @@ def laid(sessions: sessionmaker[Session]) -> Drafted:
     return made
 
 
+@pytest.fixture(scope="module")
+def prepared(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDatabase:
+    return prepare(sqlite_template, tmp_path_factory.mktemp("drafted") / "strop.db", laid)
+
+
 @pytest.fixture
-def drafted(sessions: sessionmaker[Session]) -> Drafted:
+def sqlite_url(prepared: PreparedDatabase, tmp_path: Path) -> str:
+    """With what was drafted in it."""
+    return prepared.copied(tmp_path / "strop.db")
+
+
+@pytest.fixture
+def drafted(sessions: sessionmaker[Session], prepared: PreparedDatabase) -> Drafted:
     """On both databases."""
-    return laid(sessions)
+    is_there = sessions.kw["bind"].dialect.name == "sqlite"
+    made: Drafted = prepared.rows if is_there else laid(sessions)
+    return made
 
 
 @pytest.fixture
-def on_sqlite(sqlite_sessions: sessionmaker[Session]) -> Drafted:
+def on_sqlite(prepared: PreparedDatabase) -> Drafted:
     """Where no SQL of its own is asked."""
-    return laid(sqlite_sessions)
+    made: Drafted = prepared.rows
+    return made
 
 
 def rows_of(session: Session, frozen: TrainingSet) -> list[TrainingSetRow]:

@@ -91,7 +91,7 @@ def test_pairs_within_one_collection() -> None:
     assert near_duplicate_pairs(texts) == [(0, 2), (1, 3)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.text(max_size=60), max_size=6), st.lists(st.text(max_size=60), max_size=6))
 def test_any_text_is_taken_and_a_copy_is_always_found(
     train: list[str], held_out: list[str]
@@ -107,10 +107,10 @@ def test_real_queries_are_told_apart_with_and_without_an_instruction(public_data
         with (public_data / "banking77" / name).open(encoding="utf-8", newline="") as file:
             return [row["text"] for row in csv.DictReader(file)]
 
-    train, test = queries("train.csv")[::4], queries("test.csv")
+    train, test = queries("train.csv")[::8], queries("test.csv")[::2]
     found = find_near_duplicates(train, test)
     instructed = find_near_duplicates(
         [INSTRUCTION + text for text in train], [INSTRUCTION + text for text in test]
     )
-    assert 10 < len(found) < 80  # 2.6% of 2,501: one word of ten differs, or less
+    assert 4 < len(found) < 40  # LINE
     assert [(p.train, p.held_out) for p in found] == [(p.train, p.held_out) for p in instructed]

@@ -7,6 +7,7 @@ The ids of their databases differ from the first row on; the splits are those of
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.db import migrate, open_database, session_factory
 from backend.services.curation import Recipe, freeze_training_set
 from backend.services.curation.recipes import ReplayPart, parse_rule
 from backend.services.erasure.acts import ask_erasure, carry_out
@@ -29,6 +29,7 @@ from backend.settings import Settings
 from backend.tables.datasets import Example
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation
+from tests.fixtures_copies import sessions_at
 from tests.fixtures_review import BAD, GOOD, NOW, Desk, build_desk, submit
 from tests.fixtures_training import train_and_read, write_small_config
 
@@ -46,10 +47,9 @@ RECIPES = {
 @pytest.fixture
 def second(sqlite_template: Path, tmp_path: Path) -> Iterator[sessionmaker[Session]]:
     """Another installation."""
-    engine = open_database(f"sqlite:///{tmp_path / 'second.db'}")
-    migrate(f"sqlite:///{tmp_path / 'second.db'}")
-    yield session_factory(engine)
-    engine.dispose()
+    shutil.copy(sqlite_template, tmp_path / "second.db")
+    with sessions_at(f"sqlite:///{tmp_path / 'second.db'}") as sessions:
+        yield sessions
 
 
 def furnish(sessions: sessionmaker[Session], *, without: str | None) -> Desk:
@@ -189,7 +189,7 @@ def _trained(folder: Path, base: Path, rows: bytes, dtype: str) -> str:
     lora = {"rank": 4, "alpha": 8, "dropout": 0.1}
     values = {
         "train_file": str(folder / "train.jsonl"),
-        "epochs": 2,
+        "epochs": 1,
         "lora": lora,
         "max_length": 256,
         "dtype": dtype,

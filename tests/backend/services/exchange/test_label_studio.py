@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -20,13 +22,24 @@ from backend.services.exchange.review_exports import ExportAsk, FileKind
 from backend.services.exchange.review_imports import import_reviews
 from backend.services.exchange.text_offsets import Offsets
 from backend.tables.review import Review, ReviewQueue
+from tests.fixtures_copies import PreparedDatabase, prepare, sessions_at
 from tests.fixtures_exchange import OUTPUT, Reviewed, every_scale, reviewed_pairs, reviewed_queue
-from tests.fixtures_review import NOW
+from tests.fixtures_review import NOW, Desk
+
+
+@pytest.fixture(scope="module")
+def prepared(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDatabase:
+    def build(sessions: sessionmaker[Session]) -> tuple[Desk, ReviewQueue]:
+        found = reviewed_queue(sessions, n_items=3)
+        return found.desk, found.queue
+
+    return prepare(sqlite_template, tmp_path_factory.mktemp("reviewed") / "strop.db", build)
 
 
 @pytest.fixture
-def done(sqlite_sessions: sessionmaker[Session]) -> Reviewed:
-    return reviewed_queue(sqlite_sessions, n_items=3)
+def done(prepared: PreparedDatabase, tmp_path: Path) -> Iterator[Reviewed]:
+    with sessions_at(prepared.copied(tmp_path / "reviewed.db")) as sessions:
+        yield Reviewed(*prepared.rows, sessions)
 
 
 def tasks_of(found: Reviewed, **ask: Any) -> list[dict[str, Any]]:

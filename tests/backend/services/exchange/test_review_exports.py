@@ -27,18 +27,29 @@ from backend.services.review.quality import gold_items
 from backend.services.review.quality.gold_items import GoldRow
 from backend.services.review.reports import contents as review_rows
 from backend.services.review.rules import QueueRules
-from backend.tables.review import Review, ReviewItem
+from backend.tables.review import Review, ReviewItem, ReviewQueue
 from backend.tables.runs import Generation
 from evaluators.files.people import read_ratings, read_votes
 from evaluators.statistics.agreement.coefficients import agreement
 from evaluators.statistics.agreement.ratings import Scale, tabulate
+from tests.fixtures_copies import PreparedDatabase, prepare, sessions_at
 from tests.fixtures_exchange import Reviewed, reviewed_pairs, reviewed_queue
-from tests.fixtures_review import GOOD, build_desk, review_next
+from tests.fixtures_review import GOOD, Desk, build_desk, review_next
+
+
+@pytest.fixture(scope="module")
+def prepared(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> PreparedDatabase:
+    def build(sessions: sessionmaker[Session]) -> tuple[Desk, ReviewQueue]:
+        found = reviewed_queue(sessions, n_items=5)
+        return found.desk, found.queue
+
+    return prepare(sqlite_template, tmp_path_factory.mktemp("reviewed") / "strop.db", build)
 
 
 @pytest.fixture
-def done(sqlite_sessions: sessionmaker[Session]) -> Reviewed:
-    return reviewed_queue(sqlite_sessions, n_items=5)
+def done(prepared: PreparedDatabase, tmp_path: Path) -> Iterator[Reviewed]:
+    with sessions_at(prepared.copied(tmp_path / "reviewed.db")) as sessions:
+        yield Reviewed(*prepared.rows, sessions)
 
 
 def text_of(found: Reviewed, name: str, kind: FileKind, **options: Any) -> str:

@@ -100,11 +100,11 @@ def test_the_area_counts_ties_as_halves(told: list[int], away: list[int], area: 
 
 def test_random_splits_are_called_shifted_seldom() -> None:
     alarms = 0
-    for seed in range(12):
+    for seed in range(8):
         rng = random.Random(seed)
         rows = [replace(r, split="test" if rng.random() < 0.3 else "train") for r in class_rows(40)]
         alarms += look_for("drift", HealthMaterial(rows, seed=seed)).severity is not None
-    assert alarms <= 2
+    assert alarms <= 1
 
 
 def test_more_of_one_label_in_test_is_a_shift_of_labels() -> None:

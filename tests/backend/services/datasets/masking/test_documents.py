@@ -311,12 +311,12 @@ def test_the_policy_switches_kinds_and_languages_allows_and_adds() -> None:
 
 def test_a_hostile_pattern_and_a_hostile_text_take_no_time() -> None:
     began = time.process_time()
-    mask("a" * 20_000 + "!", "patterns: [{kind: WORSE, pattern: '(a+)+$'}]")
-    for text in ("a@" * 10_000, "1 " * 20_000, "Dr. " * 10_000, "DE89 " * 8_000, "Aa " * 15_000):
+    mask("a" * 10_000 + "!", "patterns: [{kind: WORSE, pattern: '(a+)+$'}]")
+    for text in ("a@" * 5_000, "1 " * 10_000, "Dr. " * 5_000, "DE89 " * 4_000, "Aa " * 7_500):
         mask(text)
-    for text in ("login: " * 4_000, "name?\nA: " * 3_000, "K. " * 8_000, "lives at 3 " * 3_000):
+    for text in ("login: " * 2_000, "name?\nA: " * 1_500, "K. " * 4_000, "lives at 3 " * 1_500):
         mask(text)
-    assert time.process_time() - began < 30
+    assert time.process_time() - began < 7.5
 
 
 @pytest.mark.parametrize(
