@@ -14,10 +14,12 @@ pytestmark = [
 ]
 
 SCRIPT = """
+import os
 import torch
 from backend.engines.vllm.plugin import register
 from vllm.lora.layers import LoRAMapping
 from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
+from vllm.model_executor.models import registry
 
 SLOTS, VOCABULARY, HIDDEN, RANK = 2, 50, 16, 4
 IDS = ([7, 0, 8, 0], [0, 7, 7], [0, 0])
@@ -50,6 +52,7 @@ after = leaks()
 print(before, after)
 assert min(before.values()) > 0, "vLLM no longer needs the plugin"
 assert max(after.values()) == 0
+assert registry._run_in_subprocess(os.getpid) == os.getpid()
 """
 
 

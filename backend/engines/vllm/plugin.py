@@ -10,6 +10,9 @@ Told how likely the tokens of a prompt are (`prompt_logprobs`), vLLM 0.32 gives 
 row for each token and its adapter operations a slot for each request in the batch, and with two
 requests the whole server dies (vllm-project/vllm#16668). Here the requests are read one by one, and
 all rows of one have its slot.
+
+What a model's class can do vLLM asks a process of its own, which loads all of vLLM once more where
+no answer is kept; without a GPU there is nothing to keep from this process.
 """
 
 from __future__ import annotations
@@ -41,8 +44,10 @@ def register() -> None:
             kept = keep_rows_without_adapter(getattr(lora_ops, name))
             setattr(lora_ops, name, kept)
             setattr(punica_cpu, name, kept)
+    from vllm.model_executor.models import registry
     from vllm.v1.worker.cpu_model_runner import CPUModelRunner
 
+    registry._run_in_subprocess = lambda asked: asked()  # no GPU is touched by asking here
     told = CPUModelRunner._get_prompt_logprobs_dict
     if not hasattr(told, "one_by_one"):
         CPUModelRunner._get_prompt_logprobs_dict = read_one_by_one(told)
