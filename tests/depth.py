@@ -39,7 +39,7 @@ DEEP = {
     f"{OWN_SUMMARIES}[names0": f"{OWN_SUMMARIES}[names1",
     f"{ANY_REQUEST}test_no_request_fails_the_server[sqlite": ON_POSTGRES,
     f"{ANY_REQUEST}test_hostile_values_in_every_place_of_a_body[sqlite": ON_POSTGRES,
-    f"{ANY_REQUEST}test_ids_and_cursors_that_no_row_can_have[sqlite]": ON_POSTGRES,
+    f"{ANY_REQUEST}test_ids_and_cursors_that_no_row_can_have[sqlite": ON_POSTGRES,
     "tests/backend/api/test_every_route.py::test_every_route_once[sqlite]": (
         "tests/backend/api/test_rules.py::test_own_things"
     ),

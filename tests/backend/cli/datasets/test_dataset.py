@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,7 @@ def test_csv_cells_keep_their_line_breaks_and_empty_rows_are_no_records(
     assert inputs == ["x\n\nz", "w"]
 
 
+@pytest.mark.parametrize("rows", [150, pytest.param(None, marks=pytest.mark.deep)])
 @pytest.mark.parametrize(
     ("folder", "files", "options", "expected"),
     [
@@ -168,18 +171,28 @@ def test_csv_cells_keep_their_line_breaks_and_empty_rows_are_no_records(
 def test_public_data_comes_in(
     home: Settings,
     public_data: Path,
+    tmp_path: Path,
     folder: str,
     files: dict[str, str],
     options: list[str],
     expected: dict[str, int],
+    rows: int | None,
 ) -> None:
-    paths = [f"{split}={public_data / folder / name}" for split, name in files.items()]
+    """The first rows of each file; all of them in the deep suite."""
+    paths = []
+    for split, name in files.items():
+        with (public_data / folder / name).open(newline="", encoding="utf-8") as whole:
+            first = list(islice(csv.reader(whole), None if rows is None else rows + 1))
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(first)
+        paths.append(f"{split}={tmp_path / name}")
     assert _run("import", *paths, "--name", "d", *options) == 0
     with connect(home)() as session:
         version = get_dataset_version(session, get_project(session).id, "d")
         counts = {s: n for s, (n, _) in split_counts(session, version.id).items()}
     dropped = len(version.split_recipe.get("dropped_as_leaks", []))
-    assert counts | {"train": counts["train"] + dropped} == expected
+    wanted = {split: n if rows is None else min(n, rows) for split, n in expected.items()}
+    assert counts | {"train": counts["train"] + dropped} == wanted
 
 
 def write_many(folder: Path, n: int, **fields: str) -> str:

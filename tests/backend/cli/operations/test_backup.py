@@ -224,7 +224,7 @@ def test_links_become_what_they_name_or_are_named(
 def test_checkpoints_that_rotate_while_they_are_read(
     installation: Settings, tmp_path: Path
 ) -> None:
-    """A trainer beside it, for as long as four backups take; each of them is whole."""
+    """A trainer beside it, for as long as two backups take; each of them is whole."""
     stop = threading.Event()
     folder = installation.artifacts / "v4-run-2"
 
@@ -241,7 +241,7 @@ def test_checkpoints_that_rotate_while_they_are_read(
     trainer = threading.Thread(target=rotate)
     trainer.start()
     try:
-        for turn in range(4):
+        for turn in range(2):
             file = tmp_path / f"{turn}.tar.gz"
             assert _run("backup", str(file), "--home", str(installation.home), "--verify") == 0
     finally:
@@ -260,7 +260,7 @@ def test_a_backup_that_fails_leaves_no_part(
     assert not list(tmp_path.glob("x.tar.gz*"))
 
 
-@pytest.mark.parametrize("name", ["a b", "50%20off", "why?", "no#1", "und&so=weiter", "Müller;x"])
+@pytest.mark.parametrize("name", ["a b 50%20off", "why?no#1", "und&so=weiter Müller;x"])
 def test_a_home_of_any_name_keeps_its_database(
     tmp_path: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
