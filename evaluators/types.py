@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evaluators.errors import InvalidValues
@@ -118,7 +118,7 @@ class Figure:
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, JSON-serialisable."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +159,4 @@ class Difference:
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, JSON-serialisable."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return asdict(self)

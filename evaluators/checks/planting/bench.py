@@ -148,9 +148,9 @@ def run_bench(
         n=len(bench.unedited),
         groups=int(groups.max()) + 1,
         seed=bench.seed,
+        left_out=bench.left_out,
         plantable=tuple(plantable(bench, kind, level) for kind in bench.kinds),
         checks=tuple(found),
-        left_out=bench.left_out,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evaluators.checks.planting.plant import KINDS
@@ -91,35 +91,14 @@ class BenchReport:
     n: int
     groups: int
     seed: int
+    note: str = field(default=WHAT_IS_SIMULATED, kw_only=True)
+    left_out: Mapping[str, int]
     plantable: tuple[Figure, ...]
     checks: tuple[CheckFigures, ...]
-    left_out: Mapping[str, int]
-    note: str = WHAT_IS_SIMULATED
 
     def as_dict(self) -> dict[str, Any]:
         """All fields, JSON-serialisable."""
-        plain = {name: getattr(self, name) for name in ("n", "groups", "seed", "note")}
-        return {
-            **plain,
-            "left_out": dict(self.left_out),
-            "plantable": [figure.as_dict() for figure in self.plantable],
-            "checks": [_check_dict(check) for check in self.checks],
-        }
-
-
-def _check_dict(check: CheckFigures) -> dict[str, Any]:
-    kinds = [
-        {"kind": one.kind, **_figure_dicts(one, "recall", "worse", "located")}
-        for one in check.kinds
-    ]
-    plain = {name: getattr(check, name) for name in ("check", "version", "reading", "threshold")}
-    figures = _figure_dicts(check, "false_alarms", "recall")
-    return {**plain, **figures, "kinds": kinds, "problem": check.problem}
-
-
-def _figure_dicts(one: object, *names: str) -> dict[str, Any]:
-    figures = {name: getattr(one, name) for name in names}
-    return {name: None if found is None else found.as_dict() for name, found in figures.items()}
+        return asdict(self)
 
 
 def plantable(bench: Bench, kind: str, level: float) -> Figure:
