@@ -121,8 +121,8 @@ OUTLIVE = f"{BROWSER}saved_in_browser.py::test_words_outlive_the_server"
 SIGNED_OVER = f"{BROWSER}saved_in_browser.py::TestSignInEnds::test_the_words_stay"
 MARKS, LINKS = (f"{BROWSER}marks_in_browser.py::Test{name}::test_" for name in ("Marks", "Links"))
 COUNTED = f"{MARKS}a_mark_is_counted_in_code_points"
-AXE = f"{BROWSER}keys_in_browser.py::test_nothing_on_the_desk_keeps_anybody_out"
-TURNS = f"{BROWSER}talk_in_browser.py::test_turns_are_a_list"
+AXE = f"{BROWSER}keys_in_browser.py::TestAccess::test_nothing_on_the_desk_keeps_anybody_out"
+TURNS = f"{BROWSER}talk_in_browser.py::TestTalk::test_turns_are_a_list"
 
 # A page in a browser takes five seconds of a processor, and its script alone half a second.
 DEEP |= {
@@ -161,8 +161,8 @@ DEEP |= {
     f"{LINKS}links_that_come_late_leave_the_keys": f"{LINKS}links_that_come_late_leave_the_sel",
     f"{LINKS}the_caret": f"{LINKS}support_lights_up",
     f"{LINKS}a_long_source": f"{LINKS}support_lights_up",
-    f"{BROWSER}talk_in_browser.py::test_links": TURNS,
-    f"{BROWSER}talk_in_browser.py::test_the_switch": TURNS,
+    f"{BROWSER}talk_in_browser.py::TestTalk::test_links": TURNS,
+    f"{BROWSER}talk_in_browser.py::TestTalk::test_the_switch": TURNS,
 }
 
 # Each case waits for a lock, or asks what one database alone does: triggers, claims, savepoints.

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.db import connect
-from backend.settings import Settings, child_environment
+from backend.settings import Settings
 from tests.browser.seed import PASSWORD, Seeded, seed_project
 from tests.browser.seed_desk import seed_desk
 from tests.browser.seed_quality import seed_quality
 from tests.browser.seed_talk import seed_talk
+from tests.browser.servers import running_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-ROOT = Path(__file__).parents[2]
 ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -33,6 +31,8 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--no-first-run",
 ]
+# What moves costs the processor a drawing for each frame; nobody looks at it here.
+VIEW: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
 WAIT_MS = 60_000
 COOKIE = "strop_session"
 HERE = "http://127.0.0.1"
@@ -47,34 +47,6 @@ class Desk:
     seeded: Seeded
     sessions: sessionmaker[Session]
     cookies: dict[str, Any] = field(default_factory=dict)
-
-
-@contextmanager
-def running_server(
-    settings: Settings, *, port: int = 0, worker: bool = False
-) -> Iterator[tuple[str, subprocess.Popen]]:  # type: ignore[type-arg]
-    """`strop up`; yields its address and the process, and ends it."""
-    command = [sys.executable, "-m", "backend.cli", "up", "--port", str(port)]
-    command += [] if worker else ["--no-worker"]
-    log = settings.home / "server.log"
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=child_environment(settings),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("Strop is at "), f"{line}{log.read_text()}"
-        yield line.split()[3], process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=120)
 
 
 @contextmanager
@@ -127,7 +99,7 @@ def chromium() -> Iterator[Browser]:
 def profile(chromium: Browser) -> Iterator[BrowserContext]:
     """The profile of all tabs of `page`: it holds what was loaded and compiled of the pages' code,
     which takes a new one longer than all else. An empty tab stays open."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(**VIEW)
     context.new_page()
     yield context
     context.close()
@@ -135,8 +107,27 @@ def profile(chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(profile: BrowserContext) -> Iterator[Page]:
-    """A tab that knows nobody; an alert, a request to another host and whatever the page's
-    Content-Security-Policy had to stop fail the test."""
+    """A tab that knows nobody, for one test."""
+    with watched_tab(profile) as tab:
+        yield tab
+
+
+class OneTab:
+    """A class whose tests share a tab, in which each goes on where the one before ended: to load a
+    page takes longer than most of what is done on it."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def page(cls, profile: BrowserContext) -> Iterator[Page]:
+        """A tab that knows nobody at first."""
+        with watched_tab(profile) as tab:
+            yield tab
+
+
+@contextmanager
+def watched_tab(profile: BrowserContext) -> Iterator[Page]:
+    """A tab; an alert, a request to another host and whatever the page's Content-Security-Policy
+    had to stop is an error at its end."""
     tab = profile.new_page()
     tab.set_default_timeout(WAIT_MS)
     alerts: list[str] = []
@@ -214,3 +205,10 @@ def sign_in(page: Page, desk: Desk, name: str, *, path: str = "/") -> None:
         return
     fill_in_form(page, desk, name, path=path)
     (desk.cookies[name],) = [c for c in page.context.cookies() if c["name"] == COOKIE]
+
+
+def go_on(page: Page, desk: Desk, name: str) -> None:
+    """Be at the desk as somebody: as the test before left it, else by a sign-in."""
+    at_desk = urlsplit(page.url)._replace(query="", fragment="").geturl() == f"{desk.address}/"
+    if not (at_desk and name in desk.cookies and desk.cookies[name] in page.context.cookies()):
+        sign_in(page, desk, name)

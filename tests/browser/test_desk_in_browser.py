@@ -28,7 +28,8 @@ from tests.browser.at_desk import (
     wait_until_draft,
     wait_until_drawn,
 )
-from tests.browser.conftest import Desk, fill_in_form, running_server, sign_in
+from tests.browser.conftest import Desk, OneTab, fill_in_form, go_on, sign_in
+from tests.browser.servers import running_server
 from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ class TestSignIn:
         assert page.locator("h1:has-text('Runs')").count() == 0
 
 
-class TestRate:
+class TestRate(OneTab):
     def test_digits_a_correction_and_submit_are_rows(self, page: Page, desk: Desk) -> None:
-        sign_in(page, desk, "anna")
+        go_on(page, desk, "anna")
         page.wait_for_selector(".strop-source")
         slot, before = slot_on_screen(page), len(reviews(desk, desk.seeded.single_queue_id))
         answer_by_digits(page, "222")
@@ -126,7 +127,7 @@ class TestRate:
         assert review.active_seconds > 0
 
     def test_digits_in_a_text_box_answer_nothing(self, page: Page, desk: Desk) -> None:
-        sign_in(page, desk, "anna")
+        go_on(page, desk, "anna")
         page.wait_for_selector(".strop-source")
         box = page.locator("[class*='st-key-answer-'] textarea").first
         box.click()
@@ -139,7 +140,7 @@ class TestRate:
         page.wait_for_function(f"{ANSWERED} === 0")
 
     def test_a_reload_in_the_middle_keeps_the_draft(self, page: Page, desk: Desk) -> None:
-        sign_in(page, desk, "anna")
+        go_on(page, desk, "anna")
         page.wait_for_selector(".strop-source")
         slot = slot_on_screen(page)
         answer_by_digits(page, "23")
@@ -157,7 +158,7 @@ class TestRate:
         )
 
     def test_skip_passes_the_item_on(self, page: Page, desk: Desk) -> None:
-        sign_in(page, desk, "anna")
+        go_on(page, desk, "anna")
         page.wait_for_selector(".strop-source")
         slot = slot_on_screen(page)
         page.keyboard.press("s")

@@ -18,7 +18,7 @@ from tests.browser.at_desk import (
     wait_for_next,
     wait_until_draft,
 )
-from tests.browser.conftest import Desk, sign_in
+from tests.browser.conftest import Desk, OneTab, go_on, sign_in
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -48,11 +48,11 @@ def votes(desk: Desk) -> int:
         return session.scalar(select(func.count()).select_from(Preference)) or 0
 
 
-class TestHeldKeys:
+class TestHeldKeys(OneTab):
     def test_a_held_submit_completes_the_item_on_screen_and_no_other(
         self, page: Page, clinic: Desk
     ) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot, before = open_queue_named(page, pairs_of(clinic)), votes(clinic)
         page.keyboard.press("a")
         page.wait_for_selector(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
@@ -62,11 +62,13 @@ class TestHeldKeys:
         page.evaluate(HELD, ["Enter", "Enter", True])  # never let go of
         page.wait_for_timeout(600)
         assert votes(clinic) == before + 1
+        for key in ("Enter", "a"):
+            page.keyboard.up(key)  # let go of at last, for the next test
 
     def test_a_key_pressed_while_an_answer_is_sent_changes_nothing(
         self, page: Page, clinic: Desk
     ) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot, before = open_queue_named(page, pairs_of(clinic)), votes(clinic)
         page.keyboard.press("a")
         page.wait_for_selector(f"{key_of(slot, 'vote')}-left button:has-text('✓')")
@@ -76,7 +78,7 @@ class TestHeldKeys:
         assert page.evaluate("window.stropPressed") == 0
 
     def test_a_key_held_on_the_submit_button_acts_once(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot, before = open_queue_named(page, pairs_of(clinic)), votes(clinic)
         page.keyboard.press("x")
         page.wait_for_selector("[class*='-both_bad'] button:has-text('✓')")
@@ -89,7 +91,7 @@ class TestHeldKeys:
         assert votes(clinic) == before + 1
 
     def test_keys_in_a_text_box_are_words(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, pairs_of(clinic))
         box = page.locator("[class*='st-key-answer-'] textarea").first
         box.click()
@@ -219,28 +221,29 @@ def test_the_end_of_an_older_drawing_takes_nothing_from_a_newer(
     assert page.evaluate(OVERTAKEN, [source, html, data]) == held
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_on_the_desk_keeps_anybody_out(
-    page: Page, clinic: Desk, scheme: Any, width: int
-) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme)
-    sign_in(page, clinic, "bert")
-    open_queue_named(page, "plain")
-    page.wait_for_selector(".claim.untold")
-    page.locator(".strop-text.output").focus()
-    page.keyboard.press("Control+Home")
-    page.keyboard.press("Control+Shift+ArrowRight")
-    page.keyboard.press("m")
-    page.wait_for_selector(".panel")
-    assert violations(page) == []
-    page.keyboard.press("Escape")
-    if page.locator("[class*='st-key-correction-']").count() == 0:
-        page.locator(f"{key_of(slot_on_screen(page), 'correct')} button").click()
-    page.locator("[class*='st-key-correction-'] textarea").fill("Another text.")
-    page.keyboard.press("Escape")
-    wait_until_draft(clinic, slot_on_screen(page), correction="Another text.")
-    assert violations(page) == []
-    open_queue_named(page, pairs_of(clinic))
-    assert violations(page) == []
+class TestAccess(OneTab):
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("width", [1280, 390])
+    def test_nothing_on_the_desk_keeps_anybody_out(
+        self, page: Page, clinic: Desk, scheme: Any, width: int
+    ) -> None:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        go_on(page, clinic, "bert")
+        open_queue_named(page, "plain")
+        page.wait_for_selector(".claim.untold")
+        page.locator(".strop-text.output").focus()
+        page.keyboard.press("Control+Home")
+        page.keyboard.press("Control+Shift+ArrowRight")
+        page.keyboard.press("m")
+        page.wait_for_selector(".panel")
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        if page.locator("[class*='st-key-correction-']").count() == 0:
+            page.locator(f"{key_of(slot_on_screen(page), 'correct')} button").click()
+        page.locator("[class*='st-key-correction-'] textarea").fill("Another text.")
+        page.keyboard.press("Escape")
+        wait_until_draft(clinic, slot_on_screen(page), correction="Another text.")
+        assert violations(page) == []
+        open_queue_named(page, pairs_of(clinic))
+        assert violations(page) == []

@@ -22,8 +22,9 @@ from tests.browser.at_desk import (
     slot_on_screen,
     wait_until_draft,
 )
-from tests.browser.conftest import Desk, running_server, sign_in
+from tests.browser.conftest import Desk, sign_in
 from tests.browser.seed_desk import CASES
+from tests.browser.servers import running_server
 from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:

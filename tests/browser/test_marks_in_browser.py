@@ -17,7 +17,7 @@ from tests.browser.at_desk import (
     wait_for_next,
     wait_until_draft,
 )
-from tests.browser.conftest import Desk, sign_in
+from tests.browser.conftest import Desk, OneTab, go_on, sign_in
 from tests.browser.seed_desk import CASES
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def marked_words(draft: dict, output: str) -> list[str]:  # type: ignore[type-ar
     return [output[span["start"] : span["end"]] for span in draft["spans"]]
 
 
-class TestMarks:
+class TestMarks(OneTab):
     @pytest.mark.parametrize(
         ("case", "words"),
         [
@@ -80,7 +80,7 @@ class TestMarks:
         self, page: Page, clinic: Desk, case: str, words: str
     ) -> None:
         output = CASES[case][1]
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, case)
         page.wait_for_selector(".strop-reader .claim")
         start = output.index(words)
@@ -101,7 +101,7 @@ class TestMarks:
         wait_until_draft(clinic, slot, spans=None)
 
     def test_words_are_selected_with_the_mouse(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, "rtl")
         page.wait_for_selector(".strop-reader .claim")
         page.locator(f"{OUTPUT} span").first.dblclick()
@@ -116,7 +116,7 @@ class TestMarks:
         self, page: Page, clinic: Desk
     ) -> None:
         output = CASES["emoji"][1]
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, "emoji")
         page.locator(OUTPUT).focus()
         page.keyboard.press("Control+Home")
@@ -158,7 +158,7 @@ class TestMarks:
         elsewhere: str,
     ) -> None:
         output = CASES[case][1]
-        sign_in(page, clinic, "bert")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, case)
         start = output.index(first)
         select_points(page, start, start + len(first))
@@ -189,7 +189,7 @@ class TestMarks:
 
     def test_submit_never_loses_a_mark_that_is_being_made(self, page: Page, clinic: Desk) -> None:
         output = CASES["rtl"][1]
-        sign_in(page, clinic, "bert")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, "rtl")
         select_points(page, 0, 3)
         page.keyboard.press("m")
@@ -205,15 +205,15 @@ class TestMarks:
         wait_until_draft(clinic, slot, spans=None)
 
     def test_without_a_selection_it_says_what_to_do(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         open_queue_named(page, "plain")
         page.keyboard.press("m")
         page.wait_for_selector(".strop-reader .say:has-text('Select the wrong words')")
 
 
-class TestLinks:
+class TestLinks(OneTab):
     def test_support_lights_up_and_so_does_its_absence(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         open_queue_named(page, "plain")
         page.wait_for_selector(".strop-reader .claim.told")
         page.locator(".claim.told", has_text="Viktor Beck").hover()
@@ -224,7 +224,7 @@ class TestLinks:
         assert page.locator(".scroll .lit").count() == 0
 
     def test_links_that_come_late_leave_the_selection_alone(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         open_queue_named(page, "emoji")
         page.wait_for_selector(".strop-reader .claim")
         page.evaluate(WITHOUT_LINKS)
@@ -253,7 +253,7 @@ class TestLinks:
     def test_links_that_come_late_leave_the_keys_with_the_mark_that_is_edited(
         self, page: Page, clinic: Desk
     ) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         open_queue_named(page, "emoji")
         page.wait_for_selector(".strop-reader .claim")
         page.evaluate(WITHOUT_LINKS)
@@ -264,9 +264,10 @@ class TestLinks:
         page.wait_for_selector(".strop-reader .claim")
         page.keyboard.press("2")
         assert page.locator(".panel input:checked").count() == 1
+        page.keyboard.press("Escape")
 
     def test_the_caret_lights_up_as_well(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         open_queue_named(page, "plain")
         page.wait_for_selector(".strop-reader .claim.told")
         page.locator(OUTPUT).focus()
@@ -277,7 +278,7 @@ class TestLinks:
     def test_a_long_source_scrolls_on_its_own_and_is_searched(
         self, page: Page, clinic: Desk
     ) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         open_queue_named(page, "long")
         pane = page.locator(".strop-reader .scroll")
         assert pane.evaluate("pane => pane.scrollHeight > 2 * pane.clientHeight")
@@ -293,9 +294,9 @@ class TestLinks:
         page.wait_for_selector(".scroll .lit")
 
 
-class TestScales:
+class TestScales(OneTab):
     def test_every_scale_has_its_widget(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, "scales")
         page.keyboard.type("25")
         page.wait_for_selector("[class*='-good'] .tick")
@@ -316,7 +317,7 @@ class TestScales:
         assert json.loads(draft["ratings"]["faults"]) == ["dose", "name"]
 
     def test_a_correction_asks_what_was_wrong(self, page: Page, clinic: Desk) -> None:
-        sign_in(page, clinic, "anna")
+        go_on(page, clinic, "anna")
         slot = open_queue_named(page, "scales")
         page.keyboard.press("e")
         box = page.locator("[class*='st-key-correction-'] textarea")

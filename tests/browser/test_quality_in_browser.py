@@ -20,7 +20,7 @@ from tests.browser.at_desk import (
     wait_for_next,
     wait_until_drawn,
 )
-from tests.browser.conftest import WAIT_MS, Desk, sign_in
+from tests.browser.conftest import VIEW, WAIT_MS, Desk, sign_in
 from tests.browser.seed_quality import EXPERT, EXPLANATION, LEAD
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ KEPT, TAKEN_BACK = "The note says 5 mg of it.", "One may read it so."
 @contextmanager
 def at_work(chromium: Browser, clinic: Desk, name: str, *, path: str = "/") -> Iterator[Page]:
     """A browser in which somebody has signed in."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(**VIEW)
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     sign_in(page, clinic, name, path=path)
@@ -76,8 +76,12 @@ def resolve(page: Page, contested: str, button: str, reason: str) -> None:
     card.get_by_role("button", name=button).click()
 
 
-def test_a_known_answer_is_contested_and_a_lead_decides(chromium: Browser, clinic: Desk) -> None:
-    with at_work(chromium, clinic, EXPERT) as expert, at_work(chromium, clinic, LEAD) as lead:
+def test_a_known_answer_is_contested_and_a_lead_decides(
+    page: Page, chromium: Browser, clinic: Desk
+) -> None:
+    expert = page
+    sign_in(expert, clinic, EXPERT)
+    with at_work(chromium, clinic, LEAD) as lead:
         open_queue_named(expert, "known")
         for reason in ("It was 3 mg <b>then</b>.", "Nobody says so."):
             answer(expert)

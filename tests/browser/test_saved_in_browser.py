@@ -23,8 +23,9 @@ from tests.browser.at_desk import (
     wait_for_next,
     wait_until_draft,
 )
-from tests.browser.conftest import Desk, fill_in_form, running_server, sign_in
+from tests.browser.conftest import Desk, fill_in_form, sign_in
 from tests.browser.seed import PASSWORD
+from tests.browser.servers import running_server
 from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:

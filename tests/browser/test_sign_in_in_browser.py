@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backend.settings import Settings
-from tests.browser.conftest import WAIT_MS, running_server
+from tests.browser.conftest import VIEW, WAIT_MS
 from tests.browser.seed import seed_project
+from tests.browser.servers import running_command
 from tests.fixtures_provider import SECRET, RealProvider, free_port, running_provider
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def clinic(tmp_path: Path) -> Iterator[Clinic]:
             **provider.settings(strop) | {"oidc_projects": {"ml": ["telecom-desk"]}},
             **KEYS,
             passwords="off",
+            port=port,
         )
-        with running_server(settings, port=port, worker=True) as (address, process):
+        with running_command(settings) as (address, process):
             assert address == strop
             yield Clinic(strop, provider, process.pid)
 
@@ -57,7 +59,7 @@ def command_lines(pid: int) -> list[str]:
 
 
 def test_in_and_out_by_the_provider(clinic: Clinic, chromium: Browser) -> None:
-    page = chromium.new_context().new_page()
+    page = chromium.new_context(**VIEW).new_page()
     page.set_default_timeout(WAIT_MS)
     page.goto(f"{clinic.strop}/runs")
     assert page.locator("input[type=password]").count() == 0

@@ -28,8 +28,9 @@ from tests.browser.at_desk import (
     wait_until_draft,
     wait_until_drawn,
 )
-from tests.browser.conftest import WAIT_MS, Desk, running_server, sign_in
+from tests.browser.conftest import VIEW, WAIT_MS, Desk, sign_in
 from tests.browser.seed_desk import EXPERTS, seed_desk
+from tests.browser.servers import running_server
 from tests.fixtures_ports import lasting_port
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def test_two_work_and_the_server_dies(chromium: Browser, tmp_path: Path) -> None
     settings = Settings(home=tmp_path, port=0)
     seeded = seed_desk(settings, shared=ITEMS)
     sessions = connect(settings)
-    pages = [chromium.new_context().new_page() for _ in EXPERTS]
+    pages = [chromium.new_context(**VIEW).new_page() for _ in EXPERTS]
     for page in pages:
         page.set_default_timeout(WAIT_MS)
     port = lasting_port()

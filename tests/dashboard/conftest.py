@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
+from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
 
@@ -17,10 +17,13 @@ def own_main_module(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def scanned_once() -> Iterator[None]:
-    """A server looks once which of the packages have components, the harness for each page anew,
-    four fifths of all that a test of a page takes."""
+def set_as_served() -> Iterator[None]:
+    """No magic, as dashboard/.streamlit/config.toml says, which the harness does not read. A server
+    looks once which packages have components, and finds none that Strop needs; the harness would
+    look for each page, four fifths of all that a test of a page takes."""
+    magic = config.get_option("runner.magicEnabled")
+    config.set_option("runner.magicEnabled", False)
     with pytest.MonkeyPatch.context() as patch:
-        found = cache(manifest_scanner.scan_component_manifests)
-        patch.setattr(manifest_scanner, "scan_component_manifests", found)
+        patch.setattr(manifest_scanner, "scan_component_manifests", list)
         yield
+    config.set_option("runner.magicEnabled", magic)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 from backend.schemas.fairness import (
@@ -107,6 +108,7 @@ def answers_report(hostile: str) -> CounterfactualReportOut:
     )  # fmt: skip
 
 
+@cache
 def mention_report(hostile: str) -> SetMentions:
     rows = [
         TaughtRow(f"{'she' if i % 2 else 'he'} has the card and is here {i}",

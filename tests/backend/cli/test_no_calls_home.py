@@ -24,7 +24,7 @@ from backend.cli import QUIET, main
 from backend.db import connect, utc_now
 from backend.services.queue import live_workers
 from backend.settings import Settings, child_environment
-from tests.browser.conftest import running_server
+from tests.browser.servers import running_command
 from tests.fixtures_worker import wait_for
 
 GUARD = """
@@ -108,7 +108,7 @@ def test_a_server_with_its_worker_serves_phones_nowhere_and_ends_cleanly(
     with pytest.raises(SystemExit):
         main(["init", "desk", "--home", str(settings.home)])
     sessions = connect(settings)
-    with running_server(settings, worker=True) as (address, process):
+    with running_command(settings) as (address, process):
         assert process.stdout is not None
         assert "Nobody can sign in yet" in process.stdout.readline()
         own = shake_hands(address, address)
