@@ -185,11 +185,11 @@ def _has(report: HealthReport, kind: str) -> bool:
 
 def _with_why(plan: QueuePlan, drawn: Drawn, told: Mapping[int, Sequence[HealthFinding]]) -> Drawn:
     findings = told[plan.frame.candidates[drawn.number].example_id]
-    said = {}
+    said = []
     for one in findings:  # the part where it is, unless that is the reference, which is reviewed
         place = "" if one.part == "reference" else f"In the {one.part}: "
-        said[f"{KINDS[one.kind].title}. {place}{one.why}"] = None
-    why = " ".join(said)
+        said.append(f"{KINDS[one.kind].title}. {place}{one.why}")
+    why = " ".join(dict.fromkeys(said))
     why = why if len(why) <= MOST_WHY else why[: MOST_WHY - 1] + "…"
     return drawn._replace(why=why, stratum=findings[0].kind)
 

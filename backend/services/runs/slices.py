@@ -314,7 +314,7 @@ def _written(session: Session, run: ScoreRun, model_id: int) -> dict[Unit, Answe
     )
     session.flush()
     found = session.connection().execute(query).all()
-    return {(row[0], row[1]): AnswerUse(*row[2:]) for row in found}
+    return {(row[0], row[1]): AnswerUse._make(row[2:]) for row in found}
 
 
 _TAKEN: Mapping[str, Callable[[AnswerUse], tuple[float, ...]]] = {

@@ -21,7 +21,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
-from backend.rubrics import CheckedAnswer, Criterion, number_of, rubric_from_content
+from backend.rubrics import CheckedAnswer, Criterion, rubric_from_content
+from backend.rubrics.scales import number_of
 from backend.schemas.checks.judges import LicenceOut
 from backend.schemas.review.reports import Measured
 from backend.services.checks.judges.judges import criterion_scale
@@ -242,8 +243,8 @@ def _people(
     rows = session.execute(query).all()
     answers = _judge_answers(session, judge, criterion)
     return [
-        _Said(id_, output, rater, CheckedAnswer(value, n), answers[output], cluster_name(*place))
-        for id_, output, rater, value, n, *place in rows
+        _Said(id_, output, rater, CheckedAnswer(value, n), answers[output], cluster_name(of, row))
+        for id_, output, rater, value, n, of, row in rows
         if output in answers
     ]
 
