@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.db import utc_now
+from backend.db import Commits, utc_now
 from backend.engines.base import GenerationResult
 from backend.errors import EngineUnavailable
 from backend.jobs.generate import chunks_of
@@ -195,6 +195,29 @@ def test_a_worker_looks_seldom_at_a_long_job_and_soon_where_nothing_waits(
     worker._reconcile()
     now = 9000.0
     assert worker._pause() == 1.0, "however long nothing has waited"
+
+
+@pytest.mark.parametrize(("seen", "pause"), [(True, 1.0), (False, 0.1)])
+def test_a_worker_that_no_commit_wakes_looks_as_often_as_it_is_told(
+    sqlite_sessions: sessionmaker[Session],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: bool,
+    pause: float,
+) -> None:
+    """On PostgreSQL a wait lasts its whole time; on SQLite a commit ends it."""
+    quick = settings.model_copy(update={"worker_poll_seconds": 0.1})
+    shop = Workshop(quick, sqlite_sessions, "me", *[lambda *_: None] * 2, {})  # type: ignore[arg-type, call-arg]
+    waits: list[float] = []
+
+    def wait(_: Commits, seconds: float, pause: object) -> None:
+        waits.append(seconds)
+        shop.stopping.set()
+
+    monkeypatch.setattr(Commits, "wait", wait)
+    monkeypatch.setattr(Commits, "are_seen", seen)
+    WorkerProcess(shop, ["gen"]).run()
+    assert waits == [pause]
 
 
 def test_a_defect_of_one_act_stops_no_other(
