@@ -57,6 +57,7 @@ def test_what_is_no_number_comes_back_too() -> None:
     assert math.isnan(unpack(pack_logprobs([math.nan, -1.0]))[0])
     assert unpack(pack_logprobs([-math.inf])) == [-math.inf]
     assert unpack(pack_logprobs([-1, None])) == [-1, None]
+    assert list(map(type, unpack(pack_logprobs([-1, -1.5, True])))) == [int, float, bool]
     assert (unpack(None), unpack(b""), pack_logprobs([]), pack_stats(())) == ([], [], None, None)
 
 

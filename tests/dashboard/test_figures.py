@@ -18,7 +18,14 @@ from dashboard.components.figures.figures import (
     scale_words,
     scales_in,
 )
-from dashboard.components.figures.plots import intervals_plot, loss_plot, votes_plot
+from dashboard.components.figures.plots import (
+    FRAME_HEIGHT,
+    LEGEND_HEIGHT,
+    POINT_HEIGHT,
+    intervals_plot,
+    loss_plot,
+    votes_plot,
+)
 from dashboard.components.frame import FigureText, Tag, facts_html, table_html
 from dashboard.views.costs import run_row
 from dashboard.views.rounds import hallucination_cell, phases_html
@@ -88,6 +95,8 @@ def test_a_line_with_one_point_has_it_in_its_middle() -> None:
     both = [FIGURE, FIGURE.model_copy(update={"model": "v1"})]
     beside = intervals_plot(figure_points(both), label="line", value_title="v").to_dict()
     assert beside["layer"][0]["encoding"]["yOffset"] == {"field": "group", "type": "nominal"}
+    frame = FRAME_HEIGHT + LEGEND_HEIGHT
+    assert [plot["height"] - frame for plot in (alone, beside)] == [2 * POINT_HEIGHT] * 2
 
 
 def test_the_many_figures_of_a_run_wrap_so_that_none_is_cut_off() -> None:
