@@ -35,6 +35,7 @@ from backend.rubrics.scales import Text as Text
 from backend.rubrics.scales import VerdictScale as VerdictScale
 from backend.rubrics.scales import YesNo as YesNo
 from backend.rubrics.scales import chosen_options as chosen_options
+from backend.rubrics.scales import number_of as number_of
 from backend.rubrics.scales import validate_answer as validate_answer
 from backend.rubrics.scales import value_in_words as value_in_words
 
