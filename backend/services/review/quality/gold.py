@@ -23,7 +23,7 @@ import math
 import random
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -34,7 +34,6 @@ from backend.rubrics.scales import Level
 from backend.schemas.review.desk import GoldFeedback
 from backend.services.review.answer import Answer, to_choice
 from backend.services.review.blind import mask_text, masked_terms_of
-from backend.services.review.desk.context import MemberState
 from backend.services.review.quality.adjudication import WINNER, answers_of, distance
 from backend.services.review.quality.pauses import apply_bound, gold_results, update_member
 from backend.services.review.queues import rubric_of
@@ -49,6 +48,9 @@ from backend.tables.review import (
     ReviewItem,
     Winner,
 )
+
+if TYPE_CHECKING:  # the desk asks for known answers, and not the other way
+    from backend.services.review.desk.context import MemberState
 
 PARTS = ("ratings", "tolerance", "winner")
 _ORDERED = (Level.ORDINAL, Level.INTERVAL)
