@@ -158,17 +158,15 @@ def estimate_mean(
     items, names = _check(ratings, named, probabilities, groups)
     rated = items.weights > 0
     sums = _sum(items)
-    binary = rate if rate is not None else bool(np.isin(items.ratings[rated], [0.0, 1.0]).all())
     given = items.ratings[rated]
-    few = binary and bool(min(given.sum(), (1 - given).sum()) < FEW_EVENTS)
-    learned = _learn(sums, few=few)
+    binary = rate if rate is not None else bool(np.isin(given, [0.0, 1.0]).all())
+    learned = _learn(sums, few=binary and bool(min(given.sum(), (1 - given).sum()) < FEW_EVENTS))
     chosen, plain = _narrower(sums, learned)
     use = chosen is not plain
     scales = _scales(sums)
     low, high = _bounds(chosen, items, binary, scales, level)
     plain_low, plain_high = _bounds(plain, items, binary, scales, level)
     method, chances = "ppi++" if use else "plain", "equal" if probabilities is None else "given"
-    note = _note(items.ratings[rated], low, seen=rate is None)
     return Estimate(
         value=chosen.value,
         low=low,
@@ -188,7 +186,7 @@ def estimate_mean(
         level=level,
         signature=f"prediction_powered|strop:3|method:{method}|metrics:{len(names)}"
         f"|cross-fitted:leave-one-out|chances:{chances}|ci:cr2-satterthwaite|level:{level}",
-        note=note or (_choice(names, learned) if use else ""),
+        note=_note(given, low, seen=rate is None) or (_choice(names, learned) if use else ""),
     )
 
 
