@@ -25,6 +25,12 @@ def test_jobs_of_each_kind_are_looked_for_in_a_project(
         assert jobs_of_project(session, 1) == []
 
 
+def test_a_project_is_asked_for_subjects_of_the_kind() -> None:
+    for entry in KINDS.values():
+        [table] = entry.of_project(1).get_final_froms()
+        assert f"{str(table).removesuffix('s')}_id" == entry.subject
+
+
 def test_an_unknown_kind_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="generate"):
         find_kind("generat")
