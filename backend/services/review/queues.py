@@ -18,9 +18,8 @@ def add_reviewers(session: Session, queue_id: int, user_ids: Sequence[int]) -> N
     """Let these people claim from the queue; those who may already stay as they are."""
     query = select(MEMBERS.c.user_id).where(MEMBERS.c.queue_id == queue_id)
     there = set(session.scalars(query))
-    for user_id in dict.fromkeys(user_ids):
-        if user_id not in there:
-            session.execute(insert(MEMBERS).values(queue_id=queue_id, user_id=user_id, cursor=-1))
+    for user_id in dict.fromkeys(id_ for id_ in user_ids if id_ not in there):
+        session.execute(insert(MEMBERS).values(queue_id=queue_id, user_id=user_id, cursor=-1))
 
 
 def close_queue(session: Session, queue_id: int, *, now: datetime) -> ReviewQueue:

@@ -114,27 +114,16 @@ def route(
     The audit is a simple random sample of what skips, one output at least, so that its chance is
     that of the design times its share.
     """
-    scores = read_scores(
-        session,
-        routing.score_run_id,
-        routing.metric,
-        [frame.candidates[one.number].a_id for one in drawn],
-    )
-    score_of = {one.number: scores.get(frame.candidates[one.number].a_id) for one in drawn}
-    numbers = [one.number for one in drawn if routing.skips(score_of[one.number])]
-    n_audit = min(len(numbers), math.ceil(routing.audit * len(numbers) - 1e-9))
-    audited = set(rng.sample(numbers, n_audit))
-    chance_of = {one.number: one.probability for one in drawn}
+    output_of = {one.number: frame.candidates[one.number].a_id for one in drawn}
+    scores = read_scores(session, routing.score_run_id, routing.metric, [*output_of.values()])
+    skip = {one.number: one for one in drawn if routing.skips(scores.get(output_of[one.number]))}
+    n_audit = min(len(skip), math.ceil(routing.audit * len(skip) - 1e-9))
+    audited = set(rng.sample([*skip], n_audit))
     skipped = [
-        RoutedOutput(
-            frame.candidates[number].a_id,
-            float(score_of[number] or 0.0),
-            chance_of[number],
-            number in audited,
-        )
-        for number in numbers
+        RoutedOutput(output_of[n], scores[output_of[n]], one.probability, n in audited)
+        for n, one in skip.items()
     ]
-    share, skip = n_audit / max(1, len(numbers)), set(numbers)
+    share = n_audit / max(1, len(skip))
     kept = [
         one._replace(stratum=AUDIT, probability=one.probability * share, why=WHY_AUDITED)
         if one.number in audited
@@ -142,7 +131,7 @@ def route(
         for one in drawn
         if one.number not in skip or one.number in audited
     ]
-    without = sum(score is None for score in score_of.values())
+    without = sum(output not in scores for output in output_of.values())
     return Routed(tuple(kept), tuple(skipped), without)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVarTuple
 
 from sqlalchemy import Select, select
@@ -248,15 +249,12 @@ def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstIte
         .where(ReviewItem.queue_id == queue_id, *counts())
         .order_by(ReviewItem.position, Review.id)
     )
-    reviews: dict[int, list[int]] = defaultdict(list)
-    positions: dict[int, int] = {}
+    reviews: dict[tuple[int, int], list[int]] = defaultdict(list)
     for review_id, item_id, position in session.execute(query):
-        reviews[item_id].append(review_id)
-        positions[item_id] = position
-    shared = {item_id: ids for item_id, ids in reviews.items() if len(ids) >= 2}
+        reviews[item_id, position].append(review_id)
+    shared = {item: ids for item, ids in reviews.items() if len(ids) >= 2}
     answers = {}
-    every = [review_id for ids in shared.values() for review_id in ids]
-    for some in cut(every, CHUNK):
+    for some in cut([*chain.from_iterable(shared.values())], CHUNK):
         answers.update(answers_of(session, some))
     decided = select(Adjudication.item_id).where(
         Adjudication.queue_id == queue_id, Adjudication.decided_at.is_not(None)
@@ -264,12 +262,12 @@ def worst_items(session: Session, queue_id: int, *, limit: int) -> list[WorstIte
     adjudicated = set(session.scalars(decided))
     rubric = rubric_of(get_queue(session, queue_id))
     found = []
-    for item_id, ids in shared.items():
+    for (item_id, position), ids in shared.items():
         apart = compare_answers(rubric, [answers[review_id] for review_id in ids])
         if apart is not None and apart.value > 0:
             row = WorstItemOut(
                 item_id=item_id,
-                position=positions[item_id],
+                position=position,
                 disagreement=apart.value,
                 reason=apart.reason,
                 n_reviews=len(ids),

@@ -185,12 +185,9 @@ def queue_report(session: Session, queue_id: int, *, now: datetime) -> QueueRepo
     counted = [row for row in rows if row.counted]
     days = _work_by_day(counted)
     time = review_time(rows, rules_from(queue.rules))
-    return QueueReportOut(
+    return QueueReportOut.of(
+        progress,
         queue_id=queue_id,
-        total=progress.total,
-        done=progress.done,
-        leased=progress.leased,
-        open=progress.open,
         n_reviews=len(counted),
         n_simulated=sum(row.simulated for row in counted),
         finished_at=queue.finished_at,

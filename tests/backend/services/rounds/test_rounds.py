@@ -37,7 +37,7 @@ from backend.tables.datasets import Example
 from backend.tables.models import ModelVersion
 from backend.tables.queue import Job, JobState
 from backend.tables.review import ReviewItem, ReviewQueue
-from backend.tables.rounds import Round
+from backend.tables.rounds import Round, RoundState
 from backend.tables.runs import GenerationRun, ScoreRun
 from backend.tables.training import TrainingRun
 from backend.tables.verdicts import Comparison, Promotion
@@ -579,6 +579,18 @@ def test_what_a_round_waits_for_is_explained(voting: Loop) -> None:
     assert (told.phase, told.next) == ("review", "judge every line of the manifest")
     assert told.waits_for == "blind votes in 'round-1-votes': 0 of 20"
     assert told.since == voting.clock
+
+
+def test_every_state_says_what_it_waits_for() -> None:
+    told = {
+        state: rounds.explain_round(Round(number=1, state=state, phase="wait", since=NOW))
+        for state in RoundState
+    }
+    assert told[RoundState.ACTIVE].waits_for == "a worker to take the next step"
+    assert told[RoundState.PAUSED].waits_for.startswith("somebody to take it up again")
+    assert told[RoundState.FAILED].waits_for.startswith("its fault to be mended")
+    ended = {state for state, one in told.items() if (one.waits_for, one.next) == ("nothing",) * 2}
+    assert ended == {RoundState.CANCELLED, RoundState.FINISHED}
 
 
 def _die(_: Session) -> None:
