@@ -112,5 +112,5 @@ def test_real_queries_are_told_apart_with_and_without_an_instruction(public_data
     instructed = find_near_duplicates(
         [INSTRUCTION + text for text in train], [INSTRUCTION + text for text in test]
     )
-    assert 4 < len(found) < 40  # LINE
+    assert 4 < len(found) < 40  # of 1,251: one word of ten differs, or less
     assert [(p.train, p.held_out) for p in found] == [(p.train, p.held_out) for p in instructed]
