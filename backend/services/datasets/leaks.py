@@ -24,11 +24,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from backend.db import portions
 from backend.errors import InvalidInput, LeakRefused
 from backend.services.datasets.conversations import content_text, digest_text
 from backend.services.datasets.near_duplicates import DuplicateKind, find_near_duplicates
 from backend.services.datasets.plain_text import plain_text
-from backend.services.datasets.queries import chunks
 from backend.tables.checks.judges import GradingNote
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example, Split
 from evaluators.spread import Spread
@@ -166,7 +166,7 @@ def sides_of(
     """The prompts of these examples, each once; their references too if asked."""
     return [
         side
-        for some in chunks(sorted(example_ids))
+        for some in portions(sorted(example_ids))
         for side in _sides(session, Example.id.in_(some), answers=answers)
     ]
 

@@ -8,10 +8,9 @@ from typing import Any, TypeVarTuple
 from sqlalchemy import Column, Row, Select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from backend.db import portions
 from backend.tables.datasets import Dataset, DatasetVersion, Example
-from evaluators.spread import cut
 
-CHUNK = 500
 AnyColumn = InstrumentedAttribute[Any] | Column[Any]
 Columns = TypeVarTuple("Columns")
 
@@ -25,16 +24,11 @@ def in_project(query: Select[*Columns], project_id: int) -> Select[*Columns]:
     )
 
 
-def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
-    """The values in parts that a statement may bind."""
-    return cut(values, CHUNK)
-
-
 def rows_for(
     session: Session, query: Select[*Columns], column: AnyColumn, values: Sequence[Any]
 ) -> Iterator[Row[*Columns]]:
     """The rows of a query in which a column has one of these values, part by part."""
-    for some in chunks(values):
+    for some in portions(values):
         yield from session.execute(query.where(column.in_(some)))
 
 

@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
+from backend.db import portions
 from backend.errors import InvalidInput, NotFound
 from backend.schemas.common import whole_number
 from backend.services.datasets.erased import group_key
-from backend.services.datasets.queries import chunks, in_project, values_for
+from backend.services.datasets.queries import in_project, values_for
 from backend.services.derivation import adapters_on, merges_of, models_started_from
 from backend.services.fairness.pairs import made_of
 from backend.services.models.candidates import candidates_of
@@ -213,7 +214,7 @@ def exports_with(
     Files that commands wrote, and answers that streamed to a person or a program.
     """
     subjects = {f"training_set:{id_}" for id_ in set_ids}
-    for some in chunks(example_ids):
+    for some in portions(example_ids):
         outputs = select(Generation.id).where(Generation.example_id.in_(some))
         reviewed = or_(
             ReviewItem.generation_a_id.in_(outputs), ReviewItem.generation_b_id.in_(outputs)

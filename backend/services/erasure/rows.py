@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from backend.db import Base
-from backend.services.datasets.queries import chunks, rows_for, values_for
+from backend.db import Base, portions
+from backend.services.datasets.queries import rows_for, values_for
 from backend.services.erasure.columns import DELETED, EXAMPLES, Blank, Notice, Searched
 from backend.services.erasure.passages import Passages
 from backend.services.ledger import recount
@@ -120,7 +120,7 @@ HANGS: dict[str, Callable[[Ids], Select[Any]]] = {
 
 def hanging_ids(session: Session, table: str, example_ids: Sequence[int]) -> list[int]:
     """The rows of a table that hang on these examples, in order."""
-    parts = (session.scalars(HANGS[table](some)) for some in chunks(example_ids))
+    parts = (session.scalars(HANGS[table](some)) for some in portions(example_ids))
     return sorted(set(chain.from_iterable(parts)))
 
 
@@ -233,7 +233,7 @@ def blank_rows(
         if ids and table == "generations":
             _recount_runs(session, ids)
     for name in DELETED:
-        for some in chunks(example_ids):
+        for some in portions(example_ids):
             session.execute(delete(TABLES[name]).where(TABLES[name].c.example_id.in_(some)))
     return counts
 
@@ -253,7 +253,7 @@ def blank_ids(
     columns = blank_columns(name)
     marked = name in MARKED
     n = 0
-    for some in chunks(ids):
+    for some in portions(ids):
         query = select(table.c.id, *(table.c[c] for c in columns)).where(table.c.id.in_(some))
         if marked:
             query = query.where(table.c.erasure_id.is_(None))

@@ -11,8 +11,9 @@ from pathlib import Path
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from backend.db import portions
 from backend.services import queue
-from backend.services.datasets.queries import chunks, values_for
+from backend.services.datasets.queries import values_for
 from backend.services.ledger import add_to_run
 from backend.services.review.desk.claim import finish_if_done
 from backend.services.review.lease import note_slots
@@ -64,7 +65,7 @@ def take_back(session: Session, example_ids: Sequence[int], said: str, now: date
     is being revised stands as it was. Known answers of these items judge nobody any more.
     """
     n = 0
-    for some in chunks(_items(session, example_ids)):
+    for some in portions(_items(session, example_ids)):
         n += _end_slots(session, some, now)
         drafts = update(Review).where(Review.state == ReviewState.DRAFT)
         asked = update(Adjudication).where(Adjudication.decided_at.is_(None))
@@ -84,7 +85,7 @@ def take_back(session: Session, example_ids: Sequence[int], said: str, now: date
 
 def _items(session: Session, example_ids: Sequence[int]) -> list[int]:
     found: set[int] = set()
-    for some in chunks(example_ids):
+    for some in portions(example_ids):
         outputs = select(Generation.id).where(Generation.example_id.in_(some))
         of_either = or_(
             ReviewItem.generation_a_id.in_(outputs), ReviewItem.generation_b_id.in_(outputs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.errors import CannotCompute, InvalidInput, NotFound, raised_as
 from backend.schemas.fairness import (
     Contrast,
     CounterfactualExample,
@@ -104,10 +104,8 @@ def contrasts_of(
     from evaluators.fairness.lexicon import LANGUAGES, shipped_lexicon
 
     lexicons = {name: shipped_lexicon(name) for name in LANGUAGES}
-    try:
+    with raised_as(CannotCompute, EvaluatorError):
         return contrasts(rows, lexicons, metrics=scales, level=level, seed=seed)
-    except EvaluatorError as error:
-        raise CannotCompute(error.message, hint=error.hint) from error
 
 
 def read_sides(

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute, Conflict, InvalidInput, UnknownName
+from backend.errors import CannotCompute, Conflict, InvalidInput, UnknownName, raised_as
 from backend.schemas.turns import transcript
 from backend.services import audit
 from backend.services.datasets.masking.files import RowMask
@@ -189,10 +189,8 @@ def _refuse_other(session: Session, project_id: int, name: str) -> None:
 
 
 def _lexicon(language: str, lists: Sequence[Path]) -> Lexicon:
-    try:
+    with raised_as(InvalidInput, EvaluatorError):
         return load_lexicon(language, lists)
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
 
 
 @dataclass(frozen=True, slots=True)

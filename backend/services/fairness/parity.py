@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute, InvalidInput, NotFound
+from backend.errors import CannotCompute, InvalidInput, NotFound, raised_as
 from backend.schemas.fairness import EqualisedOdds, Parity, ParityReportOut, SliceKeyOut
 from backend.services.datasets.queries import rows_for
 from backend.services.metric_specs import MetricSpec, get_score_run, metric_specs
@@ -195,7 +195,7 @@ def compare(
     """As `compare_groups`, whose errors become ours."""
     from evaluators.fairness.parity import compare_groups
 
-    try:
+    with raised_as(InvalidInput, EvaluatorError), raised_as(CannotCompute, UndefinedFigure):
         return compare_groups(
             measures,
             keys,
@@ -204,10 +204,6 @@ def compare(
             across_metrics=plan.across_metrics,
             seed=seed,
         )
-    except UndefinedFigure as error:
-        raise CannotCompute(error.message, hint=error.hint) from error
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
 
 
 def _rates(
@@ -225,10 +221,8 @@ def _rates(
         paired = paired_labels(columns)
         if paired:
             break
-    try:
+    with raised_as(CannotCompute, EvaluatorError):
         measures = label_measures(paired, groups, labels=plan.labels, seed=seed)
-    except EvaluatorError as error:
-        raise CannotCompute(error.message, hint=error.hint) from error
     return rates_and_odds(measures, keys, plan, seed=seed)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from backend.errors import CannotCompute
+from backend.errors import CannotCompute, raised_as
 from backend.schemas.fairness import SetMentions
 from backend.services.curation.sets import get_training_set
 from backend.services.fairness.pairs import check_language
@@ -34,10 +34,8 @@ def set_mentions(
 
     frozen = get_training_set(session, training_set_id)
     check_language(language)
-    try:
+    with raised_as(CannotCompute, EvaluatorError):
         found = audit_rows(_rows_of(session, frozen.id, language), level=level)
-    except EvaluatorError as error:
-        raise CannotCompute(error.message, hint=error.hint) from error
     told = {f.name: getattr(found, f.name) for f in fields(found)}
     return SetMentions(training_set_id=frozen.id, name=frozen.name, digest=frozen.digest, **told)
 
@@ -54,10 +52,8 @@ def set_skew(
     from evaluators.fairness.mentions import largest_skew
 
     frozen = get_training_set(session, training_set_id)
-    try:
+    with raised_as(CannotCompute, EvaluatorError):
         return largest_skew(_rows_of(session, frozen.id, None), kind, level=level)
-    except EvaluatorError as error:
-        raise CannotCompute(error.message, hint=error.hint) from error
 
 
 def _rows_of(session: Session, training_set_id: int, language: str | None) -> list[TaughtRow]:

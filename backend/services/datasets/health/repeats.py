@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 import numpy as np
 
-from backend.errors import CannotCompute
+from backend.errors import CannotCompute, raised_as
 from backend.schemas.health import Gain
 from backend.services.datasets.health.findings import (
     INPUT,
@@ -211,10 +211,8 @@ def embed(texts: Sequence[str], encoder: str, *, spread: Spread = map) -> np.nda
 
     order = sorted(range(len(texts)), key=lambda n: len(texts[n]))  # alike long: little padding
     read = [texts[n][:MOST_CHARACTERS] or " " for n in order]
-    try:
+    with raised_as(CannotCompute, EvaluatorError):
         found = list(chain.from_iterable(spread(partial(mean_states, encoder), cut(read, BLOCK))))
-    except EvaluatorError as error:
-        raise CannotCompute(error.message, hint=error.hint) from error
     vectors = np.empty((len(order), len(found[0])), dtype=np.float32)
     vectors[order] = np.stack(found)
     unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)

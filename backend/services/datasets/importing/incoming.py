@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backend.errors import InvalidInput, StropError
+from backend.errors import InvalidInput, StropError, raised_as
 from backend.services.datasets.importing.rows import (
     ColumnMap,
     RefusedRow,
@@ -86,7 +86,7 @@ def read_sources(
     Raises:
         InvalidInput: a source that cannot be read, or a column that is not there.
     """
-    try:
+    with raised_as(InvalidInput, EvaluatorError):
         parts = [source for text in texts for source in sources_of(text, notes)]
         return [
             read_examples(
@@ -98,8 +98,6 @@ def read_sources(
             )
             for split, part in parts
         ]
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from None
 
 
 def rows_of(readings: Sequence[TableReading], *, drop_refused: bool = False) -> list[ExampleRow]:

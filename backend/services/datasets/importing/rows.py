@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend.engines.base import Message
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, raised_as
 from backend.schemas.turns import transcript
 from backend.services.datasets.conversations import (
     check_conversation,
@@ -223,10 +223,8 @@ def _plan(table: FileTable, column_map: ColumnMap, notes: Notes, split: str | No
 
 def _bound(plan: _ColumnPlan) -> Iterator[Fields]:
     names = ColumnNames(plan.columns)
-    try:
+    with raised_as(InvalidInput, EvaluatorError):
         return each_row(plan.table, EXAMPLE, names=names, notes=plan.notes, name_rest=False)
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from None
 
 
 def _example(plan: _ColumnPlan, fields: Fields) -> ExampleRow:

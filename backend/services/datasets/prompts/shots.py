@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from backend.errors import InvalidInput
+from backend.errors import InvalidInput, raised_as
 from backend.services.datasets.conversations import content_text
 from backend.services.datasets.leaks import find_leaks, held_out_sides, sides_of
 from backend.services.datasets.near_duplicates import near_duplicate_pairs
@@ -262,12 +262,10 @@ def _vectors(texts: Sequence[str], folder: Path) -> Any:
     from evaluators.metrics.encoders import encode
 
     found = []
-    try:
+    with raised_as(InvalidInput, EvaluatorError):
         for some in cut(texts, CHUNK):  # token states of all texts would fill memory
             for state in encode(some, str(folder)):
                 found.append(state.mean(0).numpy() if len(state) else np.zeros(state.shape[1]))
-    except EvaluatorError as error:
-        raise InvalidInput(error.message, hint=error.hint) from error
     stacked = np.stack(found)
     length = np.linalg.norm(stacked, axis=1, keepdims=True)
     return stacked / np.where(length == 0, 1, length)
