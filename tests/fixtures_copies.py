@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from backend.db import open_database, session_factory
+from backend.db import Base, open_database, session_factory
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ def prepare(
     with sessions_at(f"sqlite:///{path}") as sessions:
         built = pickle.dumps(build(sessions))
     return PreparedDatabase(path, built)
+
+
+def join(session: Session, made: Any) -> Any:
+    """What was built, its rows in a session: `made` is a dataclass of rows and lists of them."""
+    for value in vars(made).values():
+        rows = value if isinstance(value, list) else [value]
+        session.add_all(row for row in rows if isinstance(row, Base))
+    return made
 
 
 @contextmanager

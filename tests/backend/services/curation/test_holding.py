@@ -30,8 +30,7 @@ def session(sqlite_sessions: sessionmaker[Session]) -> Iterator[Session]:
         yield session
 
 
-@pytest.fixture
-def desk(session: Session) -> Desk:
+def furnish(session: Session) -> Desk:
     """Ten train examples in five groups of two; the first eight outputs are corrected."""
     desk = build_desk(session, splits={"train": 10})
     for number, example in enumerate(desk.examples):

@@ -42,8 +42,7 @@ EVERYTHING = {
 }
 
 
-@pytest.fixture
-def desk(session: Session) -> Desk:
+def furnish(session: Session) -> Desk:
     """Reviews of four train, two validation and two test outputs, single and in pairs."""
     desk = build_desk(session, splits={"train": 4, "validation": 2, "test": 2})
     expert = desk.experts[0]

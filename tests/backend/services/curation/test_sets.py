@@ -40,8 +40,7 @@ def session(sqlite_sessions: sessionmaker[Session]) -> Iterator[Session]:
         yield session
 
 
-@pytest.fixture
-def desk(session: Session) -> Desk:
+def furnish(session: Session) -> Desk:
     return build_desk(session, splits={"train": 6})
 
 
