@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -146,32 +146,23 @@ def _write_free(shop: Workshop, job: Job, writing: _Writing, *, helping: bool = 
                 yield from _write_part(shop, writing, part, line, load_first=helping)
 
 
+@dataclass(slots=True)
 class _Line:
     """The requests of one part as an engine takes them: chunk by chunk, each leased when the engine
     has taken those before it, so that it never runs dry and holds little more than it asks.
 
-    Args:
+    Attributes:
         until: no more chunks are leased once this is so.
     """
 
-    def __init__(
-        self,
-        shop: Workshop,
-        writing: _Writing,
-        part: str,
-        leases: Leases,
-        *,
-        until: Callable[[], bool],
-    ) -> None:
-        self._shop = shop
-        self._writing = writing
-        self._part = part
-        self._leases = leases
-        self._until = until
-        self._models = [model.id for model in writing.asked[part]]
-        self._of_key: dict[str, LeasedChunk] = {}
-        self._unanswered: Counter[int] = Counter()
-        self._all: list[GenerationRequest] | None = None
+    shop: Workshop
+    writing: _Writing
+    part: str
+    leases: Leases
+    until: Callable[[], bool]
+    _of_key: dict[str, LeasedChunk] = field(default_factory=dict)
+    _unanswered: Counter[int] = field(default_factory=Counter)
+    _all: list[GenerationRequest] | None = None
 
     def __iter__(self) -> Iterator[GenerationRequest]:
         while requests := self.next_chunk():
@@ -179,14 +170,14 @@ class _Line:
 
     def next_chunk(self) -> list[GenerationRequest]:
         """The requests of the next free chunk of which something lacks; none where none is free."""
-        while not self._until() and (chunk := self._leases.lease(self._part)) is not None:
+        while not self.until() and (chunk := self.leases.lease(self.part)) is not None:
             requests = self._lacking(chunk)
             if requests:
                 self._of_key |= {request.key: chunk for request in requests}
                 self._unanswered[chunk.id] = len(requests)
                 return requests
-            with self._shop.sessions.begin() as session:
-                self._leases.finish(session, chunk)
+            with self.shop.sessions.begin() as session:
+                self.leases.finish(session, chunk)
         return []
 
     def settle(self, session: Session, answers: Iterable[GenerationResult]) -> None:
@@ -196,20 +187,24 @@ class _Line:
                 self._unanswered[chunk.id] -= 1
                 if self._unanswered[chunk.id] == 0:
                     del self._unanswered[chunk.id]
-                    self._leases.finish(session, chunk)
+                    self.leases.finish(session, chunk)
 
     def end(self) -> None:
         """The engine has ended: whatever it left out, the ledger says so."""
-        self._leases.finish_all()
+        self.leases.finish_all()
+
+    @property
+    def _models(self) -> list[int]:
+        return [model.id for model in self.writing.asked[self.part]]
 
     def _lacking(self, chunk: LeasedChunk) -> list[GenerationRequest]:
         between = (chunk.first, chunk.last)
-        with reading(self._shop.sessions) as session:
-            if not self._writing.shows_shots:
+        with reading(self.shop.sessions) as session:
+            if not self.writing.shows_shots:
                 return self._pending(session, between)
             if self._all is None:
                 self._all = self._pending(session, None)
-            there = generation.written_units(session, self._writing.run.id, self._models, between)
+            there = generation.written_units(session, self.writing.run.id, self._models, between)
         units = ((request, generation.parse_unit_key(request.key)) for request in self._all)
         return [
             request
@@ -222,8 +217,8 @@ class _Line:
     ) -> list[GenerationRequest]:
         return generation.pending_requests(
             session,
-            self._writing.run,
-            encoders=self._writing.encoders,
+            self.writing.run,
+            encoders=self.writing.encoders,
             models=self._models,
             between=between,
         )
@@ -271,8 +266,7 @@ def _write_part(
 
 
 def _engine_of(writing: _Writing, part: str) -> str:
-    served = writing.groups[part][0].kind == ModelKind.SERVED
-    return ELSEWHERE if served else writing.run.engine
+    return ELSEWHERE if writing.groups[part][0].kind == ModelKind.SERVED else writing.run.engine
 
 
 def _open_loaded(shop: Workshop, writing: _Writing, part: str) -> Engine:

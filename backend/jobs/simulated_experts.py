@@ -118,8 +118,7 @@ def _answer_next(
         review.skip_review(session, **held, reason=reason, now=now)
         return ["n_skipped"]
     shown = review.item_view(session, claim.slot_id, user_id)
-    rng = random.Random(f"{seed}:{user_id}:{item.position}")
-    slip = rng.random() < error_rate
+    slip = random.Random(f"{seed}:{user_id}:{item.position}").random() < error_rate
     rubric = review.rubric_of(review.get_queue(session, queue_id))
     answer = (
         answer_draft(shown, rubric, slip=slip)

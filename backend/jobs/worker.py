@@ -120,10 +120,8 @@ class WorkerProcess:
 
     def run(self) -> None:
         """Work until told to stop, or until idle."""
-        beating = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
-        beating.start()
-        telling = threading.Thread(target=self._keep_telling, name="webhooks", daemon=True)
-        telling.start()
+        threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._keep_telling, name="webhooks", daemon=True).start()
         while not self.shop.stopping.is_set():
             unfinished = self._reconcile()
             self._tend(utc_now())

@@ -203,8 +203,7 @@ def _draw_uniforms(decoding: Decoding) -> Tensor:
 def _sample(logits: Tensor, top_p: float, draws: Tensor) -> Tensor:
     """Inverse-CDF sampling of the nucleus: (rows, vocabulary) logits, (rows,) draws -> (rows,)."""
     probabilities, order = torch.softmax(logits, dim=-1).sort(dim=-1, descending=True)
-    cumulated = probabilities.cumsum(-1)
-    outside = cumulated - probabilities >= top_p
+    outside = probabilities.cumsum(-1) - probabilities >= top_p
     outside[:, 0] = False
     kept = probabilities.masked_fill(outside, 0.0).cumsum(-1)
     target = draws[:, None] * kept[:, -1:]

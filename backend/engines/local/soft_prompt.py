@@ -57,8 +57,7 @@ class SoftPrompted:
         return torch.cat([vectors, embedded], dim=1)
 
     def _ones_before(self, mask: Any) -> Any:
-        ones = mask.new_ones(len(mask), len(self._vectors))
-        return torch.cat([ones, mask], dim=1)
+        return torch.cat([mask.new_ones(len(mask), len(self._vectors)), mask], dim=1)
 
     def _moved(self, positions: Any, *, begins: bool) -> Any:
         moved = positions + len(self._vectors)

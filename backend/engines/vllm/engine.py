@@ -411,8 +411,7 @@ class VllmEngine(RemoteEngine[VllmServer]):
     ) -> GenerationResult:
         seed = request_seed(params.seed, request.key)
         payload = self._chat(request.model, request.messages, params, seed=seed)
-        again = self._tried_again(request.model)
-        reply = await server.post(_CHAT, payload, tried_again=again)
+        reply = await server.post(_CHAT, payload, tried_again=self._tried_again(request.model))
         truncated = 0
         if reply.status == 400 and params.truncate_prompt and is_too_long(reply.error):
             cut, truncated = await plan_truncation(server, payload, params)

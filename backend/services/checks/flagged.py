@@ -196,10 +196,8 @@ def _with_why(plan: QueuePlan, drawn: Drawn, told: Mapping[int, Sequence[HealthF
 
 def _confirmed_when(rubric: Rubric) -> str:
     """Which answers say that a finding is right; by other rubrics, that something is wrong."""
-    if any(one.name == "finding" for one in rubric.criteria):
-        when = parse_wrong(CONFIRMED)
-    else:
-        when = default_wrong(rubric)
+    asks = any(one.name == "finding" for one in rubric.criteria)
+    when = parse_wrong(CONFIRMED) if asks else default_wrong(rubric)
     check_wrong(when, rubric)
     return when.text
 

@@ -120,8 +120,7 @@ def read_material(
         known = [one for one in found if one.error is None]
         outputs += known
         rows += [{name: values.get((one.id, name)) for name in names} for one in known]
-    run_ids = {run.generation_run_id for run in runs}
-    when = _wrong_when(session, run_ids, wrong_when)
+    when = _wrong_when(session, {run.generation_run_id for run in runs}, wrong_when)
     judged, taught = untaught(session, project_id, names, wrong_outputs(session, project_id, when))
     labels, others = _labels(judged, outputs, splits)
     return RiskMaterial(

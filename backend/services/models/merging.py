@@ -112,8 +112,7 @@ def merge_models(
 
     def fill(folder: Path) -> None:
         pairs = [(part.path, part.weight) for part in parts]
-        base = resolve_model(base_model)
-        merge_adapters(base, pairs, folder, merge=merge, named_base=base_model)
+        merge_adapters(resolve_model(base_model), pairs, folder, merge=merge, named_base=base_model)
         record = {**facts, "adapter_sha256": adapter_sha256(folder)}
         (folder / FACTS_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

@@ -171,8 +171,7 @@ def _shots_tried(plan: SearchPlan) -> list[ShotsSpec | None]:
 
 
 def _with_shots(session: Session, wording: Prompt, shots: ShotsSpec | None) -> Prompt:
-    spec = prompt_spec(wording)
-    changed = spec.model_copy(update={"shots": shots})
+    changed = prompt_spec(wording).model_copy(update={"shots": shots})
     if changed == PromptSpec():
         raise InvalidInput(f"{wording.label} says nothing without its shots.", hint="Leave out 0.")
     if changed.digest == wording.digest:

@@ -267,8 +267,7 @@ class ScoreReads:
 def data_part(run: ScoreRun) -> str:
     """The part of a signature that names the data."""
     generation_run = run.generation_run
-    digest = generation_run.dataset_version.digest[:12]
-    return f"|data:{digest}|split:{generation_run.split}"
+    return f"|data:{generation_run.dataset_version.digest[:12]}|split:{generation_run.split}"
 
 
 def read_scores(session: Session, run: ScoreRun, metrics: Iterable[str]) -> ScoreReads:
@@ -282,8 +281,7 @@ def read_scores(session: Session, run: ScoreRun, metrics: Iterable[str]) -> Scor
 def _rows(session: Session, query: Any) -> Iterator[Sequence[tuple[Any, ...]]]:
     """The rows of a query some thousand at a time, without the ORM's, which take twice as long."""
     streamed = {"stream_results": True, "max_row_buffer": AT_ONCE}
-    found = session.connection().execute(query, execution_options=streamed)
-    yield from found.partitions(AT_ONCE)
+    yield from session.connection().execute(query, execution_options=streamed).partitions(AT_ONCE)
 
 
 def _columns(

@@ -353,14 +353,10 @@ def newest_scores_of_both(
         .join(GenerationRun)
         .where(GenerationRun.project_id == project_id, GenerationRun.split.in_(splits))
     )
+    runs = select(GenerationRunModel.run_id)
     for model in (first, second):
-        query = query.where(
-            GenerationRun.id.in_(
-                select(GenerationRunModel.run_id).where(
-                    GenerationRunModel.model_version_id == model.id
-                )
-            )
-        )
+        taking_part = runs.where(GenerationRunModel.model_version_id == model.id)
+        query = query.where(GenerationRun.id.in_(taking_part))
     row = session.scalar(query.order_by(ScoreRun.id.desc()).limit(1))
     if row is None:
         models = f"{first.label},{second.label}"

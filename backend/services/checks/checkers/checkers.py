@@ -206,8 +206,7 @@ def probes_of(session: Session, trained: Trained, most: int = 8) -> list[list[An
 
 def sources_of(session: Session, rows: list[dict[str, Any]]) -> dict[int, str]:
     """The source of each example that rows name."""
-    ids = {row["example"] for row in rows}
-    found = session.scalars(select(Example).where(Example.id.in_(ids)))
+    found = session.scalars(select(Example).where(Example.id.in_({row["example"] for row in rows})))
     return {
         example.id: "\n".join(part for part in (example.context, example.input) if part)
         for example in found
@@ -218,8 +217,7 @@ def groups_of(session: Session, rows: list[dict[str, Any]]) -> dict[int, str]:
     """The group of each example that rows name; one without a group is one of its own."""
     from backend.services.curation.selection import group_of
 
-    ids = {row["example"] for row in rows}
-    found = session.scalars(select(Example).where(Example.id.in_(ids)))
+    found = session.scalars(select(Example).where(Example.id.in_({row["example"] for row in rows})))
     return {example.id: group_of(example) for example in found}
 
 

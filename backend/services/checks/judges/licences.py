@@ -200,8 +200,7 @@ def _reviewed(session: Session, queue: ReviewQueue, criterion: Criterion) -> int
 
 
 def _by_people() -> tuple[Any, ...]:
-    human = Review.annotator_kind == AnnotatorKind.HUMAN
-    return (*counts(), human, Review.simulated.is_(False))
+    return (*counts(), Review.annotator_kind == AnnotatorKind.HUMAN, Review.simulated.is_(False))
 
 
 def _people(
@@ -399,8 +398,7 @@ def _lapse(audit: LicenceAudit) -> str:
 
 def _newest(session: Session, judge: Judge) -> dict[str, JudgeLicence]:
     query = select(JudgeLicence).where(JudgeLicence.judge_id == judge.id)
-    rows = session.scalars(query.order_by(JudgeLicence.id))
-    return {row.criterion: row for row in rows}
+    return {row.criterion: row for row in session.scalars(query.order_by(JudgeLicence.id))}
 
 
 def licences_of(session: Session, judge: Judge) -> list[LicenceOut]:

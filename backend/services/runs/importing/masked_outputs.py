@@ -73,7 +73,11 @@ def mask_outputs(
     refuse_unmasked_examples(session, project_id, told, f"{given.source} is refused")
     check_languages([{"text": row.text or ""} for row in rows], masker.policy)
     originals = _originals(session, told, keys)
-    examples = _examples(session, told)
+    examples = {
+        example.id: example
+        for some in portions(told)
+        for example in session.scalars(select(Example).where(Example.id.in_(some)))
+    }
     masked = [
         _masked(row, examples[asked[row.id]], originals.get(asked[row.id]), masker) for row in rows
     ]
@@ -84,14 +88,6 @@ def _with_id(row: ImportedOutput, known: Mapping[str, int], masker: Masker) -> I
     if row.id in known or (here := masker.row_pseudonym(row.id)) not in known:
         return row
     return replace(row, id=here)
-
-
-def _examples(session: Session, example_ids: Sequence[int]) -> dict[int, Example]:
-    found: dict[int, Example] = {}
-    for some in portions(example_ids):
-        query = select(Example).where(Example.id.in_(some))
-        found |= {example.id: example for example in session.scalars(query)}
-    return found
 
 
 def _originals(
