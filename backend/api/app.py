@@ -145,7 +145,11 @@ def _add_own_routes(app: FastAPI, figures: RequestFigures) -> None:
         prefix = request.scope.get("root_path", "")
         return JSONResponse({**app.openapi(), "servers": [{"url": prefix or "/"}]})
 
+    @cache
+    def reference(prefix: str) -> str:
+        return reference_page(app.openapi(), prefix=prefix)
+
     @app.get("/docs", include_in_schema=False)
     def show_reference(request: Request) -> HTMLResponse:
         """The reference for people, made from the OpenAPI document."""
-        return HTMLResponse(reference_page(app.openapi(), prefix=request.scope["root_path"]))
+        return HTMLResponse(reference(request.scope["root_path"]))
