@@ -8,7 +8,6 @@ figure such as BLEU or macro-F1 the BCa bootstrap; see `evaluators.statistics.in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.metric import Metric
 from evaluators.statistics import RESAMPLES
 from evaluators.statistics.bootstrap import (
+    Drawing,
     Floats,
     Sums,
     bca_interval,
@@ -43,13 +43,6 @@ FEW_FOR_BCA = 40
 LEVEL = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class _AggregateDrawing:
-    seed: int
-    resamples: int
-    level: float
-
-
 def aggregate(
     metric: Metric,
     scores: Sequence[Score],
@@ -72,7 +65,7 @@ def aggregate(
         raise UndefinedFigure(_nothing_scored(metric.name, scores))
     valued = [scores[i] for i in kept]
     sums = sum_clusters(metric.summary.rows(valued), number_clusters([groups[i] for i in kept]))
-    drawing = _AggregateDrawing(seed, resamples, level)
+    drawing = Drawing(seed, resamples, level)
     interval = _figure_interval(metric, valued, sums, drawing)
     return Figure(
         metric=metric.name,
@@ -96,7 +89,7 @@ def _joined(*notes: str) -> str:
 
 
 def _figure_interval(
-    metric: Metric, scores: Sequence[Score], sums: Sums, drawing: _AggregateDrawing
+    metric: Metric, scores: Sequence[Score], sums: Sums, drawing: Drawing
 ) -> Interval:
     if _are_hits(metric, scores):
         return rate_interval(sums, level=drawing.level)
@@ -111,7 +104,7 @@ def _figure_interval(
     return _corpus_interval(metric, [sums], drawing)
 
 
-def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: _AggregateDrawing) -> Interval:
+def _corpus_interval(metric: Metric, sides: Sequence[Sums], drawing: Drawing) -> Interval:
     """BCa interval of a figure (one side), or of the second minus the first (two sides)."""
     if sides[0].shape[0] == 1:
         return _whole_range(metric, pairs=len(sides) == 2)
@@ -176,7 +169,7 @@ def paired_difference(
     old, new = [baseline[i] for i in kept], [candidate[i] for i in kept]
     members = number_clusters([groups[i] for i in kept])
     sides = _paired_sums(metric, old, new, members)
-    drawing = _AggregateDrawing(seed, resamples, level)
+    drawing = Drawing(seed, resamples, level)
     interval = _difference_interval(metric, old, new, sides, members, drawing)
     p, test = _test_difference(metric, old, new, sides, drawing)
     before, after = (_figure_of(metric, side) for side in sides)
@@ -220,7 +213,7 @@ def _difference_interval(
     new: Sequence[Score],
     sides: tuple[Sums, Sums],
     members: Any,
-    drawing: _AggregateDrawing,
+    drawing: Drawing,
 ) -> Interval:
     if not metric.summary.is_mean:
         return _corpus_interval(metric, sides, drawing)
@@ -237,7 +230,7 @@ def _test_difference(
     old: Sequence[Score],
     new: Sequence[Score],
     sides: tuple[Sums, Sums],
-    drawing: _AggregateDrawing,
+    drawing: Drawing,
 ) -> tuple[float, str]:
     """p, and the name of the test."""
     independent = sides[0].shape[0] == len(old)
@@ -249,7 +242,7 @@ def _test_difference(
     return p, "paired-swap"
 
 
-def _change_interval(metric: Metric, change: Floats, drawing: _AggregateDrawing) -> Interval:
+def _change_interval(metric: Metric, change: Floats, drawing: Drawing) -> Interval:
     if len(change) == 1:
         return _whole_range(metric, pairs=True)
     mean = float(change[:, 0].sum() / change[:, 1].sum())
@@ -284,7 +277,7 @@ def _tally(
 
 
 def _signature(
-    metric: Metric, scores: Sequence[Score], interval: Interval, drawing: _AggregateDrawing
+    metric: Metric, scores: Sequence[Score], interval: Interval, drawing: Drawing
 ) -> str:
     extra = {"draws": DRAWS, "resamples": drawing.resamples, "seed": drawing.seed}
     if not interval.method.startswith("bootstrap"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
@@ -29,6 +30,15 @@ _JACKKNIFE_CELLS = 200_000_000
 _NORMAL = NormalDist()
 _BLOCK_CELLS = 2**17  # a block stays in the processor's cache, in double precision too
 _FEW_CELLS = 2**20  # draws up to this many bytes are kept for many slices, more for two
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How an interval is drawn."""
+
+    seed: int = 0
+    resamples: int = 1000
+    level: float = 0.95
 
 
 def draw_counts(clusters: int, *, seed: int, resamples: int) -> Iterator[Counts]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from evaluators.errors import InvalidValues, UndefinedFigure
 from evaluators.statistics import RESAMPLES
-from evaluators.statistics.bootstrap import bca_interval, draw_counts, expanded_level
+from evaluators.statistics.bootstrap import Drawing, bca_interval, draw_counts, expanded_level
 from evaluators.statistics.clusters import number_clusters
 from evaluators.statistics.correlations import (
     CORRELATIONS,
@@ -92,13 +92,6 @@ class MetaDifference:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawing:
-    seed: int
-    resamples: int
-    level: float
-
-
 def meta_figures(
     rated: Rated,
     *,
@@ -117,7 +110,7 @@ def meta_figures(
         UndefinedFigure: nothing is rated.
     """
     _check(rated)
-    drawing = _Drawing(seed, resamples, level)
+    drawing = Drawing(seed, resamples, level)
     found = []
     for name, x in rated.scores.items():
         rows = np.flatnonzero(np.isfinite(x))
@@ -144,7 +137,7 @@ def _check(rated: Rated) -> None:
         raise UndefinedFigure("There is no score.")
 
 
-def _draws(groups: Sequence[str | None], rows: Places, drawing: _Drawing) -> Iterator[Places]:
+def _draws(groups: Sequence[str | None], rows: Places, drawing: Drawing) -> Iterator[Places]:
     """Rows of each resample: documents among all, the same whatever the score lacks.
 
     One after the other: all together would be a thousand times the rows.
@@ -192,7 +185,7 @@ def _figure(
     x: Floats,
     rated: Rated,
     rows: Places,
-    drawing: _Drawing,
+    drawing: Drawing,
     words: str = "",
 ) -> MetaFigure:
     failed = len(x) - len(rows)
@@ -219,7 +212,7 @@ def _figure(
     )  # fmt: skip
 
 
-def _signed(recipe: str, interval: Interval, drawing: _Drawing) -> str:
+def _signed(recipe: str, interval: Interval, drawing: Drawing) -> str:
     drawn = f"|resamples:{drawing.resamples}|seed:{drawing.seed}" * (interval.method != "none")
     return f"{recipe}|{interval.recipe}|level:{drawing.level}{drawn}"
 
@@ -235,7 +228,7 @@ def _interval(
     value: float,
     documents: int,
     n: int,
-    drawing: _Drawing,
+    drawing: Drawing,
 ) -> Interval:
     if documents < 2:
         return Interval(None, None, "none", True, ONE_DOCUMENT)
@@ -265,7 +258,7 @@ def _bounds(
 
 
 def _document_figure(
-    name: str, coefficient: str, x: Floats, rated: Rated, rows: Places, drawing: _Drawing
+    name: str, coefficient: str, x: Floats, rated: Rated, rows: Places, drawing: Drawing
 ) -> MetaFigure:
     """The mean over documents of the coefficient within each."""
     from evaluators.statistics.intervals import mean_interval
@@ -338,7 +331,7 @@ def meta_differences(
         )
     scores = {name: -x if name in turned else x for name, x in rated.scores.items()}
     rated = replace(rated, scores=scores)
-    drawing = _Drawing(seed, resamples, level)
+    drawing = Drawing(seed, resamples, level)
     names = list(rated.scores)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     if against is not None:
@@ -355,7 +348,7 @@ def meta_differences(
 class _Resampled:
     """Figures of the resamples of rows, kept: each score is compared with every other."""
 
-    def __init__(self, rated: Rated, drawing: _Drawing) -> None:
+    def __init__(self, rated: Rated, drawing: Drawing) -> None:
         self._rated, self._drawing = rated, drawing
         self._found: dict[tuple[str, str, str, str], tuple[Floats, Floats]] = {}
 
@@ -376,7 +369,7 @@ def _difference(
     other: str,
     measure: RatedFigure,
     rated: Rated,
-    drawing: _Drawing,
+    drawing: Drawing,
     resampled: _Resampled,
 ) -> MetaDifference:
     one, two = rated.scores[name], rated.scores[other]

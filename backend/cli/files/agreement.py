@@ -25,8 +25,9 @@ from evaluators.statistics import RESAMPLES
 if TYPE_CHECKING:
     from evaluators.files.mapping import Notes
     from evaluators.files.people import CriterionRating
-    from evaluators.statistics.agreement.coefficients import Drawing, KappaWeights
+    from evaluators.statistics.agreement.coefficients import KappaWeights
     from evaluators.statistics.agreement.ratings import ItemRating, Scale
+    from evaluators.statistics.bootstrap import Drawing
 
 POOLED = "all"
 ANY_RATERS = [
@@ -71,8 +72,9 @@ def command(
     """Agreement of raters, each coefficient with its interval; pairs of raters; odd raters."""
     from evaluators.files.mapping import Notes
     from evaluators.files.people import read_ratings
-    from evaluators.statistics.agreement.coefficients import Drawing, KappaWeights
+    from evaluators.statistics.agreement.coefficients import KappaWeights
     from evaluators.statistics.agreement.ratings import Scale
+    from evaluators.statistics.bootstrap import Drawing
 
     if html is not None:
         check_target(html, force=force, inputs=[ratings])

@@ -27,7 +27,6 @@ the observed disagreement weighs each pair of ratings of an item by 1/(n_i - 1).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import NamedTuple, assert_never
@@ -38,6 +37,7 @@ from numpy.typing import NDArray
 from evaluators.errors import InvalidValues, UndefinedFigure, UnknownMetric
 from evaluators.statistics.agreement.ratings import RatingTable, Scale, keep_paired
 from evaluators.statistics.bootstrap import (
+    Drawing,
     bca_interval,
     expanded_level,
     jackknife_figures,
@@ -331,15 +331,6 @@ _WEIGHTED: dict[str, Callable[[RatingTable, Floats], RowsAndFigure]] = {
     "gwet_ac2": partial(_chance_corrected, chance=_gwet_chance),
 }
 COEFFICIENTS = (*_WEIGHTED, ALPHA)
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """How the interval is drawn."""
-
-    seed: int = 0
-    resamples: int = 1000
-    level: float = 0.95
 
 
 def agreement(

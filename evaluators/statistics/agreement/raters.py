@@ -11,8 +11,9 @@ import numpy as np
 
 from evaluators.errors import EvaluatorError
 from evaluators.results import RaterPair
-from evaluators.statistics.agreement.coefficients import Drawing, KappaWeights, agreement
+from evaluators.statistics.agreement.coefficients import KappaWeights, agreement
 from evaluators.statistics.agreement.ratings import ItemRating, RatingTable, Scale
+from evaluators.statistics.bootstrap import Drawing
 from evaluators.types import Figure
 
 FEW_ITEMS = 10
