@@ -116,8 +116,5 @@ def _escape(text: str) -> str:
 def plain(text: str) -> str:
     """One line for a label that Streamlit would read as Markdown: its signs are escaped."""
     line = " ".join(visible(text).split())
-    return "".join(f"\\{c}" if _is_sign(c) else c for c in line)
-
-
-def _is_sign(character: str) -> bool:
-    return character.isascii() and unicodedata.category(character)[0] in "PS"
+    signs = {c for c in line if c.isascii() and unicodedata.category(c)[0] in "PS"}
+    return "".join(f"\\{c}" if c in signs else c for c in line)

@@ -110,7 +110,13 @@ def show_questions(
             key = f"answer-{item}-{criterion.name}"
             match criterion:
                 case Text():
-                    _show_text(criterion, value, key=text_key(criterion, item=item))
+                    text_editor(
+                        key=text_key(criterion, item=item),
+                        text=str(value or ""),
+                        label=criterion.question,
+                        unseen=True,
+                        longest=criterion.max_length,
+                    )
                 case Number():
                     _show_number(criterion, value, rate, key=key)
                 case Multi():
@@ -124,9 +130,11 @@ def _show_question(criterion: Criterion, value: Value) -> None:
     sign = answered_html(answered=answered)
     optional = "" if criterion.required else " <span class='optional'>(optional)</span>"
     note = f"<p class='strop-help'>{escape(criterion.help)}</p>" if criterion.help else ""
+    told = criterion.explanation
+    anchors = f"<p class='strop-help'>{escape(told)}</p>" if told else ""
     st.html(
         f"<p class='strop-question'>{sign}"
-        f"{escape(criterion.question)}{optional}</p>{note}{_anchors(criterion)}"
+        f"{escape(criterion.question)}{optional}</p>{note}{anchors}"
         f"{_examples(criterion)}"
     )
 
@@ -157,11 +165,6 @@ def _example_answer(criterion: Criterion, example: Illustration) -> str:
     labels = {str(choice.value): choice.label for choice in criterion.choices()}
     given = example.answer if isinstance(example.answer, tuple) else (example.answer,)
     return ", ".join(labels.get(str(value), str(value)) for value in given)
-
-
-def _anchors(criterion: Criterion) -> str:
-    said = criterion.explanation
-    return f"<p class='strop-help'>{escape(said)}</p>" if said else ""
 
 
 def _show_choices(
@@ -239,16 +242,6 @@ def _show_number(criterion: Number, value: Value, rate: Rate, *, key: str) -> No
 
 def _digits(n: int) -> Sequence[str | None]:
     return [DIGITS[i] if i < len(DIGITS) else None for i in range(n)]
-
-
-def _show_text(criterion: Text, value: Value, *, key: str) -> None:
-    text_editor(
-        key=key,
-        text=str(value or ""),
-        label=criterion.question,
-        unseen=True,
-        longest=criterion.max_length,
-    )
 
 
 def text_key(criterion: Text, *, item: str) -> str:

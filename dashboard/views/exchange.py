@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 
 import streamlit as st
 
-from backend.client import StropClient
 from dashboard.components.frame import Cell, Tag, escape, facts_html, heading, table_html
 from dashboard.session import current_client, current_project
 from dashboard.views.review.queue_choice import chosen_queue
@@ -90,19 +88,15 @@ def _show_sets() -> None:
     refused = one.recipe.get("refused") or {}
     if isinstance(refused, dict) and refused:
         st.html(table_html(["kept out", "rows"], [[str(k), str(v)] for k, v in refused.items()]))
-    st.download_button(
+    client = current_client()
+    st.download_button(  # the file is made when it is pressed, outside the page's own run
         "Download",
-        data=partial(_read_export, current_client(), one.id, kind),
+        data=lambda: b"".join(client.curation.export(one.id, kind)),
         file_name=f"{file_stem(one.name)}.{kind}.jsonl",
         mime="application/jsonl",
         type="primary",
         on_click="ignore",
     )
-
-
-def _read_export(client: StropClient, training_set_id: int, kind: str) -> bytes:
-    """The file; called when the button is pressed, outside the page's own run."""
-    return b"".join(client.curation.export(training_set_id, kind))
 
 
 def file_stem(name: str) -> str:

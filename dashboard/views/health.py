@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from backend.errors import StropError
@@ -49,16 +47,12 @@ def show() -> None:
     if not reports:
         st.info(f"No dataset was examined yet: `{COMMAND}`, or below.")
     else:
-        _show_report(_choose(reports))
+        by_id = {one.id: one for one in reports}
+        titles = {i: f"Report {i}: {r.dataset}, {moment(r.created_at)}" for i, r in by_id.items()}
+        _show_report(by_id[choose("report", "Health report", titles)])
     _show_enough()
     with st.expander("Examine a dataset", expanded=not reports):
         _show_form()
-
-
-def _choose(reports: Sequence[HealthReportOut]) -> HealthReportOut:
-    by_id = {report.id: report for report in reports}
-    titles = {i: f"Report {i}: {one.dataset}, {moment(one.created_at)}" for i, one in by_id.items()}
-    return by_id[choose("report", "Health report", titles)]
 
 
 def _show_report(report: HealthReportOut) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.schemas.rounds import RoundOut
 from dashboard.components.figures.figures import interval_text, line_name, scale_words
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import (
     Cell,
     FigureText,
@@ -49,7 +49,9 @@ def show() -> None:
     _show_timeline(rounds)
     show_yields(rounds)
     for row in rounds:
-        _show_events(row)
+        with st.expander(f"Round {row.number}: what happened", expanded=False):
+            rows: list[list[Cell]] = [[moment(e.at), e.phase, e.text] for e in row.events]
+            st.html(table_html(["when", "phase", "what"], rows))
 
 
 def _show_now(row: RoundOut) -> None:
@@ -121,15 +123,11 @@ def _show_timeline(rounds: Sequence[RoundOut]) -> None:
     scales = dict.fromkeys(line.get("scale") for row in rounds for line in row.figures.lines)
     for scale in scales:
         points = [p for row in reversed(rounds) for p in timeline_points(row, scale=scale)]
-        if points:
-            title = f"lines of the bar; \u0394: candidate minus baseline ({scale_words(scale)})"
-            plot = intervals_plot(points, label="line", value_title=title, mark_at=0)
-            st.altair_chart(plot, width="stretch")
+        title = f"lines of the bar; \u0394: candidate minus baseline ({scale_words(scale)})"
+        show_intervals(points, label="line", value_title=title, mark_at=0)
     rates = [point for row in reversed(rounds) for point in hallucination_points(row)]
-    if rates:
-        title = "share of outputs with an invented fact"
-        plot = intervals_plot(rates, label="of", value_title=title, domain=(0, 1))
-        st.altair_chart(plot, width="stretch")
+    title = "share of outputs with an invented fact"
+    show_intervals(rates, label="of", value_title=title, domain=(0, 1))
 
 
 def timeline_row(row: RoundOut) -> list[Cell]:
@@ -199,9 +197,3 @@ def _name(line: Mapping[str, Any]) -> str:
     name = line_name(line["metric"], line["slice"])
     name = f"← {name}" if line.get("better") == "lower" else f"{name} →"
     return name if line["margin"] is None else f"\u0394 {name}"
-
-
-def _show_events(row: RoundOut) -> None:
-    with st.expander(f"Round {row.number}: what happened", expanded=False):
-        rows: list[list[Cell]] = [[moment(e.at), e.phase, e.text] for e in row.events]
-        st.html(table_html(["when", "phase", "what"], rows))

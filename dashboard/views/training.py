@@ -47,16 +47,13 @@ def show() -> None:
     sets = client.curation.list(project.id)
     runs = sorted(client.training.list(project.id), key=lambda run: -run.id)
     if runs:
-        _show_run(_choose(runs), {s.id: s for s in sets})
+        by_id = {run.id: run for run in runs}
+        titles = {i: f"Training run {i}: {r.adapter_name}, {_state(r)}" for i, r in by_id.items()}
+        chosen = by_id[choose("training", "Training run", titles)]
+        _show_run(chosen, {s.id: s for s in sets})
     else:
         st.info("Nothing has been trained yet: `strop train --set T --config C --name v1`")
     _show_sets(sets)
-
-
-def _choose(runs: Sequence[TrainingRunOut]) -> TrainingRunOut:
-    by_id = {run.id: run for run in runs}
-    titles = {i: f"Training run {i}: {run.adapter_name}, {_state(run)}" for i, run in by_id.items()}
-    return by_id[choose("training", "Training run", titles)]
 
 
 def _state(run: TrainingRunOut) -> str:

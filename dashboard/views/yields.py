@@ -11,7 +11,7 @@ from backend.errors import CannotCompute
 from backend.schemas.rounds import RoundOut
 from backend.schemas.yields import OutcomeOut, RoundPointOut, YieldOut
 from dashboard.components.figures.measured import interval_point, measured_cell, measured_text
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import Cell, Tag, problems_shown, sentences_html, table_html
 from dashboard.components.marked_text import plain
 from dashboard.session import current_client, current_project
@@ -33,10 +33,8 @@ def show_yields(rounds: Sequence[RoundOut]) -> None:
         st.subheader("What became of the corrections")
         st.html(table_html(CURVE, [curve_row(point) for point in points], title="Yield by round"))
         drawn = [line for point in points for line in curve_points(point)]
-        if drawn:
-            title = "share of corrections that is fixed"
-            plot = intervals_plot(drawn, label="line", value_title=title, domain=(0, 1))
-            st.altair_chart(plot, width="stretch")
+        title = "share of corrections that is fixed"
+        show_intervals(drawn, label="line", value_title=title, domain=(0, 1))
         _show_newest(points, {row.number: row.id for row in rounds})
         if len(points) > 1:
             _show_forecast()

@@ -77,6 +77,14 @@ def intervals_plot(
     )
 
 
+def show_intervals(rows: Sequence[Row], **how: Any) -> None:
+    """Draw the plot of these intervals, as `intervals_plot` says; nothing without rows."""
+    import streamlit as st
+
+    if rows:
+        st.altair_chart(intervals_plot(rows, **how), width="stretch")
+
+
 def calibration_plot(bins: Sequence[Row]) -> alt.LayerChart:
     """Shares found wrong against the risk that was said; on the dashed diagonal both are alike.
 

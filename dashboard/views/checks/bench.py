@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.checks.benches import BenchCheck, BenchFigure, CheckBenchOut, sources_text
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import Cell, problems_shown, sentences_html, table_html
 from dashboard.session import current_client, current_project
 
@@ -33,10 +33,8 @@ def show() -> None:
 def _show_one(bench: CheckBenchOut) -> None:
     st.html(sentences_html(sentences(bench)))
     drawn = [point for check in bench.report.checks for point in points(check)]
-    if drawn:
-        title = "share of planted errors found (simulated)"
-        plot = intervals_plot(drawn, label="kind", value_title=title, domain=(0, 1))
-        st.altair_chart(plot, width="stretch")
+    title = "share of planted errors found (simulated)"
+    show_intervals(drawn, label="kind", value_title=title, domain=(0, 1))
     shares = {f.metric.partition(":")[2]: f for f in bench.report.plantable}
     for check in bench.report.checks:
         st.subheader(check.check)

@@ -125,16 +125,13 @@ def sentences(one: RiskVersionOut) -> list[str]:
     if "test" in one.splits:
         said.append("It has learned from reviews of test outputs, so no test run is scored by it.")
     said += [f"Left out: {n} {what}." for what, n in one.left_out.items()]
-    together = ",".join([*dict.fromkeys(map(_check_of, one.features)), one.metric])
+    checks = dict.fromkeys(feature.removesuffix(RELATIVE) for feature in one.features)
+    together = ",".join([*checks, one.metric])
     return [
         *said,
         f"Score a run by it, with what it is made of: strop run --resume RUN --metrics {together}",
         "Then review where it is high, or let skip what is low: page “Open a queue”.",
     ]
-
-
-def _check_of(feature: str) -> str:
-    return feature.removesuffix(RELATIVE)
 
 
 def _show_form() -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.schemas.fairness import Gap, Parity, ParityReportOut
 from backend.schemas.runs import GenerationRunOut
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import (
     Cell,
     FigureText,
@@ -121,12 +121,9 @@ def _show_report(report: ParityReportOut, ends: Mapping[str, tuple[float, float]
         st.html(sentences_html(said))
     for one in report.parities:
         st.html(tagged_html(Tag(one.said, TAGS.get(one.said, "inconclusive")), sentence(one)))
-        drawn = points(one)
-        if drawn:
-            title = f"{one.metric} by {one.key}"
-            plot = intervals_plot(drawn, label="group_", value_title=title, domain=ends[one.metric])
-            st.altair_chart(plot, width="stretch")
         title = f"{one.metric} by {one.key}"
+        domain = ends.get(one.metric)
+        show_intervals(points(one), label="group_", value_title=title, domain=domain)
         with st.expander(f"Gaps of {title}: {len(one.gaps)}"):
             st.html(table_html(COLUMNS, [gap_row(gap) for gap in one.gaps], title=title))
     if report.odds:

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.fairness import Mention, SetMentions, Skew
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import Cell, FigureText, sentences_html, table_html
 from dashboard.session import current_client, current_project
 from dashboard.views.fairness.gaps import interval
@@ -31,8 +31,7 @@ def show() -> None:
     drawn = [point(one) for one in report.mentions if one.low is not None]
     if drawn:
         title = "share of rows that mention the group"
-        plot = intervals_plot(drawn, label="mention", value_title=title, domain=(0, 1))
-        st.altair_chart(plot, width="stretch")
+        show_intervals(drawn, label="mention", value_title=title, domain=(0, 1))
         st.html(table_html(MENTIONS, [mention_row(m) for m in report.mentions], title="Mentions"))
     found = [skew for skew in report.skews if skew.found]
     if found:

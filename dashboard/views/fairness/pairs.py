@@ -15,7 +15,7 @@ from backend.schemas.fairness import (
     Shift,
 )
 from dashboard.components.figures.figures import p_text
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import (
     Cell,
     FigureText,
@@ -112,10 +112,8 @@ def _show_report(report: CounterfactualReportOut) -> None:
     st.subheader(report.model.replace("`", ""))
     st.html(sentences_html(sentences(report)))
     drawn = [point(one) for one in report.contrasts if one.low is not None]
-    if drawn:
-        title = "excess of change over the control"
-        plot = intervals_plot(drawn, label="measure", value_title=title, mark_at=0.0)
-        st.altair_chart(plot, width="stretch")
+    title = "excess of change over the control"
+    show_intervals(drawn, label="measure", value_title=title, mark_at=0.0)
     rows = [row(one) for one in report.contrasts]
     with st.expander(f"Excess of change: {len(rows)} figures, with p values"):
         st.html(table_html(COLUMNS, rows, title="Excess of change"))

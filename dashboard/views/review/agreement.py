@@ -17,7 +17,7 @@ from backend.schemas.review.reports import (
 )
 from dashboard.components.figures.heat import Square, heat_map_html
 from dashboard.components.figures.measured import interval_points, measured_cell
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import Cell, Tag, heading, table_html
 from dashboard.session import current_client
 from dashboard.views.review.item_side_by_side import show_item
@@ -69,14 +69,13 @@ def _show_coefficients(found: Sequence[AgreementOut]) -> None:
     if points:
         st.subheader("By question")
         lowest = min([0.0, *(point["low"] for point in points)])
-        spec = intervals_plot(
+        show_intervals(
             points,
             label="line",
             value_title="Krippendorff's alpha, Gwet's AC1",
             mark_at=TENTATIVE,
             domain=(lowest, 1.0),
         )
-        st.altair_chart(spec, width="stretch")
         st.caption(
             "1 is full agreement, 0 is chance. Bars span the 95% interval. Left of the dashed line "
             f"({TENTATIVE}) alpha finds a question not answered reliably enough to conclude from: "

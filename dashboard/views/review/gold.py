@@ -65,9 +65,10 @@ def _show_contest(one: ContestOut) -> None:
             f"<p><strong>{escape(one.reviewer)}</strong>{tag} holds a known answer to be wrong: "
             f"<q>{escape(one.reason)}</q></p>"
         )
+        said = [f"{name}: {value_in_words(value)}" for name, value in one.said.items()]
         rows: list[list[Cell]] = [
             ["known", answer_words(one.known)],
-            ["they said", _said_words(one.said)],
+            ["they said", " · ".join(said)],
             ["explanation", one.explanation],
         ]
         st.html(table_html(["what", "in words"], rows, title="Contest"))
@@ -126,10 +127,6 @@ def answer_words(answer: Mapping[str, Any]) -> str:
     for name, width in (answer.get("tolerance") or {}).items():
         words.append(f"{name} may differ by {width:g}")
     return " · ".join(words)
-
-
-def _said_words(said: Mapping[str, str]) -> str:
-    return " · ".join(f"{name}: {value_in_words(value)}" for name, value in said.items())
 
 
 def _show_standing(people: Sequence[GoldStandingOut]) -> None:

@@ -19,7 +19,7 @@ from dashboard.components.figures.effects import (
     pace_points,
 )
 from dashboard.components.figures.measured import interval_points, measured_cell
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import (
     Cell,
     Tag,
@@ -112,25 +112,18 @@ def _show_people(people: Sequence[ReviewerQualityOut]) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         if gold:
-            _plot(gold, "known answers met", domain=(0.0, 1.0))
+            show_intervals(gold, label="line", value_title="known answers met", domain=(0, 1))
         if agree:
-            _plot(agree, "share equal to others", domain=(0.0, 1.0))
+            show_intervals(agree, label="line", value_title="share equal to others", domain=(0, 1))
     with right:
         if speed:
-            _plot(speed, "active minutes a review")
+            show_intervals(speed, label="line", value_title="active minutes a review")
     st.html(table_html(COLUMNS, [quality_row(one) for one in people], title="Reviewers"))
     st.caption(
         "Known answers and agreement answer different questions: a person may agree with "
         "everybody and be wrong. Bars span the 95% interval; few reviews make long bars, and "
         "“rough” says that they are too few for the interval to be exact."
     )
-
-
-def _plot(
-    points: list[dict[str, object]], title: str, *, domain: tuple[float, float] | None = None
-) -> None:
-    spec = intervals_plot(points, label="line", value_title=title, domain=domain)
-    st.altair_chart(spec, width="stretch")
 
 
 def quality_row(one: ReviewerQualityOut) -> list[Cell]:

@@ -19,7 +19,7 @@ from dashboard.components.figures.figures import (
     scale_words,
     scales_in,
 )
-from dashboard.components.figures.plots import intervals_plot
+from dashboard.components.figures.plots import show_intervals
 from dashboard.components.frame import Cell, Tag, facts_html, heading, moment, table_html
 from dashboard.components.preflights import COLUMNS, check_rows, newest_of_each, preflight_tag
 from dashboard.session import current_client, current_project
@@ -41,7 +41,8 @@ def show() -> None:
     if not runs:
         st.info("No run yet: `strop run --dataset D --split test --models base,v1`")
         return
-    run = _choose_run(runs)
+    by_id = {run.id: run for run in held_out_first(runs)}
+    run = by_id[choose("run", "Run", {i: run_title(run) for i, run in by_id.items()})]
     _show_facts(run)
     figures, outputs = st.tabs(["Figures", "Outputs"], on_change="rerun", key=f"run-tabs-{run.id}")
     if figures.open:
@@ -50,11 +51,6 @@ def show() -> None:
     if outputs.open:
         with outputs:
             show_outputs_of(run)
-
-
-def _choose_run(runs: Sequence[GenerationRunOut]) -> GenerationRunOut:
-    by_id = {run.id: run for run in held_out_first(runs)}
-    return by_id[choose("run", "Run", {i: _title(run) for i, run in by_id.items()})]
 
 
 def held_out_first(runs: Sequence[GenerationRunOut]) -> list[GenerationRunOut]:
@@ -70,7 +66,8 @@ HELD_OUT = {
 }
 
 
-def _title(run: GenerationRunOut) -> str:
+def run_title(run: GenerationRunOut) -> str:
+    """A run in a list."""
     models = ", ".join(model.label for model in run.models)
     return f"Run {run.id}: {models} on {run.dataset} v{run.dataset_version}, {run.split}"
 
@@ -78,10 +75,11 @@ def _title(run: GenerationRunOut) -> str:
 def _show_facts(run: GenerationRunOut) -> None:
     progress, job, preflight = run.progress, run.job, run.preflight
     state = job.state if job else "imported" if run.engine == IMPORT else "not queued"
+    parameters = ", ".join(f"{key} {value}" for key, value in run.params.items())
     facts: dict[str, Cell] = {
         "examples": HELD_OUT[run.split],
         "state": f"{state}, {progress.done} of {progress.total} written, {progress.failed} failed",
-        "engine": f"{run.engine}, {_params(run.params)}",
+        "engine": f"{run.engine}, {parameters}",
         "started": moment(run.created_at),
     }
     if preflight is not None or run.engine != IMPORT:
@@ -105,10 +103,6 @@ def _show_preflight(run: GenerationRunOut, preflight: PreflightOut) -> None:
         at = moment(preflight.created_at)
         st.caption(f"Before the run, on the engine {preflight.engine}, {at}.")
         st.html(table_html(COLUMNS, check_rows(preflight.checks), title=title))
-
-
-def _params(params: dict[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in params.items())
 
 
 def _show_scores(run: GenerationRunOut) -> None:
@@ -139,11 +133,7 @@ def _choose_score_run(ids: Sequence[int]) -> int:
 def _plot_by_scale(figures: Sequence[FigureOut]) -> None:
     for scale in scales_in(figures):
         points = figure_points([f for f in figures if f.scale == scale])
-        if points:
-            title = f"value ({scale_words(scale)})"
-            st.altair_chart(
-                intervals_plot(points, label="line", value_title=title), width="stretch"
-            )
+        show_intervals(points, label="line", value_title=f"value ({scale_words(scale)})")
     st.caption(ARROWS)
 
 
@@ -166,15 +156,13 @@ def _show_differences(run: GenerationRunOut, detail: ScoreRunDetail) -> None:
         others = [i for i in ids if i != baseline]
         candidate = st.selectbox("Candidate", others, format_func=labels.__getitem__)
     found = current_client().runs.differences(detail.id, baseline=baseline, candidate=candidate)
-    _plot_differences(found)
+    plot_differences(found)
     st.html(table_html(DIFFERENCE_COLUMNS, difference_rows(found)))
 
 
-def _plot_differences(found: Sequence[DifferenceOut]) -> None:
+def plot_differences(found: Sequence[DifferenceOut]) -> None:
+    """The intervals of differences, a plot for each scale."""
     for scale in scales_in(found):
         points = difference_points([d for d in found if d.scale == scale])
-        if points:
-            title = f"difference ({scale_words(scale)})"
-            st.altair_chart(
-                intervals_plot(points, label="line", value_title=title, mark_at=0), width="stretch"
-            )
+        title = f"difference ({scale_words(scale)})"
+        show_intervals(points, label="line", value_title=title, mark_at=0)

@@ -19,7 +19,8 @@ PREVIEW = 160
 def show_outputs_of(run: GenerationRunOut) -> None:
     """A list of the run's examples, and the one that was chosen with every model's output."""
     first = run.models[0]
-    cursor = _cursor(run.id)
+    cursors: list[str] = st.session_state.get(_cursor_key(run.id), [])
+    cursor = cursors[-1] if cursors else None
     page = current_client().runs.generations(
         run.id, model_version_id=first.id, limit=PAGE, cursor=cursor
     )
@@ -33,11 +34,6 @@ def show_outputs_of(run: GenerationRunOut) -> None:
 
 def _cursor_key(run_id: int) -> str:
     return f"outputs-cursors-{run_id}"
-
-
-def _cursor(run_id: int) -> str | None:
-    cursors: list[str] = st.session_state.get(_cursor_key(run_id), [])
-    return cursors[-1] if cursors else None
 
 
 def _choose(items: Sequence[GenerationOut], run: GenerationRunOut) -> GenerationOut:

@@ -11,15 +11,11 @@ from backend.errors import CannotCompute
 from backend.schemas.runs import DifferenceOut
 from backend.schemas.verdicts import BarOut, ComparisonDetail, FlipOut, FlipsOut, SliceOut
 from dashboard.components.figures.figures import (
-    difference_points,
     difference_rows,
     interval_text,
     line_name,
     p_text,
-    scale_words,
-    scales_in,
 )
-from dashboard.components.figures.plots import intervals_plot
 from dashboard.components.frame import (
     Cell,
     FigureText,
@@ -32,6 +28,7 @@ from dashboard.components.frame import (
 from dashboard.components.marked_text import text_html
 from dashboard.components.texts.turns import input_html
 from dashboard.session import current_client
+from dashboard.views.runs.figures import plot_differences
 
 DIFFERENCE_COLUMNS = [
     "metric", "slice", "against", "its value", "candidate", "difference [95% interval]", "p",
@@ -81,23 +78,13 @@ def show_detail(detail: ComparisonDetail) -> None:
 def _show_beside(detail: ComparisonDetail) -> None:
     if detail.absent:
         st.html(sentences_html(detail.absent))
-    _plot(detail.differences)
+    plot_differences(detail.differences)
     st.html(table_html(DIFFERENCE_COLUMNS, beside_rows(detail.differences)))
     if detail.usage:
         st.html("<h2>Length and cost</h2>")
         st.html(table_html(USAGE_COLUMNS, usage_rows(detail.usage, detail.currency)))
     if detail.payoff:
         st.html(sentences_html(detail.payoff))
-
-
-def _plot(found: Sequence[DifferenceOut]) -> None:
-    for scale in scales_in(found):
-        points = difference_points([d for d in found if d.scale == scale])
-        if points:
-            title = f"difference ({scale_words(scale)})"
-            st.altair_chart(
-                intervals_plot(points, label="line", value_title=title, mark_at=0), width="stretch"
-            )
 
 
 def beside_rows(found: Sequence[DifferenceOut]) -> list[list[Cell]]:

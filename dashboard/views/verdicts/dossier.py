@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
-from backend.client import StropClient
 from backend.schemas.verdicts import ComparisonOut
 from dashboard.session import current_client
 
@@ -25,9 +22,9 @@ def show_dossier(one: ComparisonOut) -> None:
     if client.accounts.me().role not in SIGNING_ROLES:
         st.info("A lead can take it out.")
         return
-    st.download_button(
+    st.download_button(  # the archive is made when it is pressed, outside the page's own run
         "Sign and download",
-        data=partial(_read, client, one.id),
+        data=lambda: client.verdicts.dossier(one.id),
         file_name=f"dossier-{one.id}.tar",
         mime="application/x-tar",
         on_click="ignore",
@@ -35,8 +32,3 @@ def show_dossier(one: ComparisonOut) -> None:
     )
     st.caption("The public key by which it is checked; give it on by another way:")
     st.code(client.verdicts.dossier_key().public_key, language=None)
-
-
-def _read(client: StropClient, comparison_id: int) -> bytes:
-    """The archive; made when the button is pressed, outside the page's own run."""
-    return client.verdicts.dossier(comparison_id)

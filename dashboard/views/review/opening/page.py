@@ -45,6 +45,7 @@ from dashboard.views.review.opening.rubric_choice import ask_rubric
 from dashboard.views.review.opening.rules import ask_rules
 from dashboard.views.review.opening.skips import ask_skip
 from dashboard.views.review.queue_choice import CHOICE_KEY
+from dashboard.views.runs.figures import run_title
 
 HELD_OUT_SPLITS = ("test", "validation")
 SEEN_KEY = "strop-opening-seen"
@@ -109,7 +110,7 @@ def _ask(runs: Sequence[GenerationRunOut]) -> Choices:
 
 def _ask_run(runs: Sequence[GenerationRunOut]) -> GenerationRunOut:
     by_id = {run.id: run for run in runs}
-    chosen: int = st.selectbox("Run", list(by_id), format_func=lambda i: _run_title(by_id[i]))
+    chosen: int = st.selectbox("Run", list(by_id), format_func=lambda i: run_title(by_id[i]))
     run = by_id[chosen]
     if run.split in HELD_OUT_SPLITS:
         st.info(
@@ -123,11 +124,6 @@ def _ask_run(runs: Sequence[GenerationRunOut]) -> GenerationRunOut:
     return run
 
 
-def _run_title(run: GenerationRunOut) -> str:
-    models = ", ".join(model.label for model in run.models)
-    return f"Run {run.id}: {models} on {run.dataset} v{run.dataset_version}, {run.split}"
-
-
 def _ask_sampling(run: GenerationRunOut) -> Sampling:
     kind: DesignKind = st.radio(
         "Design",
@@ -137,7 +133,8 @@ def _ask_sampling(run: GenerationRunOut) -> Sampling:
     )
     by, equal, anchor, parts = None, False, 0.5, list[str]()
     if kind == "stratified":
-        by, equal = _ask_slice(run)
+        by = st.selectbox("Slice", sorted(slices_of(run)), accept_new_options=True)
+    equal = st.toggle("As many of each, whatever its size", value=False)
     if kind == "active":
         anchor, parts = _ask_parts(run)
     items, minutes = _ask_budget()
@@ -150,12 +147,6 @@ def _ask_sampling(run: GenerationRunOut) -> Sampling:
         items=items,
         minutes=minutes,
     )
-
-
-def _ask_slice(run: GenerationRunOut) -> tuple[str | None, bool]:
-    by = st.selectbox("Slice", sorted(slices_of(run)), accept_new_options=True)
-    equal = st.toggle("As many of each, whatever its size", value=False)
-    return by, equal
 
 
 def _ask_parts(run: GenerationRunOut) -> tuple[float, list[str]]:
