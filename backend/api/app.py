@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session, sessionmaker
@@ -72,10 +72,8 @@ def create_app(
     add_problem_handlers(app)
     add_replay_handler(app)
     _add_own_routes(app, figures)
-    versioned = APIRouter(prefix="/v1")
-    for router in ROUTERS:
-        versioned.include_router(router)
-    app.include_router(versioned)
+    for router in ROUTERS:  # straight into the app: each router between would make all routes anew
+        app.include_router(router, prefix="/v1")
     if unstated := sorted(set(route_names(app)) - RULES.keys()):
         raise RuntimeError(f"say in backend.api.rules who may call {', '.join(unstated)}")
     watch_answers(app)
