@@ -6,6 +6,8 @@ and never shown. A test, or a notebook, puts a client of its own into the sessio
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -49,6 +51,11 @@ def _client_with(cookie: str | None) -> Any:
     if not cookie:
         raise NotAuthenticated("Nobody is signed in in this browser.")
     return StropClient(str(st.secrets["api_url"]), cookie=cookie)
+
+
+def now_and_here(act: Callable[..., None]) -> Callable[[Any], None]:
+    """A transition as a button calls it: with the client of this tab, and the time of the press."""
+    return lambda desk: act(desk, current_client(), now=datetime.now(UTC))
 
 
 def person_here() -> Me:

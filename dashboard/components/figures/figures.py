@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from backend.schemas.runs import DifferenceOut, FigureOut
+from dashboard.components.figures.plots import interval_of
 from dashboard.components.frame import Cell, FigureText
 
 SCALE_WORDS = {1.0: "0 to 1", 100.0: "0 to 100", None: "no fixed scale"}
@@ -119,10 +120,7 @@ def figure_points(figures: Sequence[FigureOut]) -> list[dict[str, Any]]:
         {
             "line": _directed(line_name(f.metric, f.slice), f.better),
             "group": f.model,
-            "value": f.value,
-            "low": f.value if f.low is None else f.low,
-            "high": f.value if f.high is None else f.high,
-            "n": f.n,
+            **interval_of(f),
             "text": interval_text(f.value, f.low, f.high, scale=f.scale),
         }
         for f in figures
@@ -136,10 +134,7 @@ def difference_points(differences: Sequence[DifferenceOut]) -> list[dict[str, An
         {
             "line": _directed(line_name(d.metric, d.slice), d.better),
             "group": f"{d.candidate_model} minus {d.baseline_model}",
-            "value": d.value,
-            "low": d.value if d.low is None else d.low,
-            "high": d.value if d.high is None else d.high,
-            "n": d.n,
+            **interval_of(d),
             "text": interval_text(d.value, d.low, d.high, scale=d.scale),
         }
         for d in differences

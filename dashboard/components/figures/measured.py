@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from backend.schemas.review.reports import Measured
+from dashboard.components.figures.plots import interval_of
 from dashboard.components.frame import Cell, FigureText
 
 DIGITS = {"seconds": 0, "reviews per active day": 1}
@@ -46,10 +47,7 @@ def interval_point(line: str, number: Measured, *, group: str = "") -> dict[str,
     return {
         "line": line,
         "group": group,
-        "value": number.value,
-        "low": number.value if number.low is None else number.low,
-        "high": number.value if number.high is None else number.high,
-        "n": number.n,
+        **interval_of(number),
         "text": measured_text(number),
     }
 

@@ -31,6 +31,13 @@ def chart_of(rows: Iterable[Row]) -> alt.Chart:
     return alt.Chart(DataFrame(list(rows)))
 
 
+def interval_of(figure: Any) -> dict[str, Any]:
+    """Value, interval and n of a figure for `intervals_plot`; the value where an end is unknown."""
+    value = figure.value
+    low, high = (value if end is None else end for end in (figure.low, figure.high))
+    return {"value": value, "low": low, "high": high, "n": figure.n}
+
+
 def intervals_plot(
     rows: Sequence[Row],
     *,

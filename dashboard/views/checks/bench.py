@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.checks.benches import BenchCheck, BenchFigure, CheckBenchOut, sources_text
-from dashboard.components.figures.plots import show_intervals
+from dashboard.components.figures.plots import interval_of, show_intervals
 from dashboard.components.frame import Cell, problems_shown, sentences_html, table_html
 from dashboard.session import current_client, current_project
 
@@ -116,10 +116,7 @@ def points(check: BenchCheck) -> list[dict[str, Any]]:
         {
             "kind": kind.kind,
             "group": check.check,
-            "value": kind.recall.value,
-            "low": kind.recall.low,
-            "high": kind.recall.high,
-            "n": kind.recall.n,
+            **interval_of(kind.recall),
             "text": figure_text(kind.recall),
         }
         for kind in check.kinds

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.schemas.fairness import Gap, Parity, ParityReportOut
 from backend.schemas.runs import GenerationRunOut
-from dashboard.components.figures.plots import show_intervals
+from dashboard.components.figures.plots import interval_of, show_intervals
 from dashboard.components.frame import (
     Cell,
     FigureText,
@@ -173,10 +173,7 @@ def points(one: Parity) -> list[dict[str, Any]]:
         {
             "group_": f"{group.group} (n={group.n})",
             "group": one.metric,
-            "value": group.value,
-            "low": group.low,
-            "high": group.high,
-            "n": group.n,
+            **interval_of(group),
             "text": interval(group.value, group.low, group.high),
         }
         for group in one.groups

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from backend.schemas.fairness import Mention, SetMentions, Skew
-from dashboard.components.figures.plots import show_intervals
+from dashboard.components.figures.plots import interval_of, show_intervals
 from dashboard.components.frame import Cell, FigureText, sentences_html, table_html
 from dashboard.session import current_client, current_project
 from dashboard.views.fairness.gaps import interval
@@ -77,9 +77,6 @@ def point(one: Mention) -> dict[str, Any]:
     return {
         "mention": one.group,
         "group": one.kind,
-        "value": one.value,
-        "low": one.low,
-        "high": one.high,
-        "n": one.n,
+        **interval_of(one),
         "text": interval(one.value, one.low, one.high),
     }

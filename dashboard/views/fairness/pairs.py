@@ -15,7 +15,7 @@ from backend.schemas.fairness import (
     Shift,
 )
 from dashboard.components.figures.figures import p_text
-from dashboard.components.figures.plots import show_intervals
+from dashboard.components.figures.plots import interval_of, show_intervals
 from dashboard.components.frame import (
     Cell,
     FigureText,
@@ -177,9 +177,6 @@ def point(one: Contrast) -> dict[str, Any]:
     return {
         "measure": measure_name(one.measure),
         "group": one.kind,
-        "value": one.value,
-        "low": one.low,
-        "high": one.high,
-        "n": one.n,
+        **interval_of(one),
         "text": interval(one.value, one.low, one.high),
     }

@@ -52,7 +52,8 @@ def show_known_answers(queue: ReviewQueueOut) -> None:
     if not page.items:
         st.info(NO_GOLD)
         return
-    _show_standing(client.quality.gold_standing(queue.id))
+    standing = [row_of_reviewer(one) for one in client.quality.gold_standing(queue.id)]
+    st.html(table_html(STANDING_COLUMNS, standing, title="How reviewers stand on known answers"))
     with st.expander(f"The known answers ({'newest ' if page.next else ''}{len(page.items)})"):
         rows = [gold_row(one) for one in page.items]
         st.html(table_html(GOLD_COLUMNS, rows, title="Known answers"))
@@ -127,11 +128,6 @@ def answer_words(answer: Mapping[str, Any]) -> str:
     for name, width in (answer.get("tolerance") or {}).items():
         words.append(f"{name} may differ by {width:g}")
     return " · ".join(words)
-
-
-def _show_standing(people: Sequence[GoldStandingOut]) -> None:
-    rows = [row_of_reviewer(one) for one in people]
-    st.html(table_html(STANDING_COLUMNS, rows, title="How reviewers stand on known answers"))
 
 
 def row_of_reviewer(one: GoldStandingOut) -> list[Cell]:

@@ -48,16 +48,12 @@ def show() -> None:
         return
     watched = {(one.model_a_id, one.model_b_id): one for one in client.queues.watch(queue.id)}
     for votes in pairs:
-        _show_pair(votes, watched.get((votes.model_a_id, votes.model_b_id)), queue)
+        st.html(f"<h2>{escape(votes.model_b)} against {escape(votes.model_a)}</h2>")
+        if watch := watched.get((votes.model_a_id, votes.model_b_id)):
+            _show_watch(watch)
+        _show_votes(votes)
+        st.html(facts_html(vote_facts(votes, queue)))
     _show_effects([one for one in client.queues.effects(queue.id) if one.name in SWAYS])
-
-
-def _show_pair(votes: PreferencesOut, watch: WatchOut | None, queue: ReviewQueueOut) -> None:
-    st.html(f"<h2>{escape(votes.model_b)} against {escape(votes.model_a)}</h2>")
-    if watch is not None:
-        _show_watch(watch)
-    _show_votes(votes)
-    st.html(facts_html(vote_facts(votes, queue)))
 
 
 def _show_watch(watch: WatchOut) -> None:

@@ -67,18 +67,15 @@ def _show_progress(queue: ReviewQueueOut) -> None:
     st.html(progress_html(queue.name, queue.progress))
     st.html(tiles_html(slot_tiles(report)))
     if report.n_simulated:
-        _say_simulated(report.n_simulated, report.n_reviews)
+        st.html(
+            "<p class='strop-help'><span class='strop-tag simulated'>simulated</span> "
+            f"{report.n_simulated} of {report.n_reviews} reviews were written by a script. "
+            "Decide nothing by them.</p>"
+        )
     _show_forecast(report)
     _show_time(report.time)
     _show_reviewers(queue)
     _show_closing(queue)
-
-
-def _say_simulated(n: int, of: int) -> None:
-    st.html(
-        "<p class='strop-help'><span class='strop-tag simulated'>simulated</span> "
-        f"{escape(n)} of {escape(of)} reviews were written by a script. Decide nothing by them.</p>"
-    )
 
 
 def slot_tiles(report: QueueReportOut) -> list[tuple[str, Cell, str]]:

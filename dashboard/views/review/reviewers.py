@@ -111,13 +111,10 @@ def _show_people(people: Sequence[ReviewerQualityOut]) -> None:
     speed = interval_points((one.pseudonym, one.minutes) for one in people)
     left, right = st.columns(2, gap="large")
     with left:
-        if gold:
-            show_intervals(gold, label="line", value_title="known answers met", domain=(0, 1))
-        if agree:
-            show_intervals(agree, label="line", value_title="share equal to others", domain=(0, 1))
+        show_intervals(gold, label="line", value_title="known answers met", domain=(0, 1))
+        show_intervals(agree, label="line", value_title="share equal to others", domain=(0, 1))
     with right:
-        if speed:
-            show_intervals(speed, label="line", value_title="active minutes a review")
+        show_intervals(speed, label="line", value_title="active minutes a review")
     st.html(table_html(COLUMNS, [quality_row(one) for one in people], title="Reviewers"))
     st.caption(
         "Known answers and agreement answer different questions: a person may agree with "

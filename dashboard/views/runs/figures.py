@@ -117,7 +117,9 @@ def _show_scores(run: GenerationRunOut) -> None:
         return
     _plot_by_scale(detail.figures)
     st.html(table_html(FIGURE_COLUMNS, figure_rows(detail.figures)))
-    _show_signatures(detail)
+    with st.expander("How each figure was computed"):
+        signatures = {f.metric: f.signature for f in detail.figures if f.signature}
+        st.html(table_html(["metric", "signature"], [[k, v] for k, v in signatures.items()]))
     if len(run.models) > 1:
         _show_differences(run, detail)
 
@@ -135,12 +137,6 @@ def _plot_by_scale(figures: Sequence[FigureOut]) -> None:
         points = figure_points([f for f in figures if f.scale == scale])
         show_intervals(points, label="line", value_title=f"value ({scale_words(scale)})")
     st.caption(ARROWS)
-
-
-def _show_signatures(detail: ScoreRunDetail) -> None:
-    with st.expander("How each figure was computed"):
-        signatures = {f.metric: f.signature for f in detail.figures if f.signature}
-        st.html(table_html(["metric", "signature"], [[k, v] for k, v in signatures.items()]))
 
 
 def _show_differences(run: GenerationRunOut, detail: ScoreRunDetail) -> None:

@@ -15,7 +15,7 @@ from dashboard.components.frame import escape, facts_html
 from dashboard.components.marked_text import text_html, unwrapped
 from dashboard.components.questions import Change, Value, answered_html, show_questions
 from dashboard.components.review.item import WINNER_WORDS, answer_lines
-from dashboard.session import current_client
+from dashboard.session import current_client, now_and_here
 from dashboard.views.review.desk.after import leave_as_it_was
 from dashboard.views.review.desk.entered import (
     SKIP_REASONS,
@@ -74,7 +74,9 @@ def _fill_notice(desk: DeskState) -> None:
             _offer_to_leave_it_as_it_was(desk)
             return
         label = "Leave it, next item" if late else "Next item"
-        st.button(label, key=f"leave-{desk.item_key}", on_click=on_item(desk, _leave))
+        st.button(
+            label, key=f"leave-{desk.item_key}", on_click=on_item(desk, now_and_here(take_next))
+        )
     elif desk.claim.revising:
         st.html(
             notice_html(
@@ -89,7 +91,7 @@ def _offer_to_leave_it_as_it_was(desk: DeskState) -> None:
     st.button(
         "Leave it as it was",
         key=f"as-it-was-{desk.item_key}",
-        on_click=on_item(desk, _leave_as_it_was),
+        on_click=on_item(desk, now_and_here(leave_as_it_was)),
     )
 
 
@@ -98,14 +100,6 @@ def notice_html(title: str, line: str) -> str:
     return (
         f"<p class='strop-notice' role='status'><strong>{escape(title)}</strong>{escape(line)}</p>"
     )
-
-
-def _leave(desk: DeskState) -> None:
-    take_next(desk, current_client(), now=datetime.now(UTC))
-
-
-def _leave_as_it_was(desk: DeskState) -> None:
-    leave_as_it_was(desk, current_client(), now=datetime.now(UTC))
 
 
 def _show_guidelines(desk: DeskState, rubric: Rubric) -> None:

@@ -11,7 +11,7 @@ from backend.schemas.review.desk import GoldFeedback
 from dashboard.components.frame import escape, facts_html, show_problem, show_state
 from dashboard.components.marked_text import plain
 from dashboard.components.review.item import answer_lines
-from dashboard.session import QUEUE_KEY, current_client, my_queues
+from dashboard.session import QUEUE_KEY, current_client, my_queues, now_and_here
 from dashboard.views.review.desk.after import contest, go_on_after_feedback, take_adjudication
 from dashboard.views.review.desk.state import DeskState, on_item, take_next
 
@@ -39,7 +39,7 @@ def show_feedback(desk: DeskState, rubric: Rubric) -> None:
             "Next item",
             key="feedback-next",
             type="primary",
-            on_click=on_item(desk, _go_on),
+            on_click=on_item(desk, now_and_here(go_on_after_feedback)),
         )
 
 
@@ -64,10 +64,6 @@ def _show_contest(desk: DeskState, found: GoldFeedback) -> None:
 
 def _contest(desk: DeskState, key: str) -> None:
     contest(desk, current_client(), str(st.session_state.get(key) or ""))
-
-
-def _go_on(desk: DeskState) -> None:
-    go_on_after_feedback(desk, current_client(), now=datetime.now(UTC))
 
 
 def show_finished(desk: DeskState) -> None:
@@ -166,12 +162,8 @@ def again(desk: DeskState, label: str) -> None:
             label,
             key=f"again-{desk.queue_id}",
             type="primary",
-            on_click=on_item(desk, _take_again),
+            on_click=on_item(desk, now_and_here(take_next)),
         )
-
-
-def _take_again(desk: DeskState) -> None:
-    take_next(desk, current_client(), now=datetime.now(UTC))
 
 
 def _offer_adjudication(desk: DeskState) -> None:
@@ -181,14 +173,10 @@ def _offer_adjudication(desk: DeskState) -> None:
             key=f"adjudicate-{desk.queue_id}",
             type="tertiary",
             help="Where reviewers of an item disagree, somebody who has not seen it decides.",
-            on_click=on_item(desk, _take_adjudication),
+            on_click=on_item(desk, now_and_here(take_adjudication)),
         )
         if desk.note:
             st.html(f"<p class='strop-help' role='status'>{escape(desk.note)}</p>")
-
-
-def _take_adjudication(desk: DeskState) -> None:
-    take_adjudication(desk, current_client(), now=datetime.now(UTC))
 
 
 def _middle() -> st.delta_generator.DeltaGenerator:

@@ -224,7 +224,8 @@ def take_time(desk: DeskState, seconds: float, by_criterion: dict[str, float]) -
 
 def unsaved(desk: DeskState) -> bool:
     """Whether the answer on screen differs from what the server has."""
-    return desk.claim is not None and not _same(desk.answer, desk.saved or AnswerIn())
+    ours, theirs = _untimed(desk.answer), _untimed(desk.saved or AnswerIn())
+    return desk.claim is not None and ours != theirs
 
 
 def has_words(desk: DeskState, rubric: Rubric) -> bool:
@@ -253,12 +254,8 @@ def save_if_changed(desk: DeskState, client: StropClient) -> None:
     desk.signed_out = False
 
 
-def _same(one: AnswerIn, other: AnswerIn) -> bool:
-    """Equal but for the clock, which runs by itself."""
-    return _untimed(one) == _untimed(other)
-
-
 def _untimed(answer: AnswerIn) -> AnswerIn:
+    """The answer without the clock, which runs by itself."""
     return answer.model_copy(update={"active_seconds": 0.0, "seconds_by_criterion": {}})
 
 
