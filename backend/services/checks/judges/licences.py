@@ -37,7 +37,11 @@ from backend.tables.review import QueueKind, Rating, Review, ReviewItem, ReviewQ
 from backend.tables.runs import IMPORT, AnnotatorKind, Generation, GenerationRun, Score
 
 if TYPE_CHECKING:
-    from evaluators.statistics.agreement.alternative_annotator import AlternativeAnnotator, Item
+    from evaluators.statistics.agreement.alternative_annotator import (
+        Alignment,
+        AlternativeAnnotator,
+        Item,
+    )
     from evaluators.statistics.sequential import ConfidenceSequence
 
 MARGIN = 0.1
@@ -126,10 +130,7 @@ def _license(
     annotators: str,
     epsilon: float,
 ) -> JudgeLicence:
-    from evaluators.statistics.agreement.alternative_annotator import (
-        Alignment,
-        alternative_annotator_test,
-    )
+    from evaluators.statistics.agreement.alternative_annotator import alternative_annotator_test
 
     after = _used_up(session, judge, criterion)
     said = _people(session, judge, criterion, queue_id=queue.id, after=after)
@@ -139,12 +140,12 @@ def _license(
             f"{judge.metric} has scored none of the {reviewed} reviewed outputs of {queue.name}.",
             hint=_how_to_score(queue, judge),
         )
-    steps = criterion.steps()
+    alignment, span = alignment_of(criterion)
     found = alternative_annotator_test(
         _items(said, criterion),
-        alignment=Alignment.ACCURACY if len(steps) == 2 else Alignment.RMSE,
+        alignment=alignment,
         epsilon=epsilon,
-        span=number_of(criterion.check(steps[-1])) - number_of(criterion.check(steps[0])),
+        span=span,
     )
     row = JudgeLicence(
         judge_id=judge.id,
@@ -157,6 +158,16 @@ def _license(
     session.add(row)
     session.flush()
     return row
+
+
+def alignment_of(criterion: Criterion) -> tuple[Alignment, float]:
+    """By what a judge stands beside people on a scale: of two steps by equal labels, of more by
+    distance; and how far its best step is from its worst."""
+    from evaluators.statistics.agreement.alternative_annotator import Alignment
+
+    worst, *between, best = criterion.steps()
+    width = number_of(criterion.check(best)) - number_of(criterion.check(worst))
+    return Alignment.RMSE if between else Alignment.ACCURACY, width
 
 
 def _how_to_score(queue: ReviewQueue, judge: Judge) -> str:

@@ -10,10 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput
-from backend.rubrics import find_rubric, rubric_from_content
+from backend.rubrics import Criterion, Stars, VerdictScale, YesNo, find_rubric, rubric_from_content
 from backend.services import review
 from backend.services.checks.judges.judges import add_judge
 from backend.services.checks.judges.licences import (
+    alignment_of,
     audit_judge,
     licences_of,
     license_judge,
@@ -269,3 +270,17 @@ def test_a_judge_of_another_project_has_scored_nothing_here(session: Session) ->
         license_judge(session, other, queue)
     [row] = license_judge(session, judge, queue)
     assert show_licence(session, row).queue == "q"
+
+
+@pytest.mark.parametrize(
+    ("criterion", "alignment", "span"),
+    [
+        (YesNo(name="q", question="?", scale="yes_no"), "accuracy", 1.0),
+        (VerdictScale(name="q", question="?", scale="verdict"), "rmse", 2.0),
+        (Stars(name="q", question="?", scale="stars", n=7), "rmse", 6.0),
+    ],
+)
+def test_how_a_judge_stands_beside_people_goes_by_the_steps(
+    criterion: Criterion, alignment: str, span: float
+) -> None:
+    assert alignment_of(criterion) == (alignment, span)
