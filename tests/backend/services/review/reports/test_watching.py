@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -18,7 +19,7 @@ from backend.services.review.desk.revise import withdraw_review
 from backend.services.review.opening.design import ANCHOR
 from backend.services.review.reports.ab import forecast_votes, watch_queue
 from backend.services.review.reports.effects import length_effect, queue_effects, side_effect
-from backend.services.review.reports.votes import cast_votes, queue_votes, rate_of
+from backend.services.review.reports.votes import cast_votes, queue_votes, rate_of, sequence_as_seen
 from backend.services.review.rules import rules_from
 from backend.tables.review import ReviewItem, ReviewQueue, Winner
 from tests.benchmarks import watched_ab
@@ -222,6 +223,16 @@ def test_no_decision_is_taken_back_or_moved_by_later_votes_and_withdrawals(kind:
         found.append(watched_ab.looks(rng, votes, sizes))
     assert sum(changes for changes, _ in found) == 0
     assert any(made for _, made in found)
+
+
+def test_the_bounds_never_widen_when_votes_are_withdrawn() -> None:
+    votes = watched_ab.draw_votes(np.random.default_rng(6), [1] * 40, "rho 0", "random", mean=0.9)
+    gone = NOW + timedelta(minutes=20, seconds=-30)
+    votes[:15] = [replace(vote, withdrawn_at=gone) for vote in votes[:15]]
+    seen = sequence_as_seen(votes, watched_ab.B, alpha=0.05, plan=watched_ab.plan_of([1] * 40))
+    assert seen.low[19] > 0.3
+    assert (np.diff(seen.low) >= 0).all()
+    assert (np.diff(seen.high) <= 0).all()
 
 
 def test_nobody_steers_the_test_by_withdrawing_votes() -> None:
