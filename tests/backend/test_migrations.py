@@ -22,6 +22,7 @@ from backend.services.datasets.prompts.prompts import PromptSpec, add_prompt
 from backend.services.datasets.versions import ExampleRow, import_dataset
 from backend.services.models.others import register_served
 from backend.services.projects import create_project
+from backend.tables import Base
 from backend.tables.curation import TrainingSet
 from backend.tables.datasets import AcceptedLeak, Dataset, DatasetVersion, Example
 from backend.tables.models import ModelVersion, Prompt
@@ -79,6 +80,19 @@ def test_migrations_go_up_match_the_tables_and_go_down(
     command.check(alembic_config(url))
     command.downgrade(alembic_config(url), "base")
     assert _tables(url) == set()
+
+
+def test_partial_indexes_are_of_the_rows_that_the_tables_say(sqlite_url: str) -> None:
+    """Which a comparison of tables and database leaves out."""
+    engine = open_database(sqlite_url)
+    partial = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
+    with engine.connect() as connection:
+        made = dict(connection.exec_driver_sql(partial).all())
+    engine.dispose()
+    indexes = [index for table in Base.metadata.tables.values() for index in table.indexes]
+    wheres = {str(index.name): index.dialect_options["sqlite"]["where"] for index in indexes}
+    said = {name: str(where) for name, where in wheres.items() if where is not None}
+    assert {name: sql.partition(" WHERE ")[2] for name, sql in made.items()} == said
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ class TestEveryScale:
         assert validate_answer(scale, stored.value) == stored
         assert (stored.number is not None) == scale.has_number
         assert scale.distance(stored, stored) in (0.0, None)
-        assert all(0 <= o.read(stored) <= 1 for o in scale.outcomes() if o.is_rate)
+        read = [(outcome.is_rate, outcome.read(stored)) for outcome in scale.outcomes()]
+        assert all(0 <= value <= 1 for is_rate, value in read if is_rate)
 
     def test_what_is_no_answer_is_refused_with_what_would_be_one(self, kind: type[Any]) -> None:
         _, scale = made(kind)
