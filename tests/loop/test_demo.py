@@ -41,8 +41,8 @@ SMALL: dict[str, Any] = {
     "references": 48,
     "reviews": 14,
     "shares": (0.55, 0.1, 0.35),
-    "training": {"batch_size": 8, "measure_forgetting": False},
-    "again": {"epochs": 3},
+    "training": {"epochs": 1, "batch_size": 8, "measure_forgetting": False},
+    "again": {"epochs": 2},
 }
 
 
