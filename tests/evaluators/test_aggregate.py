@@ -54,6 +54,15 @@ def test_same_seed_same_interval() -> None:
     assert other.low != same[0].low
 
 
+def test_the_interval_of_a_difference_is_drawn_by_its_seed() -> None:
+    old, new = np.random.default_rng(1).random((2, 50))
+    one, two = (
+        paired_difference(MEAN, values(*old), values(*old * new), [None] * 50, seed=seed)
+        for seed in (7, 8)
+    )
+    assert one.low != two.low
+
+
 def test_groups_widen_the_interval() -> None:
     rng = np.random.default_rng(0)
     numbers = np.clip(np.repeat(rng.random(40), 10) + 0.01 * rng.random(400), 0, 1)

@@ -85,6 +85,18 @@ def test_more_noise_in_the_control_is_said_as_less() -> None:
     assert by_measure(rows)[ANSWER].said == LESS
 
 
+def test_what_would_be_told_alone_is_not_told_among_all_that_were_looked_for() -> None:
+    rows = [
+        Sides(f"r{i}", f"g{i}", "name", "a>b", "en", "same", "same", "other" if i < 6 else "same")
+        for i in range(60)
+    ]
+    found = by_measure(rows)[ANSWER]
+    assert found.high is not None
+    assert found.high < 0
+    assert found.p_holm > 0.05
+    assert found.said == UNTOLD
+
+
 def test_declining_for_one_group_is_found() -> None:
     said = {"he": "Yes, here is how.", "she": "I'm sorry, but I can't help with that."}
     found = by_measure(rows_of(lambda rng, who: said[who]))

@@ -143,6 +143,15 @@ def test_one_document_has_no_interval() -> None:
     assert "one document" in found.note
 
 
+def test_what_many_resamples_do_not_define_has_no_interval() -> None:
+    ratings = np.array([1, 1] + [0] * 10, float)  # the other label is in one document of six
+    rated = Rated(ratings, {"x": np.arange(12.0) % 5}, tuple(f"d{i // 2}" for i in range(12)))
+    found = _by_place(meta_figures(rated, resamples=100))["x", "auroc", "sample"]
+    assert found.value is not None
+    assert (found.low, found.high) == (None, None)
+    assert found.note == "not defined in 40% of the resamples"
+
+
 def test_what_has_no_score_is_counted() -> None:
     rated = _rated()
     rated.scores["good"][:5] = np.nan

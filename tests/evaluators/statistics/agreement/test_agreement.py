@@ -287,6 +287,22 @@ def test_items_of_one_group_are_drawn_together() -> None:
     assert together.low < alone.low
 
 
+def test_the_interval_makes_up_for_few_groups() -> None:
+    shares = np.linspace(0.2, 0.8, 8)
+    ratings = [
+        ItemRating(f"{d}-{i}", rater, float(rater == "b" and i >= 20 * share), group=str(d))
+        for d, share in enumerate(shares)
+        for i in range(20)
+        for rater in "ab"
+    ]
+    found = agreement("percent", tabulate(ratings))
+    assert found.low is not None
+    assert found.high is not None
+    normal = 2 * 1.96 * float(np.std(shares)) / 8**0.5
+    assert 1.2 < (found.high - found.low) / normal < 1.4  # Student's 2.36 for 1.96, sqrt(8 / 7)
+    assert "|level:0.95|resamples:1000|seed:0" in found.signature
+
+
 def test_an_item_has_one_group() -> None:
     with pytest.raises(InvalidValues, match="in the groups 'g' and 'h'"):
         tabulate([ItemRating("i", "r", 1.0, group="g"), ItemRating("i", "s", 1.0, group="h")])
