@@ -88,6 +88,11 @@ def test_the_plot_draws_every_interval() -> None:
     assert rows_of(plot)[0]["n"] == 20
 
 
+def test_a_figure_without_an_interval_is_drawn_as_its_value() -> None:
+    (point,) = figure_points([FIGURE.model_copy(update={"low": None, "high": None})])
+    assert (point["low"], point["high"]) == (FIGURE.value, FIGURE.value)
+
+
 def test_a_line_with_one_point_has_it_in_its_middle() -> None:
     other = FIGURE.model_copy(update={"metric": "bleu", "model": "v1"})
     alone = intervals_plot(figure_points([FIGURE, other]), label="line", value_title="v").to_dict()

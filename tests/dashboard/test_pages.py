@@ -257,6 +257,11 @@ class TestEngineerPages:
         assert "<script>" not in page
         assert not any("evil.example" in m.value for m in app.markdown)
 
+    def test_intervals_are_drawn_and_an_empty_plot_is_not(self) -> None:
+        project = engineers_project()
+        assert len(open_page("runs", project).get("vega_lite_chart")) == 2
+        assert len(open_page("runs", {**project, "differences": []}).get("vega_lite_chart")) == 1
+
     @pytest.mark.parametrize("name", PROJECT_PAGES)
     def test_an_empty_project_says_what_to_do(self, name: str) -> None:
         app = open_page(name, {})
