@@ -9,7 +9,6 @@ reason.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from typing import Any
 
 from backend.errors import InvalidInput
 from backend.services.curation.formats import BY_LOSS, METHOD_ROWS, NO_ANSWER, SFT, TrainingRow
+from backend.services.datasets.importing.origins import provenance_in
 from backend.services.datasets.importing.shapes import CannotCarry, RowValues, parse_row, renamed
 from evaluators.files.fields import bind_columns
 from evaluators.files.mapping import ColumnNames, Notes, RowShape, name_unused
@@ -88,7 +88,7 @@ def _with_marks(row: TrainingRow, values: RowValues) -> TrainingRow:
         for key, is_mark in (_MARKS.items() if row.kind == SFT else ())
         if is_mark(found := values.values.get(key))
     }
-    if (told := _provenance(values.values.get("provenance"))) is not None:
+    if (told := provenance_in(values.values.get("provenance"))) is not None:
         marks["provenance"] = told
     values.used.update(marks)
     return replace(row, **marks)
@@ -103,11 +103,3 @@ def _is_place(value: object) -> bool:
 
 
 _MARKS: dict[str, Callable[[object], bool]] = {"weight": _is_weight, "order": _is_place}
-
-
-def _provenance(value: object) -> dict[str, Any] | None:
-    try:
-        found = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound, raised_as
 from backend.schemas.fairness import (
-    Contrast,
     CounterfactualExample,
     CounterfactualReportOut,
 )
@@ -53,7 +52,8 @@ def counterfactual_report(
         NotFound: the model takes no part in the run.
         CannotCompute: no pair has all its answers.
     """
-    from evaluators.fairness.contrast import shifts
+    from evaluators.fairness.contrast import contrasts, shifts
+    from evaluators.fairness.lexicon import LANGUAGES, shipped_lexicon
 
     run = get_run(session, run_id)
     if not is_pairs(run.dataset_version):
@@ -65,10 +65,13 @@ def counterfactual_report(
     if not models:
         raise NotFound(f"Model version {model_id} takes no part in run {run.id}.")
     scales = _metrics(session, run)
-    recipe, seed, reports = run.dataset_version.split_recipe, _seed(run), []
+    recipe, reports = run.dataset_version.split_recipe, []
+    seed = int(recipe["seed"])
+    lexicons = {name: shipped_lexicon(name) for name in LANGUAGES}
     for model in models:
         rows = read_sides(session, run, model.id, list(scales))
-        found = contrasts_of(rows, scales, level=level, seed=seed)
+        with raised_as(CannotCompute, EvaluatorError):
+            found = contrasts(rows, lexicons, metrics=scales, level=level, seed=seed)
         reports.append(
             CounterfactualReportOut(
                 model_version_id=model.id,
@@ -85,27 +88,11 @@ def counterfactual_report(
     return reports
 
 
-def _seed(run: GenerationRun) -> int:
-    return int(run.dataset_version.split_recipe["seed"])
-
-
 def _metrics(session: Session, run: GenerationRun) -> dict[str, float | None]:
     """Name -> scale of the metrics of the newest score run."""
     scored = list_score_runs(session, run.id)
     names = dict.fromkeys(spec.metric for spec in metric_specs(scored[-1])) if scored else {}
     return {name: metric_traits(name)["scale"] for name in names}
-
-
-def contrasts_of(
-    rows: Sequence[Sides], scales: Mapping[str, float | None], *, level: float, seed: int
-) -> list[Contrast]:
-    """As `contrasts`, whose errors become ours."""
-    from evaluators.fairness.contrast import contrasts
-    from evaluators.fairness.lexicon import LANGUAGES, shipped_lexicon
-
-    lexicons = {name: shipped_lexicon(name) for name in LANGUAGES}
-    with raised_as(CannotCompute, EvaluatorError):
-        return contrasts(rows, lexicons, metrics=scales, level=level, seed=seed)
 
 
 def read_sides(

@@ -117,7 +117,8 @@ def draft_pairs(session: Session, project_id: int, plan: PairsPlan) -> DraftPair
             hint="Name the dataset that it was made of.",
         )
     rows = [row for row in stored_rows(session, version.id) if row.split == plan.split]
-    lexicons = {name: _lexicon(name, plan.lists) for name in LANGUAGES}
+    with raised_as(InvalidInput, EvaluatorError):
+        lexicons = {name: load_lexicon(name, plan.lists) for name in LANGUAGES}
     skipped: dict[str, Counter[str]] = {kind: Counter() for kind in plan.kinds}
     made = {kind: list(_pairs_of(kind, rows, plan, lexicons, skipped[kind])) for kind in plan.kinds}
     _draw(made, plan, skipped)
@@ -186,11 +187,6 @@ def _refuse_other(session: Session, project_id: int, name: str) -> None:
                 f"There is a dataset {name!r} that is not made of pairs.",
                 hint="Give the pairs another name: --name.",
             )
-
-
-def _lexicon(language: str, lists: Sequence[Path]) -> Lexicon:
-    with raised_as(InvalidInput, EvaluatorError):
-        return load_lexicon(language, lists)
 
 
 @dataclass(frozen=True, slots=True)

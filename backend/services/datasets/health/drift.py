@@ -28,6 +28,7 @@ from backend.services.datasets.health.findings import (
 )
 from backend.services.datasets.health.labels import classifier, word_features
 from backend.tables.datasets import Split
+from evaluators.statistics.testing import holm
 
 LEAST_ROWS = 20
 LEAST_GROUPS = 10
@@ -65,7 +66,9 @@ def find_drift(material: HealthMaterial) -> KindFindings:
         lines, unlike = _compare(material, numbers, away, groups, split)
         details += lines
         rows += unlike
-    _adjust(details)
+    tested = [line for line in details if line["p"] is not None]
+    for line, p in zip(tested, holm([line["p"] for line in tested]), strict=True):
+        line["p"] = round(p, 4)
     severity = _severity(details)
     told = {line["split"] for line in details if line["p"] is None}
     notes = [
@@ -250,15 +253,6 @@ def weighted_area(told: np.ndarray, away: np.ndarray, weights: np.ndarray) -> fl
         return float("nan")
     below = np.cumsum(ours) - ours / 2
     return float((theirs * below).sum() / (theirs.sum() * ours.sum()))
-
-
-def _adjust(details: Sequence[dict[str, Any]]) -> None:
-    """Put Holm's adjusted p-values into the lines that have one."""
-    tested = sorted((line for line in details if line["p"] is not None), key=lambda line: line["p"])
-    adjusted = 0.0
-    for i, line in enumerate(tested):
-        adjusted = max(adjusted, min(1.0, line["p"] * (len(tested) - i)))
-        line["p"] = round(adjusted, 4)
 
 
 def _severity(details: Sequence[dict[str, Any]]) -> FindingSeverity | None:

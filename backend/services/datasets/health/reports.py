@@ -21,7 +21,7 @@ from backend.services.datasets.versions import find_version, stored_rows
 from backend.services.metric_specs import BUILT_IN, AllowedMetrics, find_maximum
 from backend.services.projects import find_manifest, manifest_of
 from backend.tables.curation import TrainingSetRow
-from backend.tables.datasets import Dataset, DatasetVersion, Example
+from backend.tables.datasets import DatasetVersion, Example
 from backend.tables.health import HealthFinding, HealthReport
 
 LONGEST_ENCODER = 300
@@ -112,23 +112,15 @@ def read_material(
         Forbidden: its encoder may not be used any more.
     """
     report = get_report(session, report_id)
-    asked = report.asked
+    asked, bar = report.asked, find_manifest(session, report.project_id)
     return HealthMaterial(
         rows=stored_rows(session, report.dataset_version_id),
         seed=asked["seed"],
         task_given=task_of(asked["task"]),
         encoder=find_encoder(asked["encoder"], allowed),
         alike=asked["alike"],
-        bar=bar_lines(session, report.project_id, allowed),
+        bar=[] if bar is None else lines_of(manifest_of(bar).lines, allowed),
     )
-
-
-def bar_lines(
-    session: Session, project_id: int, allowed: AllowedMetrics = BUILT_IN
-) -> list[BarLine]:
-    """The lines of a project's newest bar; none where it has no bar."""
-    row = find_manifest(session, project_id)
-    return [] if row is None else lines_of(manifest_of(row).lines, allowed)
 
 
 def lines_of(lines: Sequence[ManifestLine], allowed: AllowedMetrics = BUILT_IN) -> list[BarLine]:
@@ -279,7 +271,8 @@ def severe_findings(session: Session, version_ids: Sequence[int]) -> dict[str, l
             for kind in (report.content or {}).get("kinds", ()):
                 newest.setdefault(kind["kind"], kind["severity"])
         if severe := [kind for kind, worst in newest.items() if worst == FindingSeverity.SEVERE]:
-            found[_label(session, version_id)] = severe
+            version = session.get_one(DatasetVersion, version_id)
+            found[f"{version.dataset.name}@{version.number}"] = severe
     return found
 
 
@@ -305,12 +298,3 @@ def set_warning(session: Session, training_set_id: int) -> str | None:
         .order_by(Example.dataset_version_id)
     )
     return severe_warning(session, list(session.scalars(query)))
-
-
-def _label(session: Session, version_id: int) -> str:
-    name, number = session.execute(
-        select(Dataset.name, DatasetVersion.number)
-        .join(DatasetVersion, DatasetVersion.dataset_id == Dataset.id)
-        .where(DatasetVersion.id == version_id)
-    ).one()
-    return f"{name}@{number}"

@@ -6,9 +6,8 @@ are fields under other names. What is in no layout is a plain row with the field
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from backend.services.datasets.importing.shapes import ANSWERS, TURNS
 from evaluators.files.fields import Fields
@@ -62,18 +61,15 @@ def unfolded(table: FileTable) -> FileTable:
     if "data" not in table.columns or len(table.records) != 1:
         return table
     try:
-        rows = list(_questions(table.records[0].values["data"]))
+        rows = [
+            {"id": asked.get("id"), "title": of.get("title"), "context": part["context"], **asked}
+            for of in table.records[0].values["data"]
+            for part in of["paragraphs"]
+            for asked in part["qas"]
+        ]
     except (TypeError, KeyError, AttributeError):  # some other object with data in it
         return table
     return FileTable.of_rows(table.name, rows) if rows else table
-
-
-def _questions(articles: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for article in articles:
-        for paragraph in article["paragraphs"]:
-            for asked in paragraph["qas"]:
-                about = {"title": article.get("title"), "context": paragraph["context"]}
-                yield {"id": asked.get("id"), **about, **asked}
 
 
 _OF_TURNS = {"context": ("document",)}

@@ -19,17 +19,17 @@ Marked = tuple[str, dict[str, Any]]
 
 def origin_in(values: Mapping[str, Any]) -> Marked | None:
     """The origin that a row of a file names, with what it says of it; None: it names none."""
-    provenance = _provenance(values.get("provenance"))
+    provenance = provenance_in(values.get("provenance")) or {}
     named = [values.get("origin"), provenance.get("origin")]
     if not any(isinstance(one, str) and one.strip().lower() == Origin.SYNTHETIC for one in named):
         return None
     return Origin.SYNTHETIC, {"imported": True, **provenance}
 
 
-def _provenance(value: object) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
-    return dict(value) if isinstance(value, dict) else {}
+def provenance_in(value: object) -> dict[str, Any] | None:
+    """A row's provenance, also as JSON text; None where it is none."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

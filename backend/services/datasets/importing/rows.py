@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backend.engines.base import Message
@@ -167,7 +167,10 @@ def read_examples(
     table = unfolded(table)
     plan = _plan(table, column_map, notes or Notes(), split)
     rows, refused = [], []
-    for fields in _bound(plan):
+    names = ColumnNames(plan.columns)
+    with raised_as(InvalidInput, EvaluatorError):
+        bound = each_row(table, EXAMPLE, names=names, notes=plan.notes, name_rest=False)
+    for fields in bound:
         number = fields.record.row
         try:
             row = _example(plan, fields)
@@ -219,12 +222,6 @@ def _plan(table: FileTable, column_map: ColumnMap, notes: Notes, split: str | No
     layout = layout_of(table.columns, column_map.columns)
     columns = field_columns(layout, table.columns, column_map.columns)
     return _ColumnPlan(table, column_map, layout, columns, notes, split)
-
-
-def _bound(plan: _ColumnPlan) -> Iterator[Fields]:
-    names = ColumnNames(plan.columns)
-    with raised_as(InvalidInput, EvaluatorError):
-        return each_row(plan.table, EXAMPLE, names=names, notes=plan.notes, name_rest=False)
 
 
 def _example(plan: _ColumnPlan, fields: Fields) -> ExampleRow:

@@ -113,7 +113,8 @@ def find_identifiers(text: str, policy: MaskingPolicy, *, day_first: bool) -> li
     found += find_ages(text) if policy.masks("AGE") else []
     if policy.masks("PERSON"):
         lists = name_lists(policy.languages, policy.names)
-        more = _by_model(text, policy.names_model) if policy.names_model else []
+        ents = _model(policy.names_model)(text).ents if policy.names_model else ()
+        more = [(e.start_char, e.end_char) for e in ents if e.label_ in ("PERSON", "PER")]
         people = find_people(text, lists, more=[*more, *_named(text, policy.names)])
         found += people
         found += find_logins(text, people, lists) if policy.masks("LOGIN") else []
@@ -174,6 +175,7 @@ def _echoes(text: str, findings: Sequence[FoundIdentifier]) -> list[FoundIdentif
 
 @lru_cache(maxsize=2)
 def _model(name: str) -> Any:
+    """A spaCy model, which calls stretches of a text a person."""
     import spacy
 
     try:
@@ -184,12 +186,6 @@ def _model(name: str) -> Any:
             f"({type(error).__name__}).",
             hint="Install it where imports run, or leave names_model out: names by lists then.",
         ) from None
-
-
-def _by_model(text: str, name: str) -> list[tuple[int, int]]:
-    """What a spaCy model calls a person."""
-    found = _model(name)(text).ents
-    return [(e.start_char, e.end_char) for e in found if e.label_ in ("PERSON", "PER")]
 
 
 def _making(text: str, policy: MaskingPolicy, draw: Draw, day_first: bool) -> Making:

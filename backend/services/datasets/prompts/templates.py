@@ -256,7 +256,9 @@ def _check_nodes(tree: nodes.Template) -> None:
             raise TemplateRefused(f"there is no test {node.name!r}; there are {known}", node.lineno)
         if isinstance(node, nodes.Name) and node.name.startswith("_"):
             raise TemplateRefused(f"no name may begin with _, as {node.name!r} does", node.lineno)
-        if isinstance(node, nodes.Getattr) and not _may_be_read(node.node):
+        of = node.node if isinstance(node, nodes.Getattr) else None
+        readable = isinstance(of, nodes.Name) and of.name in ("slices", "loop")
+        if isinstance(node, nodes.Getattr) and not readable:
             raise TemplateRefused(f"only slices have parts such as {node.attr!r}", node.lineno)
 
 
@@ -264,10 +266,6 @@ def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
     yield node
     for child in node.iter_child_nodes():
         yield from _walk(child)
-
-
-def _may_be_read(node: nodes.Node) -> bool:
-    return isinstance(node, nodes.Name) and node.name in ("slices", "loop")
 
 
 def _check_names(tree: nodes.Template) -> None:

@@ -20,6 +20,14 @@ PRODUCTS = {
     "dishwasher": "Geschirrspüler", "tumble dryer": "Wäschetrockner", "kettle": "Wasserkocher",
     "fridge": "Kühlschrank", "coffee machine": "Kaffeevollautomat", "vacuum cleaner": "Staubsauger",
 }  # fmt: skip
+RECORD = {
+    False: ("Order", "Product", "Bought", "Guarantee until", "Message of", "Repair", "Technician"),
+    True: (
+        "Bestellung", "Produkt", "Gekauft", "Garantie bis", "Nachricht vom", "Reparatur",
+        "Techniker",
+    ),
+}  # fmt: skip
+"""What the lines of a record are called, by whether it is in German."""
 DATE = re.compile(r"\d{1,2}\. ")
 CASES = ("defect", "delivery", "return", "invoice")
 ASK = "Answer this message from the record of the order."
@@ -83,28 +91,11 @@ def _defect(person: Person, rng: random.Random, german: bool, hard: bool) -> Par
     def said(when: date) -> str:
         return say_day(when, german=german)
 
-    record = _record(
-        person,
-        [
-            ("Order", order),
-            ("Product", product),
-            ("Bought", said(bought)),
-            ("Guarantee until", said(until)),
-            ("Message of", said(TODAY)),
-            ("Repair", "free of charge" if holds else say_euros(price, german=german)),
-            ("Technician", said(visit)),
-        ]
-        if not german
-        else [
-            ("Bestellung", order),
-            ("Produkt", product),
-            ("Gekauft", said(bought)),
-            ("Garantie bis", said(until)),
-            ("Nachricht vom", said(TODAY)),
-            ("Reparatur", "kostenlos" if holds else say_euros(price, german=german)),
-            ("Techniker", said(visit)),
-        ],
-    )
+    free = "kostenlos" if german else "free of charge"
+    repair = free if holds else say_euros(price, german=german)
+    days = [said(when) for when in (bought, until, TODAY)]
+    told = zip(RECORD[german], [order, product, *days, repair, said(visit)], strict=True)
+    record = _record(person, list(told))
     if german:
         message = f"Guten Tag, mein {product} aus Bestellung {order} läuft nicht mehr."
         state = f"gilt bis {said(until)}" if holds else f"endete am {said(until)}"

@@ -80,9 +80,8 @@ _INTRODUCED = (  # the date is what the group `date` holds
 )
 _BEFORE_BIRTH = r"(?i)" + _BORN + r"[\s:(,*]{0,6}$|\*\s?$"
 _OLD = (
-    r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?"
-    r"|\s?-?y[/.]?\s?o\b"
-    r"|[\s-]?j(?:ä|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?|\sJ\."
+    r"(?:\s|-|\s-\s){0,3}(?:years?|yrs?)(?:\s|-){0,2}(?:old|of age)?|\s?-?y[/.]?\s?o\b|[\s-]?j(?:ä"
+    r"|ae)hrig\pL*|\sJahre(?:n)?(?:\salt)?|\sJ\."
 )
 _TEENS = (
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],

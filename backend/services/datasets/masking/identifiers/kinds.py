@@ -57,11 +57,10 @@ class IdentifierKind:
 
 _PHONE = (
     r"(?:tel(?:ephone|efon|efonnummer|\.|:)?|ph(?:one)?|fax|mobile?|mob\.|mobil|cell(?:phone)?"
-    r"|handy"
-    r"|rufnummer|call(?:\sme|\sher|\shim|\sback)?\s(?:on|at)|reach\w*(?:\sme|\sher"
-    r"|\shim)?\s(?:on|at)"
-    r"|erreichbar(?:\sunter)?|contact|kontakt|durchwahl|rückruf(?:nummer)?|festnetz|pager|bleep"
-    r"|landline|hotline|anrufen|whatsapp|text\w*(?:\sme|\sher|\shim)?\s(?:on|at))"
+    r"|handy|rufnummer|call(?:\sme|\sher|\shim|\sback)?\s(?:on|at)|reach\w*(?:\sme|\sher"
+    r"|\shim)?\s(?:on|at)|erreichbar(?:\sunter)?|contact|kontakt|durchwahl|rückruf(?:nummer)?"
+    r"|festnetz|pager|bleep|landline|hotline|anrufen|whatsapp|text\w*(?:\sme|\sher|\shim)?\s(?:on"
+    r"|at))"
 )
 _CALLABLE = r"(\+?\(?\d[\d\s().\-/]{4,22}\d)"
 _VEHICLE = (
@@ -233,9 +232,8 @@ KINDS: dict[str, IdentifierKind] = {
             announced(
                 r"m\.?r\.?n\.?(?:" + NO + ")?",
                 r"med(?:ical|\.)?\s?rec(?:ord|\.)?(?:" + NO + ")?",
-                r"(?:hosp(?:ital|\.)?|unit|chart|record|encounter|visit|accession|specimen"
-                r"|sample|lab"
-                r"|admission|episode|study|case|file|claimant)" + NO,
+                r"(?:hosp(?:ital|\.)?|unit|chart|record|encounter|visit|accession|specimen|sample"
+                r"|lab|admission|episode|study|case|file|claimant)" + NO,
                 r"(?:patient(?:en)?|pat\.?|pt\.?)" + NO,
                 r"(?:fall|aufn\.?|aufnahme|kranken(?:akten|blatt)?|akten|befund|auftrags|labor|proben"
                 r"|behandlungs"
@@ -257,12 +255,10 @@ KINDS: dict[str, IdentifierKind] = {
         (
             announced(
                 r"(?:polic(?:y|e)|policen|member(?:ship)?|insurance|insured|subscriber|group"
-                r"|medicare"
-                r"|medicaid|plan|beneficiary|health\splan|cert(?:ificate)?)(?:\s(?:policy"
+                r"|medicare|medicaid|plan|beneficiary|health\splan|cert(?:ificate)?)(?:\s(?:policy"
                 r"|member|id))?" + NO,
                 r"(?:versicherten|versicherungs?|kranken(?:kassen|versicherten|versicherungs?)?"
-                r"|kassen"
-                r"|mitglieds|vers\.?|versicherungsschein|policen|kv|egk)[\s.-]{0,2}(?:nummer"
+                r"|kassen|mitglieds|vers\.?|versicherungsschein|policen|kv|egk)[\s.-]{0,2}(?:nummer"
                 r"|nr\.?|id|kennung)",
                 r"(?:versichertennr|vsnr|kvnr|kvnummer|medicare|medicaid)\.?",
             ),
@@ -276,12 +272,10 @@ KINDS: dict[str, IdentifierKind] = {
         (
             announced(
                 r"(?:acc(?:oun)?ts?|a/c|acct\.?|bank account|checking|savings|current account"
-                r"|sort[\s-]?code"
-                r"|routing|aba|loan account|deposit|brokerage)(?:\s(?:account|code"
+                r"|sort[\s-]?code|routing|aba|loan account|deposit|brokerage)(?:\s(?:account|code"
                 r"|ending(?:\sin)?))?(?:" + NO + ")?",
                 r"(?:konto|kto\.?|giro(?:konto)?|depot|spar(?:konto|buch)?|referenzkonto"
-                r"|gegenkonto)"
-                r"[\s.-]{0,2}(?:nummer|nr\.?)?",
+                r"|gegenkonto)[\s.-]{0,2}(?:nummer|nr\.?)?",
                 r"(?:blz|bankleitzahl)",
             ),
             announced(r"(?:blz|bankleitzahl)", value=r"(\d[\d ]{5,10}\d)", least=6),
@@ -301,15 +295,12 @@ KINDS: dict[str, IdentifierKind] = {
         (
             announced(
                 r"(?:customer|client|cust\.?|user|login|online[\s-]banking|participant|employee"
-                r"|staff"
-                r"|personnel|student|license|licence|registration|device"
+                r"|staff|personnel|student|license|licence|registration|device"
                 r"|serial)(?:\s(?:ref(?:erence)?|id))?" + NO,
                 r"(?:customer|client|user|employee|staff|member)[\s-](?:id|ref|reference)",
                 r"(?:kunden|kd\.?|mandanten|personal|pers\.?|teilnehmer|legitimations|benutzer"
-                r"|nutzer|anmelde"
-                r"|matrikel|geräte|serien|mitarbeiter|zugangs"
-                r"|vertragspartner)[\s.-]{0,2}(?:nummer|nr\.?|id"
-                r"|kennung|kennziffer|zeichen)",
+                r"|nutzer|anmelde|matrikel|geräte|serien|mitarbeiter|zugangs"
+                r"|vertragspartner)[\s.-]{0,2}(?:nummer|nr\.?|id|kennung|kennziffer|zeichen)",
                 r"kdnr\.?|lanr|bsnr",
             ),
         ),
@@ -319,18 +310,15 @@ KINDS: dict[str, IdentifierKind] = {
         numbered(),
         (
             announced(
-                r"(?:contract|agreement|mortgage|loan|lease|claim|invoice|order|ticket"
-                r"|transaction|payment"
-                r"|booking|application|complaint|docket|tracking|prescription|rx|referral"
-                r"|authorization"
-                r"|matter|file)(?:\s(?:ref(?:erence)?|id))?" + NO,
+                r"(?:contract|agreement|mortgage|loan|lease|claim|invoice|order|ticket|transaction"
+                r"|payment|booking|application|complaint|docket|tracking|prescription|rx|referral"
+                r"|authorization|matter|file)(?:\s(?:ref(?:erence)?|id))?" + NO,
                 r"(?:our|your|my)\sref(?:erence)?\.?|ref(?:erence|\.)?" + NO + r"?|reference",
                 r"(?:contract|transaction|claim|case|payment|booking)\s(?:ref(?:erence)?|id)",
                 r"(?:vertrags?|darlehens?|kredit|rechnungs|vorgangs|schadens?|schaden|auftrags"
-                r"|bestell|buchungs"
-                r"|transaktions|beleg|mandats|antrags|ticket|beschwerde|referenz|geschäfts"
-                r"|bauspar|leasing"
-                r"|rezept|überweisungs)[\s.-]{0,2}(?:nummer|nr\.?|id|zeichen|referenz)",
+                r"|bestell|buchungs|transaktions|beleg|mandats|antrags|ticket|beschwerde|referenz"
+                r"|geschäfts|bauspar|leasing|rezept|überweisungs)[\s.-]{0,2}(?:nummer|nr\.?|id"
+                r"|zeichen|referenz)",
                 r"vertrag|aktenzeichen|az\.?|geschäftszeichen|gz\.?|mandatsreferenz|verwendungszweck"
                 r"|zeichen",
             ),
@@ -349,10 +337,9 @@ KINDS: dict[str, IdentifierKind] = {
         (
             announced(
                 r"(?:pass(?:port)?|reisepass|personalausweis|ausweis(?:dokument)?|perso"
-                r"|identity\s(?:card|document)|proof\sof\sidentity"
-                r"|id[\s-]card|driv\w*"
-                r"(?:'s)?\s?licen[cs]e|führerschein|dl|aufenthaltstitel|visum|visa|travel document)"
-                r"[\s.-]{0,2}(?:numbers?|nummer|no\.?|nr\.?|id|#)?,?",
+                r"|identity\s(?:card|document)|proof\sof\sidentity|id[\s-]card"
+                r"|driv\w*(?:'s)?\s?licen[cs]e|führerschein|dl|aufenthaltstitel|visum|visa"
+                r"|travel document)[\s.-]{0,2}(?:numbers?|nummer|no\.?|nr\.?|id|#)?,?",
                 value=r"([a-z]{0,5}\d[a-z\d]*(?:[ -]?[a-z\d]*\d[a-z\d]*){0,4}"
                 r"|[a-z][a-z\d]{6,12}\d)",
                 least=3,
@@ -368,9 +355,8 @@ KINDS: dict[str, IdentifierKind] = {
         (
             announced(
                 r"(?:pin|tan|cvv2?|cvc2?|puk|otp|security code|prüfziffer|kartenprüfnummer"
-                r"|sicherheitscode"
-                r"|passcode|telefon-?pin|verification code|one-time code)(?:[\s-]?(?:number"
-                r"|code|nummer))?",
+                r"|sicherheitscode|passcode|telefon-?pin|verification code"
+                r"|one-time code)(?:[\s-]?(?:number|code|nummer))?",
                 value=_CODE,
             ),
             announced(
@@ -390,8 +376,7 @@ KINDS: dict[str, IdentifierKind] = {
             ),
             announced(
                 r"(?:licen[cs]e\s?plate|number\s?plate|plates?|registration|reg\.?|kennzeichen"
-                r"|kfz-kz\.?)"
-                r"(?:" + NO + ")?",
+                r"|kfz-kz\.?)(?:" + NO + ")?",
                 value=r"([a-z\d]{1,4}(?:[ -][a-z\d]{1,4}){0,2})",
                 least=1,
                 weight=0.85,

@@ -19,25 +19,23 @@ AFTER_COLON = re.compile(
     # The short ones end other words too: `Plan:`, `Scan:`.
     r"(?:patient(?:in|enname)?|(?<![^\W\d_])(?:pat|pt|gp|from|von|to|an|cc|gez)"
     rf"|{_THING}(?:full |patient |first |last |former |maiden |vor-? ?und "
-    r"|kunden|zu|geburts)?name"
-    r"|(?:nach|sur)?name, (?:vor|fore|first )?names?"
-    r"|vornamen?|nachname|surname|forenames?|familienname|zuname|(?:account|card|policy) ?holder"
-    r"|(?:konto|karten|depot)?inhaber(?:in)?|versicherte[rn]?|versicherungsnehmer(?:in)?"
-    r"|auftraggeber(?:in)?|empfänger(?:in)?|payee|beneficiary|begünstigte[r]?|customer|client|kunde"
-    r"|kundin|mandant(?:in)?|next of kin|angehörige[r]?|hausarzt|hausärztin|consultant"
-    r"|behandelnder arzt|attending|physician|referring doctor|signed|unterzeichne[rt]|spouse"
-    r"|ehemann|ehefrau|contact|ansprechpartner(?:in)?|agent|sachbearbeiter(?:in)?|emergency contact"
-    r"|notfallkontakt|mother|father|mutter|vater|tenant|landlord|mieter(?:in)?|vermieter(?:in)?"
-    r"|witness|zeuge|zeugin|claimant|defendant|kläger(?:in)?|beklagte[r]?|employee|mitarbeiter"
-    r"|betreuer(?:in)?|author|surgeon|operat(?:or|eur(?:in)?)"
-    r"|assisten(?:t|tin|z)|ana?esthetist|anästhesist(?:in)?|(?:kunden)?berater(?:in)?|advis[eo]r"
-    r"|caller|anrufer(?:in)?|antragsteller(?:in)?|applicant|(?:darlehens|kredit)nehmer(?:in)?"
-    r"|borrower|bürge|bürgin|guarantor|referrer|zuweis(?:er|erin|ung)|klient(?:in)?|carer"
-    r"|neighbou?r|nachbar(?:in)?|member|mitglied|(?:beneficial |joint )?(?:owners?|holders?)"
-    r"|wirtschaftlich berechtigte[r]?|(?:family|given) name|gp surgery|attn|z\. ?hd\."
-    r"|(?:erstellt|diktiert|geschrieben|geprüft|gesehen|freigegeben|bearbeitet) von|geprüft"
-    r"|(?:dictated|transcribed|seen|reviewed|verified|approved|prepared|checked) by)"
-    r"\s*(?:\([^()\n]{1,12}\)\s*)?[:=|]\s*\Z",
+    r"|kunden|zu|geburts)?name|(?:nach|sur)?name, (?:vor|fore|first )?names?|vornamen?|nachname"
+    r"|surname|forenames?|familienname|zuname|(?:account|card|policy) ?holder|(?:konto|karten"
+    r"|depot)?inhaber(?:in)?|versicherte[rn]?|versicherungsnehmer(?:in)?|auftraggeber(?:in)?"
+    r"|empfänger(?:in)?|payee|beneficiary|begünstigte[r]?|customer|client|kunde|kundin"
+    r"|mandant(?:in)?|next of kin|angehörige[r]?|hausarzt|hausärztin|consultant|behandelnder arzt"
+    r"|attending|physician|referring doctor|signed|unterzeichne[rt]|spouse|ehemann|ehefrau|contact"
+    r"|ansprechpartner(?:in)?|agent|sachbearbeiter(?:in)?|emergency contact|notfallkontakt|mother"
+    r"|father|mutter|vater|tenant|landlord|mieter(?:in)?|vermieter(?:in)?|witness|zeuge|zeugin"
+    r"|claimant|defendant|kläger(?:in)?|beklagte[r]?|employee|mitarbeiter|betreuer(?:in)?|author"
+    r"|surgeon|operat(?:or|eur(?:in)?)|assisten(?:t|tin|z)|ana?esthetist|anästhesist(?:in)?"
+    r"|(?:kunden)?berater(?:in)?|advis[eo]r|caller|anrufer(?:in)?|antragsteller(?:in)?|applicant"
+    r"|(?:darlehens|kredit)nehmer(?:in)?|borrower|bürge|bürgin|guarantor|referrer|zuweis(?:er|erin"
+    r"|ung)|klient(?:in)?|carer|neighbou?r|nachbar(?:in)?|member|mitglied|(?:beneficial "
+    r"|joint )?(?:owners?|holders?)|wirtschaftlich berechtigte[r]?|(?:family|given) name|gp surgery"
+    r"|attn|z\. ?hd\.|(?:erstellt|diktiert|geschrieben|geprüft|gesehen|freigegeben|bearbeitet) von"
+    r"|geprüft|(?:dictated|transcribed|seen|reviewed|verified|approved|prepared"
+    r"|checked) by)\s*(?:\([^()\n]{1,12}\)\s*)?[:=|]\s*\Z",
     re.IGNORECASE,
 )
 FORM_LABEL = re.compile(
@@ -63,12 +61,11 @@ _KIN = (
     r"|niece|nephew|cousin|(?:grand|step)(?:son|daughter|mother|father)|partner|fiancée?|friend"
     r"|neighbou?r|nurse|agent|doctor|surgeon|midwife|therapist|teacher|carer|colleague|boss"
     r"|advis[eo]r|(?:social|case) worker|solicitor|lawyer|landlord|witness|tenant|claimant|manager"
-    r"|member|holder|beneficiary|executor|trustee"
-    r"|tochter|sohn|ehefrau|ehemann|mutter|vater|bruder|schwester|tante|onkel|cousine?"
-    r"|enkel(?:in)?|partner(?:in)?|freund(?:in)?|nachbar(?:in)?|kundin|kunde|patientin|pfleger(?:in)?"
-    r"|betreuer(?:in)?|kollegin|kollege|chef(?:in)?|berater(?:in)?|anwalt|anwältin"
-    r"|(?:schul)?schwester|hebamme|lehrer(?:in)?|vermieter(?:in)?|zeuge|zeugin|mieter(?:in)?"
-    r"|bürge|bürgin|mitantragsteller(?:in)?|klient(?:in)?|mitglied"
+    r"|member|holder|beneficiary|executor|trustee|tochter|sohn|ehefrau|ehemann|mutter|vater|bruder"
+    r"|schwester|tante|onkel|cousine?|enkel(?:in)?|partner(?:in)?|freund(?:in)?|nachbar(?:in)?"
+    r"|kundin|kunde|patientin|pfleger(?:in)?|betreuer(?:in)?|kollegin|kollege|chef(?:in)?"
+    r"|berater(?:in)?|anwalt|anwältin|(?:schul)?schwester|hebamme|lehrer(?:in)?|vermieter(?:in)?"
+    r"|zeuge|zeugin|mieter(?:in)?|bürge|bürgin|mitantragsteller(?:in)?|klient(?:in)?|mitglied"
 )
 ROLES = re.compile(
     r"(?:^|[^\W\d_]*[\W_])(?:"
@@ -92,13 +89,11 @@ GREETING = re.compile(
 )
 LEADS = re.compile(
     r"(?:my name is|name is|name was|(?:spelled|spelt|buchstabiert)|named|i am called|this is"
-    r"|mein name (?:ist|lautet)|ich heiße"
-    r"|ich heisse|heißt|hier (?:ist|spricht)|namens|née|nee|geborene[r]?|geb\.|dear|liebe[r]?"
-    r"|hallo|hello|hi"
-    r"|(?:kind|best|warm) regards|regards|sincerely|yours|yours truly|mit freundlichen grüßen"
-    r"|mit besten grüßen|freundliche grüße|gruß|grüße|all the best|best wishes|cheers"
-    r"|viele grüße|beste grüße|herzliche grüße|lg|mfg|vg|thanks|danke|i\.\s?a\.|i\.\s?v\."
-    r"|gez\.)[\s,:]*\Z",
+    r"|mein name (?:ist|lautet)|ich heiße|ich heisse|heißt|hier (?:ist|spricht)|namens|née|nee"
+    r"|geborene[r]?|geb\.|dear|liebe[r]?|hallo|hello|hi|(?:kind|best|warm) regards|regards"
+    r"|sincerely|yours|yours truly|mit freundlichen grüßen|mit besten grüßen|freundliche grüße|gruß"
+    r"|grüße|all the best|best wishes|cheers|viele grüße|beste grüße|herzliche grüße|lg|mfg|vg"
+    r"|thanks|danke|i\.\s?a\.|i\.\s?v\.|gez\.)[\s,:]*\Z",
     re.IGNORECASE,
 )
 ASKED = re.compile(

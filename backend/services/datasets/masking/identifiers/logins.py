@@ -28,11 +28,10 @@ _ENTRY = re.compile(
     re.IGNORECASE,
 )
 _ANNOUNCED = (
-    r"(?i)(?:^|[^\pL])(?:user\s?names?|user\s?id|log[\s-]?(?:in|on)\s?(?:name|id)|login|account\sname"
-    r"|benutzer(?:name|kennung)|nutzer(?:name|kennung)|anmelde(?:name|kennung)|(?:zugangs)?kennung)"
-    r"(?:\sthat\syou\s[a-z\s]{3,20}|\syou\s[a-z\s]{3,20})?"
-    r"\s?(?:[:=|]\s?|\?\s*\n[^\n:]{2,16}:\s(?:it['’]s\s|it\sis\s|das\sist\s)?)"
-    r"([a-z][a-z\d]*(?:[._-][a-z\d]+)*)",
+    r"(?i)(?:^|[^\pL])(?:user\s?names?|user\s?id|log[\s-]?(?:in|on)\s?(?:name|id)|login"
+    r"|account\sname|benutzer(?:name|kennung)|nutzer(?:name|kennung)|anmelde(?:name|kennung)"
+    r"|(?:zugangs)?kennung)(?:\sthat\syou\s[a-z\s]{3,20}|\syou\s[a-z\s]{3,20})?\s?(?:[:=|]\s?"
+    r"|\?\s*\n[^\n:]{2,16}:\s(?:it['’]s\s|it\sis\s|das\sist\s)?)([a-z][a-z\d]*(?:[._-][a-z\d]+)*)",
     r"(?i)(?:signed|logged|log)\s(?:in|on)\sas[\s:|]{1,3}([a-z][a-z\d]*(?:[._-][a-z\d]+)*)",
     r"(?i)(?:angemeldet|eingeloggt)\sals[\s:|]{1,3}([a-z][a-z\d]*(?:[._-][a-z\d]+)*)",
 )

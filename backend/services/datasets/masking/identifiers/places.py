@@ -47,9 +47,8 @@ _PLAIN_SHAPES = (
     r"(?i:lives?|living|resid\w+|moved|address|home|adresse|anschrift|wohnung|wohn(?:t|en|haft)"
     r"|straße|street|gemeldet)(?:\s(?i:now|jetzt|alone|is|ist|still|noch|at|to|in)){0,3}"
     rf"[\s:.|=]{{1,4}}({_PLAIN_STREET})",
-    r"(?i:address|anschrift|adresse|straße|strasse)[\s:.|=]{1,4}"
-    r"((?:\pL[\pL'’.-]+,?\s){1,4}\d{1,3}(?:\s?[a-hA-H])?"
-    r"|\d{1,3}[a-h]?(?:[ ]\pL[\pL'’.-]+){1,3})\s*(?:\n|$)",
+    r"(?i:address|anschrift|adresse|straße|strasse)[\s:.|=]{1,4}((?:\pL[\pL'’.-]+,?\s){1,4}\d{1,3}("
+    r"?:\s?[a-hA-H])?|\d{1,3}[a-h]?(?:[ ]\pL[\pL'’.-]+){1,3})\s*(?:\n|$)",
     rf"(?:^|\n)[ \t]*({_PLAIN_STREET})[ \t]*(?:,[ ][^\n]{{3,40}})?(?:\n|$)",
     rf"[,|]\s({_PLAIN_STREET})(?:,\s|\n|\.?$)",
 )

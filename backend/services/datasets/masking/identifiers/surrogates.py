@@ -284,12 +284,10 @@ _STREET_END = re.compile(
     re.IGNORECASE,
 )
 _HOUSE_EN = re.compile(
-    r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|boulevard|blvd"
-    r"|terrace|place"
-    r"|pl|square|sq|crescent|cres|gardens|gdns|hill|row|parkway|pkwy|circle|trail|grove|mews"
-    r"|highway|hwy"
-    r"|walk|flat|apt|apartment|unit|suite|p|o|box|postfach|am|an|im|in|auf|zum|zur|unter|der"
-    r"|den|dem|[a-h]|[nsew])\Z",
+    r"(?:street|st|road|rd|avenue|ave|lane|ln|drive|dr|court|ct|close|way|boulevard|blvd|terrace"
+    r"|place|pl|square|sq|crescent|cres|gardens|gdns|hill|row|parkway|pkwy|circle|trail|grove|mews"
+    r"|highway|hwy|walk|flat|apt|apartment|unit|suite|p|o|box|postfach|am|an|im|in|auf|zum|zur"
+    r"|unter|der|den|dem|[a-h]|[nsew])\Z",
     re.IGNORECASE,
 )
 
