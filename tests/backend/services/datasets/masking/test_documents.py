@@ -380,3 +380,9 @@ def test_a_label_before_what_is_no_person_names_nobody(text: str) -> None:
 @pytest.mark.parametrize("label", ["An", "Von", "Cc", "GP", "Pat", "Gez", "Patientenname"])
 def test_short_labels_name_whoever_stands_after_them(label: str) -> None:
     assert "Zumbrägel" not in mask(f"{label}: Kunigunde Zumbrägel").texts["input"]
+
+
+def test_particles_of_a_name_stay() -> None:
+    found = masked("Herr Otto von Zumbrägel kam zur Kontrolle.")
+    assert " von " in found
+    assert "Zumbrägel" not in found
