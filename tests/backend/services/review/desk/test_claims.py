@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, Forbidden, InvalidInput, LeaseLost, NotFound
 from backend.services import review
 from backend.services.review import Answer
+from backend.services.review.desk.history import left_for
 from backend.tables.review import QueueMember, Review, ReviewItem, ReviewSlot
 from tests.fixtures_review import GOOD, NOW, Desk, build_desk, review_next, submit
 
@@ -179,6 +180,15 @@ def test_one_person_is_never_asked_twice(session: Session, desk: Desk) -> None:
         items.append(held.item_id)
         submit(session, held, user, Answer(GOOD))
     assert len(items) == len(set(items)) == 6
+
+
+def test_the_other_slot_of_what_somebody_holds_is_not_for_them(
+    session: Session, desk: Desk
+) -> None:
+    queue = desk.open(session, n_items=1, overlap=2, overlap_share=1.0)
+    assert claim(session, queue.id, desk.experts[0].id)
+    left = [left_for(session, queue.id, user.id, now=NOW) for user in desk.experts[:2]]
+    assert left == [1, 1]
 
 
 def test_a_skipped_item_reopens_for_others_only(session: Session, desk: Desk) -> None:
