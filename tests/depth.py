@@ -25,6 +25,7 @@ NO_TRAINER = f"{JOBS}test_crash_training.py::test_trainer_that_cannot_run_fails_
 KILLED = "tests/training/test_methods.py::test_a_killed_training_is_taken_up_and_ends_the_same"
 DIVERGED = "tests/training/results/test_divergence.py::test_a_diverged_training"
 MACHINE = f"{SERVICES}review/desk/test_queue_machine.py::"
+OTHER_BASES = "tests/backend/test_migrations.py::test_what_is_on_another_base"
 EXPORTED = f"{SERVICES}curation/test_exports.py::test_that_trl_trains_on_what_was_exported"
 
 CHECKS = "tests/evaluators/checks/"
@@ -33,6 +34,9 @@ OWN_SUMMARIES = (
 )
 
 DEEP = {
+    f"{OTHER_BASES}_is_not_taken_for_the_projects_by_an_older_strop[training_runs-full_postgres]": (
+        f"{OTHER_BASES}_is_not_taken_for_the_projects_by_an_older_strop[model_versions-full_postgres]"
+    ),
     f"{CHECKS}risk/test_risk.py::test_calibration_does_not_lose_what_ranks": (
         f"{CHECKS}risk/test_risk.py::test_a_risk_keeps_the_order_of_the_scores"
     ),
