@@ -501,6 +501,24 @@ def test_public_routes_are_few() -> None:
     }
 
 
+def test_what_an_admin_alone_may_call() -> None:
+    """By name, since all other tests take the table's word for who is admitted."""
+    assert {name for name in ROUTES if RULES[name] is Access.ADMIN} == {
+        "GET /v1/users",
+        "POST /v1/users",
+        "PATCH /v1/users/{user_id}",
+        "POST /v1/users/{user_id}/reset-links",
+        "DELETE /v1/users/{user_id}/second-factor",
+        "POST /v1/users/{user_id}/erase",
+        "PUT /v1/projects/{project_id}/users/{user_id}",
+        "DELETE /v1/projects/{project_id}/users/{user_id}",
+        "POST /v1/projects",
+        "GET /v1/audit",
+        "GET /v1/audit/export",
+        "GET /v1/jobs",
+    }
+
+
 def test_rules_name_ids_that_the_gate_knows() -> None:
     for name in ROUTES:
         parameters = re.findall(r"\{(\w+)\}", name)
