@@ -14,7 +14,6 @@ from evaluators.statistics import RESAMPLES
 from evaluators.types import Figure, Sample, Score
 
 ALLOWED = 0.05
-LEAST_UNEDITED = 20  # with fewer in the half that chooses, 5% of them is none at all
 WHAT_IS_SIMULATED = (
     "simulated: errors are planted in right outputs; they are no sample of a model's own errors"
 )
@@ -229,10 +228,9 @@ _TOO_FEW = "too few groups to choose a threshold on one half and measure on the 
 
 def _reading(metric: Metric, threshold: float, n: int) -> str:
     way = "at most" if metric.higher_is_better else "at least"
-    thin = f"; so few ({n}) that none of them may raise one" if n < LEAST_UNEDITED else ""
     return (
         f"alarm where it is {way} {threshold:.4g}: chosen on one half of the groups so that at "
-        f"most {ALLOWED:.0%} of {n} unedited outputs raise one, measured on the other half{thin}"
+        f"most {ALLOWED:.0%} of {n} unedited outputs raise one, measured on the other half"
     )
 
 

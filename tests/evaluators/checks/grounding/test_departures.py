@@ -48,6 +48,7 @@ def parts(text: str, *others: str) -> list[tuple[str, str]]:
         ("er o\u0308ffnet's", ["er öffnet’s"], []),
         ("他服用阿司匹林", ["他服用布洛芬"], [("他服用阿司匹林", "他服用布洛芬")]),
         ("a b c q e", ["w x y z", "a b c d e", "a b c d e f"], [("q", "d")]),
+        ("a b c d e f", ["x b y d e z"], [("a b c", "x b y"), ("f", "z")]),  # parted by two words
         # Which of the others is central: what agrees most, not what comes first or is longest.
         ("d b", ["b d", "d e"], [("b", "e")]),
         ("b c", ["e c", "b d e"], [("b", "e")]),

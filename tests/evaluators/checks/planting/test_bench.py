@@ -95,6 +95,17 @@ def test_a_continuous_check_is_read_at_a_threshold_of_the_other_half(
     assert ("at most -" in check.reading) == better
 
 
+def test_an_output_at_the_threshold_raises_an_alarm(bench: Bench) -> None:
+    def score(sample: Sample) -> Score:
+        applies = sample.id == "s0" or "#" in sample.id
+        return Score(0.7) if applies else Score(None, not_applicable=True)
+
+    [check] = run_bench(bench, [_metric("at", score, scale=None)]).checks
+    assert check.threshold == 0.7
+    assert check.recall is not None
+    assert check.recall.value == 1
+
+
 def test_a_check_whose_worst_value_is_common_raises_no_alarm(bench: Bench) -> None:
     def score(sample: Sample) -> Score:
         return Score(0.0 if int(sample.id.split("#")[0][1:]) % 3 else 0.7)
