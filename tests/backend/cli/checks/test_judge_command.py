@@ -67,7 +67,7 @@ def say(request: GenerationRequest) -> str:
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The engine that commands open by the name `local`."""
     fake = faked(answer=say)
-    monkeypatch.setitem(ENGINES, "local", lambda settings, urls: fake)  # type: ignore[arg-type]
+    monkeypatch.setitem(ENGINES, "local", lambda settings: fake)
     return fake
 
 
