@@ -18,15 +18,17 @@ NEEDS_GGUF := $(findstring --real,$(ARGS))
 
 # Every test is in one group, and every group is one process, which loads what its tests use alone.
 # They wait for servers, browsers and workers often: more of them than there are cores leave no core
-# idle. A browser's pages have the right of way. Each group is shown when it has ended.
-MODELS := tests/loop tests/vllm tests/backend/engines tests/backend/executors \
-	$(addprefix tests/backend/services/,accounts audit checks curation datasets)
+# idle. The groups whose tests wait for one another longest have the right of way. Each group is
+# shown when it has ended.
+DEMO := tests/loop tests/backend/executors
+SERVED := tests/vllm tests/backend/engines
 JOBS := tests/backend/jobs tests/training tests/dashboard tests/evaluators
 SERVICES := tests/backend/services
-OTHERS := tests $(addprefix --ignore=,tests/browser $(MODELS) $(JOBS) $(SERVICES))
+OTHERS := tests $(addprefix --ignore=,tests/browser $(DEMO) $(SERVED) $(JOBS) $(SERVICES))
 LOADED := backend.api.app, backend.jobs.worker, streamlit.testing.v1, altair, scipy.stats, \
 	sklearn.linear_model, peft, trl.trainer.sft_trainer, schemathesis, hypothesis
-TEST_GROUPS := test-browser test-models test-jobs test-services test-others
+FIRST_GROUPS := test-browser test-demo test-served
+TEST_GROUPS := $(FIRST_GROUPS) test-jobs test-services test-others
 
 .PHONY: provider demo test test-all $(TEST_GROUPS) check format-check lint types imports chaos bench venv \
 	vllm compiled clean
@@ -36,18 +38,19 @@ demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm compiled
-	$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS) DEPTH="and not deep"
+	$(MAKE) --no-print-directory --jobs=6 --output-sync=target $(TEST_GROUPS) DEPTH="and not deep"
 
 test-all: vllm compiled
-	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS)
+	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=6 --output-sync=target $(TEST_GROUPS)
 
 test-browser: PART := tests/browser
-test-models: PART := $(MODELS)
+test-demo: PART := $(DEMO)
+test-served: PART := $(SERVED)
 test-jobs: PART := $(JOBS)
-test-services: PART := $(SERVICES) $(addprefix --ignore=,$(MODELS))
+test-services: PART := $(SERVICES)
 test-others: PART := $(OTHERS)
 $(TEST_GROUPS):
-	@nice -n $(if $(findstring browser,$@),0,5) $(BIN)/python -m pytest $(PART) $(PYTEST_ARGS) \
+	@nice -n $(if $(filter $@,$(FIRST_GROUPS)),0,8) $(BIN)/python -m pytest $(PART) $(PYTEST_ARGS) \
 	-m "not chaos $(DEPTH)"
 
 check: venv
@@ -86,7 +89,7 @@ $(VENV)/ready: requirements.lock pyproject.toml | $(VENV)/made
 
 # Where pip compiles nothing, each of the processes of the tests would compile the modules that most
 # of them load: one does it before them.
-$(VENV)/compiled: $(VENV)/ready
+$(VENV)/compiled: $(VENV)/ready $(VENV)/ready-vllm
 	$(BIN)/python -c "import $(LOADED)"
 	touch $@
 
