@@ -53,8 +53,9 @@ def find_risk(session: Session, project_id: int, version: str | int | None = Non
     """
     query = select(RiskVersion).where(RiskVersion.project_id == project_id)
     named = "" if version is None else str(version)
-    if named:
-        query = query.where(RiskVersion.version == (whole_number(named) or 0))
+    if named:  # PostgreSQL fails when an INTEGER is asked for a number of more digits
+        number = whole_number(named) if len(named) < 10 else None
+        query = query.where(RiskVersion.version == (number or 0))
     row = session.scalar(query.order_by(RiskVersion.version.desc()).limit(1))
     if row is None:
         what = f"{RISK}:{named[:40]}" if named else RISK

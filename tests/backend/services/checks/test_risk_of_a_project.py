@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from backend.engines.base import ReadRequest, ReadResult
@@ -13,6 +13,7 @@ from backend.errors import CannotCompute, Conflict, InvalidInput, NotFound
 from backend.services.checks import risk
 from backend.services.runs import scoring
 from backend.services.runs.figures import model_figures
+from backend.services.runs.risks import find_risk
 from backend.settings import Settings
 from backend.tables.review import Review, ReviewItem
 from backend.tables.runs import Generation, Score, ScoreRun
@@ -227,6 +228,25 @@ def test_a_risk_that_is_not_there_is_refused(session: Session, metric: str) -> N
     desk = build_judged_desk(session, splits={"train": 3})
     with pytest.raises(NotFound, match="This project has no risk"):
         score_run(session, desk, (metric,))
+
+
+def test_no_database_is_asked_for_a_version_that_its_column_cannot_hold(
+    sqlite_sessions: sessionmaker[Session],
+) -> None:
+    """SQLite would look for any number; PostgreSQL fails at 2**31."""
+    asked: list[object] = []
+
+    @event.listens_for(sqlite_sessions.kw["bind"], "before_cursor_execute")
+    def note(
+        _: object, __: object, ___: str, parameters: tuple[object, ...], *____: object
+    ) -> None:
+        asked.extend(parameters)
+
+    for version in ("2147483648", "99999999999", 2**31):
+        with sqlite_sessions() as session, pytest.raises(NotFound, match=f"no risk:{version}"):
+            find_risk(session, 1, version)
+    assert [n for n in asked if isinstance(n, int) and n >= 2**31] == []
+    assert len(asked) > 3
 
 
 def test_an_output_stands_for_the_inverse_of_the_chance_with_which_it_was_drawn(
