@@ -76,7 +76,7 @@ def subject_of(
     candidate = session.get_one(ModelVersion, comparison.candidate_id)
     training_id = candidate.without_prompt.training_run_id
     training = None if training_id is None else session.get_one(TrainingRun, training_id)
-    frozen = None if training is None else session.get(TrainingSet, training.training_set_id)
+    frozen = None if training is None else session.get_one(TrainingSet, training.training_set_id)
     score_run = get_score_run(session, comparison.score_run_id)
     bar_row = session.get_one(SuccessManifest, comparison.manifest_id)
     found = DossierSubject(
