@@ -56,6 +56,10 @@ WRITTEN: dict[str, dict[str, Any]] = {
 }
 
 
+def test_that_no_format_is_gone() -> None:
+    assert WRITTEN.keys() - FORMATS.keys() == set()
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_that_a_format_writes_its_kind_only(name: str) -> None:
     assert name in WRITTEN, f"WRITTEN lacks what a row is in the format {name}"
