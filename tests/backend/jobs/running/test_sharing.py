@@ -394,6 +394,23 @@ def test_a_helper_that_is_told_to_end_gives_its_chunks_back(floor: Floor) -> Non
     assert floor.count(Generation) == UNITS
 
 
+def test_what_a_worker_gives_back_is_completed_by_the_next_and_nothing_is_asked_twice(
+    floor: Floor,
+) -> None:
+    while not floor.count(Generation):
+        assert floor.lead("generate")
+    floor.one.give_back_jobs()
+    given, written = floor.job("generate"), floor.count(Generation)
+    assert (given.state, given.attempt) == (JobState.QUEUED, 2)
+    assert written < UNITS
+    while floor.two.take_part(given.id, given.attempt):
+        pass
+    done = floor.job("generate")
+    assert (done.state, done.executor_id) == (JobState.DONE, "two")
+    assert floor.count(Generation) == UNITS
+    assert len(floor.asked["two"].asked) == UNITS - written
+
+
 def test_an_engine_takes_chunks_as_it_takes_requests(floor: Floor) -> None:
     held: list[int] = []
 
