@@ -231,6 +231,14 @@ class TestOpening:
         assert asked.lease_seconds == 30 * 60
         assert asked.rules["revise_minutes"] == 60
 
+    def test_as_many_of_each_is_asked_of_slices_alone(self) -> None:
+        app = opened_form(lead())
+        (design,) = [each for each in app.radio if each.label == "Design"]
+        for kind in ("random", "active", "stratified"):
+            design.set_value(kind).run()
+            asked = [each for each in app.toggle if each.label.startswith("As many of each")]
+            assert len(asked) == (kind == "stratified"), kind
+
     def test_after_a_change_the_sample_is_to_be_seen_anew(self) -> None:
         app = opened_form(lead())
         button(app, "Show what would be drawn").click().run()

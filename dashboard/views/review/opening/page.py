@@ -134,7 +134,7 @@ def _ask_sampling(run: GenerationRunOut) -> Sampling:
     by, equal, anchor, parts = None, False, 0.5, list[str]()
     if kind == "stratified":
         by = st.selectbox("Slice", sorted(slices_of(run)), accept_new_options=True)
-    equal = st.toggle("As many of each, whatever its size", value=False)
+        equal = st.toggle("As many of each, whatever its size", value=False)
     if kind == "active":
         anchor, parts = _ask_parts(run)
     items, minutes = _ask_budget()
