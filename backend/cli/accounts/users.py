@@ -6,7 +6,7 @@ How they come in (links, second factor, accounts at a provider) is in ways_in.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
@@ -16,9 +16,6 @@ from backend.cli.common import open_installation
 from backend.cli.options import JsonOption, group
 from backend.cli.terminal.printing import print_json, print_rows
 from backend.errors import InvalidInput
-
-if TYPE_CHECKING:
-    pass
 
 app = group("People and their roles.")
 

@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from backend.cli.common import in_project
 from backend.cli.options import JsonOption, ProjectOption, takes
-from backend.cli.terminal.printing import print_result, print_rows
+from backend.cli.terminal.printing import print_rows, print_shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,7 +182,7 @@ def show(
             "form": trained.checker.form,
             "figures": trained.checker.figures,
         }
-    print_result(record, *describe(record), json=json)
+    print_shown(record, lambda told: typer.echo("\n".join(describe(told))), json=json)
 
 
 def describe(record: Mapping[str, Any]) -> list[str]:
