@@ -9,9 +9,8 @@ from backend.client.wire import Resource
 from backend.schemas import rounds
 from backend.schemas.common import Page
 from backend.schemas.review import desk as review
-from backend.schemas.review import quality
+from backend.schemas.review import quality, reports
 from backend.schemas.review import queues as designs
-from backend.schemas.review import reports as reports
 from backend.schemas.review.desk import QueueKindName
 
 
