@@ -34,6 +34,7 @@ def values(**changes: Any) -> dict[str, Any]:
 def test_that_four_keys_are_enough() -> None:
     config = parse_config(values())
     assert (config.lora.rank, config.completion_only, config.truncate) == (16, True, False)
+    assert config.measure_forgetting  # which most tests of trainings turn off
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def predict_rows(model: Any, rows: Sequence[TokenRow]) -> tuple[Any, Any, Any]:
 def _measured(model: Any, rows: Sequence[TokenRow]) -> Iterator[RowLoss]:
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        losses, targets, _ = predict_rows(model, batch)
+        losses, targets = predict_rows(model, batch)[:2]  # the logits are let go of at once
         sums = zip(losses.sum(1).tolist(), (targets != IGNORED).sum(1).tolist(), strict=True)
         for row, (loss, count) in zip(batch, sums, strict=True):
             yield RowLoss(row.group, loss, count)
