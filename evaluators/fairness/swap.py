@@ -169,11 +169,10 @@ def _exchange_listed(
     return _replaced(asked, groups, mapping, direction)
 
 
-_exchange_name, _control_name, _exchange_place, _control_place = (
-    partial(_exchange_listed, what=what, same_group=same_group)
-    for what in ("first name", "place")
-    for same_group in (False, True)
-)
+_exchange_name = partial(_exchange_listed, what="first name", same_group=False)
+_control_name = partial(_exchange_listed, what="first name", same_group=True)
+_exchange_place = partial(_exchange_listed, what="place", same_group=False)
+_control_place = partial(_exchange_listed, what="place", same_group=True)
 
 
 def _free(
