@@ -82,12 +82,12 @@ def command(
 def _find(
     session: Session, project: Project, what: str | None
 ) -> tuple[ModelVersion, Round | None]:
-    from backend.schemas.common import whole_number
+    from backend.schemas.common import row_number
     from backend.services import yields
     from backend.services.models.versions import find_model
     from backend.services.rounds import find_round
 
-    number = whole_number(what or "")
+    number = row_number(what or "")
     if what is None or number is not None:
         turn = find_round(session, project.id, number)
         return yields.candidate_of_round(session, turn), turn

@@ -51,12 +51,20 @@ def unstorable(value: object) -> str | None:
 
 
 MOST_DIGITS = 17  # so that both databases can be asked for it
+MOST_OF_A_ROW = 2**31 - 1
 
 
 def whole_number(text: str) -> int | None:
     """The number that a text is, in digits 0 to 9; None for any other text."""
     plain = text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
     return int(text) if plain else None
+
+
+def row_number(text: str) -> int | None:
+    """The whole number that a text is, of a row or a version; None also for a larger one than
+    PostgreSQL can be asked for of an INTEGER."""
+    number = whole_number(text)
+    return number if number is not None and number <= MOST_OF_A_ROW else None
 
 
 def _leaves(value: Any) -> Iterator[Any]:

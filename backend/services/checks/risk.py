@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from backend.errors import CannotCompute, InvalidInput, NotFound
 from backend.rubrics.wrong import MARKED, WrongWhen, check_wrong, default_wrong, parse_wrong
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.services.checks.wrong import ReviewedOutput, untaught, wrong_outputs
 from backend.services.metric_specs import get_score_run, metric_specs
 from backend.services.projects import lock_project
@@ -396,7 +396,7 @@ def parse_risk_metric(metric: str) -> int:
         InvalidInput: it names none.
     """
     kind, _, version = metric.partition(":")
-    number = whole_number(version)
+    number = row_number(version)
     if kind != RISK or number is None:
         raise InvalidInput(f"{metric[:80]!r} names no risk.", hint="Write risk:1.")
     return number

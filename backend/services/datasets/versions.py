@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput, NotFound
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.services.datasets.conversations import (
     content_digest,
     content_text,
@@ -367,12 +367,12 @@ def parse_version(label: str) -> tuple[str, int | None]:
         InvalidInput: the version is no whole number from 1 on.
     """
     name, at, number = label.partition("@")
-    if at and not whole_number(number):
+    if at and not row_number(number):
         raise InvalidInput(
             f"{number[:40]!r} is no version of a dataset.",
             hint=f"Write its number, {name}@1; or {name} alone, which is the newest.",
         )
-    return name, whole_number(number) if at else None
+    return name, row_number(number) if at else None
 
 
 def find_version(session: Session, project_id: int, label: str) -> DatasetVersion:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from backend.db import portions
 from backend.errors import InvalidInput, NotFound
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.services.datasets.erased import group_key
 from backend.services.datasets.queries import in_project, values_for
 from backend.services.derivation import adapters_on, merges_of, models_started_from
@@ -122,7 +122,7 @@ def _of_project(project_id: int, *conditions: ColumnElement[bool]) -> Select[Any
 
 
 def _of_row(session: Session, project_id: int, name: str) -> tuple[list[Example], str]:
-    number = whole_number(name)
+    number = row_number(name)
     if number is None:
         dataset, row = _two_parts(name, "row")
         here = and_(Dataset.name == dataset, Example.external_id == row)

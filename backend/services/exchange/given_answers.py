@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.services.exchange import argilla
 from backend.services.exchange.label_studio import answer_of as label_studio_answer
 from backend.services.exchange.text_offsets import Offsets
@@ -86,7 +86,7 @@ def _annotation(row: int, data: Mapping[str, Any], given: Any, offsets: Offsets)
     return ImportedAnswer(
         row=row,
         id=unique,
-        item_id=whole_number(str(data.get("strop_item"))),
+        item_id=row_number(str(data.get("strop_item"))),
         digest=data.get("strop_digest"),
         who=tuple(_names(given.get("completed_by"))),
         read=read,
@@ -126,7 +126,7 @@ def argilla_answers(rows: Sequence[Any], offsets: Offsets) -> Iterator[ImportedA
             yield ImportedAnswer(
                 row=number,
                 id=f"{record.get('id')}:{person}",
-                item_id=whole_number(item_id),
+                item_id=row_number(item_id),
                 digest=metadata.get("digest"),
                 who=(person,),
                 read=_argilla_reader(said, offsets),

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from backend.errors import InvalidInput, NotFound
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.schemas.rounds import LineageEdge, LineageNode, LineageOut
 from backend.services.curation import find_training_set, list_training_sets, sets_with_review
 from backend.services.curation.recipes import prompt_label, prompt_of_set
@@ -278,7 +278,7 @@ _ROOTS: dict[str, Callable[[_Graph, int, str], str]] = {
 
 
 def _number(text: str) -> int:
-    if (number := whole_number(text)) is None:
+    if (number := row_number(text)) is None:
         raise InvalidInput(f"{text[:40]!r} is no number.")
     return number
 

@@ -13,7 +13,7 @@ from backend.db import reading
 from backend.engines.adapters.folders import AdapterFolder
 from backend.engines.base import ServedModel
 from backend.errors import Forbidden, InvalidInput, NotFound, raised_as
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.services.datasets.prompts.prompts import BEST_PROMPT, find_prompt
 from backend.services.derivation import is_of_weights, recorded_parents
 from backend.services.models.adapter_files import NamedBy, own_folder
@@ -408,7 +408,7 @@ def find_model(
         ModelVersion.project_id == project_id, ModelVersion.name == name
     )
     if revision:
-        number = whole_number(revision)
+        number = row_number(revision)
         query = query.where(ModelVersion.revision == (-1 if number is None else number))
     model = session.scalar(query.order_by(ModelVersion.revision.desc()).limit(1))
     if model is None and name == BEST_PROMPT:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from backend.db import portions
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.curation import TrainingSetRow
 from backend.tables.datasets import Example
@@ -42,7 +42,7 @@ def taught_outputs(
         )
     )
     if revision:
-        taught = taught.where(ModelVersion.revision == (whole_number(revision) or 0))
+        taught = taught.where(ModelVersion.revision == (row_number(revision) or 0))
     one = aliased(Example)
     kin = select(one.dataset_version_id, one.group).where(
         one.id.in_(taught), one.group.is_not(None)
@@ -77,7 +77,7 @@ def taught_with(
         row = session.scalar(
             select(RiskVersion).where(
                 RiskVersion.project_id == project_id,
-                RiskVersion.version == (whole_number(version) or 0),
+                RiskVersion.version == (row_number(version) or 0),
             )
         )
     if row is not None:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from backend.errors import Conflict, NotFound
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.tables.checks.risk import RiskVersion
 from backend.tables.datasets import Example
 from backend.tables.runs import Generation, GenerationRun
@@ -53,9 +53,8 @@ def find_risk(session: Session, project_id: int, version: str | int | None = Non
     """
     query = select(RiskVersion).where(RiskVersion.project_id == project_id)
     named = "" if version is None else str(version)
-    if named:  # PostgreSQL fails when an INTEGER is asked for a number of more digits
-        number = whole_number(named) if len(named) < 10 else None
-        query = query.where(RiskVersion.version == (number or 0))
+    if named:
+        query = query.where(RiskVersion.version == (row_number(named) or 0))
     row = session.scalar(query.order_by(RiskVersion.version.desc()).limit(1))
     if row is None:
         what = f"{RISK}:{named[:40]}" if named else RISK

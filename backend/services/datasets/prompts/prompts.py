@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 
 from backend.engines.base import Message
 from backend.errors import InvalidInput, NotFound, UnknownName
-from backend.schemas.common import RequestBody, unstorable, whole_number
+from backend.schemas.common import RequestBody, row_number, unstorable
 from backend.services.datasets.conversations import Prompted, chat_messages, prompt_text
 from backend.services.datasets.leaks import refuse_leaking_texts
 from backend.services.datasets.prompts.templates import (
@@ -355,7 +355,7 @@ def find_prompt(session: Session, project_id: int, label: str) -> Prompt:
         NotFound: there is none.
     """
     name, at, version = label.partition("@")
-    number = whole_number(version) if at else None
+    number = row_number(version) if at else None
     found = None if at and number is None else _find(session, project_id, name, number)
     if found is None:
         known = [prompt.label for prompt in list_prompts(session, project_id)]

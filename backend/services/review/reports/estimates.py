@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from backend.errors import Conflict, NotFound
 from backend.rubrics import CheckedAnswer
 from backend.rubrics.scales import Outcome
-from backend.schemas.common import whole_number
+from backend.schemas.common import row_number
 from backend.schemas.review.reports import EstimateOut, Measured
 from backend.services.metric_specs import metric_specs, named_or_newest_scores
 from backend.services.review.counted import counts
@@ -274,7 +274,7 @@ def _newest_licence(
         .where(
             Judge.project_id == project_id,
             Judge.name == name,
-            Judge.version == (whole_number(version) or 0),
+            Judge.version == (row_number(version) or 0),
             JudgeLicence.criterion == criterion,
         )
     )
