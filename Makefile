@@ -20,8 +20,8 @@ NEEDS_GGUF := $(findstring --real,$(ARGS))
 # They wait for servers, browsers and workers often: more of them than there are cores leave no core
 # idle. The groups whose tests wait for one another longest have the right of way. Each group is
 # shown when it has ended.
-DEMO := tests/loop tests/backend/executors
-SERVED := tests/vllm tests/backend/engines
+DEMO := tests/loop tests/backend/executors $(addprefix tests/backend/services/,accounts audit checks)
+SERVED := tests/vllm tests/backend/engines $(addprefix tests/backend/services/,curation datasets)
 JOBS := tests/backend/jobs tests/training tests/dashboard tests/evaluators
 SERVICES := tests/backend/services
 OTHERS := tests $(addprefix --ignore=,tests/browser $(DEMO) $(SERVED) $(JOBS) $(SERVICES))
@@ -47,7 +47,7 @@ test-browser: PART := tests/browser
 test-demo: PART := $(DEMO)
 test-served: PART := $(SERVED)
 test-jobs: PART := $(JOBS)
-test-services: PART := $(SERVICES)
+test-services: PART := $(SERVICES) $(addprefix --ignore=,$(DEMO) $(SERVED))
 test-others: PART := $(OTHERS)
 $(TEST_GROUPS):
 	@nice -n $(if $(filter $@,$(FIRST_GROUPS)),0,8) $(BIN)/python -m pytest $(PART) $(PYTEST_ARGS) \
