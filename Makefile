@@ -22,13 +22,13 @@ NEEDS_GGUF := $(findstring --real,$(ARGS))
 # shown when it has ended.
 DEMO := tests/loop tests/backend/executors $(addprefix tests/backend/services/,accounts audit checks)
 SERVED := tests/vllm tests/backend/engines $(addprefix tests/backend/services/,curation datasets)
-JOBS := tests/backend/jobs tests/training tests/dashboard tests/evaluators
-SERVICES := tests/backend/services
-OTHERS := tests $(addprefix --ignore=,tests/browser $(DEMO) $(SERVED) $(JOBS) $(SERVICES))
+PURE := tests/evaluators tests/training tests/dashboard tests/backend/jobs
+SERVICES := $(PURE) tests/backend/services $(addprefix --ignore=,$(DEMO) $(SERVED))
+OTHERS := tests $(addprefix --ignore=,tests/browser tests/backend/services $(PURE) $(DEMO) $(SERVED))
 LOADED := backend.api.app, backend.jobs.worker, streamlit.testing.v1, altair, scipy.stats, \
 	sklearn.linear_model, peft, trl.trainer.sft_trainer, schemathesis, hypothesis
 FIRST_GROUPS := test-browser test-demo test-served
-TEST_GROUPS := $(FIRST_GROUPS) test-jobs test-services test-others
+TEST_GROUPS := $(FIRST_GROUPS) test-services test-others
 
 .PHONY: provider demo test test-all $(TEST_GROUPS) check format-check lint types imports chaos bench venv \
 	vllm compiled clean
@@ -38,16 +38,15 @@ demo: venv $(if $(NEEDS_VLLM),vllm)
 	$(BIN)/strop demo $(ARGS)
 
 test: vllm compiled
-	$(MAKE) --no-print-directory --jobs=6 --output-sync=target $(TEST_GROUPS) DEPTH="and not deep"
+	$(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS) DEPTH="and not deep"
 
 test-all: vllm compiled
-	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=6 --output-sync=target $(TEST_GROUPS)
+	STROP_TEST_DEEP=1 $(MAKE) --no-print-directory --jobs=5 --output-sync=target $(TEST_GROUPS)
 
 test-browser: PART := tests/browser
 test-demo: PART := $(DEMO)
 test-served: PART := $(SERVED)
-test-jobs: PART := $(JOBS)
-test-services: PART := $(SERVICES) $(addprefix --ignore=,$(DEMO) $(SERVED))
+test-services: PART := $(SERVICES)
 test-others: PART := $(OTHERS)
 $(TEST_GROUPS):
 	@nice -n $(if $(filter $@,$(FIRST_GROUPS)),0,8) $(BIN)/python -m pytest $(PART) $(PYTEST_ARGS) \

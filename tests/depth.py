@@ -133,6 +133,11 @@ DEEP |= {
     f"{AXE}[1280-dark]": f"{AXE}[1280-light]",
     f"{AXE}[390-light]": f"{AXE}[390-dark]",
     f"{BROWSER}lead_in_browser.py::test_every_page_is_drawn": DRAWN,
+    f"{DRAWN}_in_the_dark_and_on_a_phone[others": f"{DRAWN}_in_the_dark_and_on_a_phone[most",
+    f"{BROWSER}quality_in_browser.py::test_a_known_answer": (
+        "tests/dashboard/review/desk/test_desk_after.py::TestGold::test_contesting"
+    ),
+    f"{BROWSER}sign_in_in_browser.py": "tests/backend/api/test_real_provider.py",
     f"{BROWSER}lead_in_browser.py::test_what_is_simulated": "tests/dashboard/test_pages.py",
     f"{BROWSER}lead_in_browser.py::test_down_to_one_output": "tests/dashboard/test_pages.py",
     f"{BROWSER}lead_review_in_browser.py::test_design_rules": DRAWN,
