@@ -135,11 +135,10 @@ def refuse_models(
     _record(sessions, engine, models, report, run_id=run_id)
     said = " ".join(check.detail for check in report.failures)
     labels = ", ".join(model.label for model in models)
-    hint = "Nothing was generated."
-    if run_id is not None:  # models of another base, which have an engine of their own, may have
-        hint = f"Nothing was generated with {labels}; what other models wrote is kept. When an "
-        hint += f"engine takes them, go on with: strop run --resume {run_id}"
-    return PreflightFailed(f"Preflight failed: {said}", hint=hint)
+    # Models of another base, which have an engine of their own, may have written.
+    kept = f" with {labels}; what other models wrote is kept. When an engine takes them, go on with"
+    hint = "." if run_id is None else f"{kept}: strop run --resume {run_id}"
+    return PreflightFailed(f"Preflight failed: {said}", hint=f"Nothing was generated{hint}")
 
 
 def _record(

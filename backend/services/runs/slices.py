@@ -68,7 +68,8 @@ def sliced_figures(
     known = slices_of_run(session, run.generation_run)
     named = [MetricSpec(line.metric, dict(line.slice)) for line in bar.lines if line.slice]
     scored = [s for s in metric_specs(run) if s.metric in {line.metric for line in bar.lines}]
-    asked = {spec.label: spec for spec in named if spec.metric in {s.metric for s in scored}}
+    metrics = {spec.metric for spec in scored}
+    asked = {spec.label: spec for spec in named if spec.metric in metrics}
     of_manifest = set(asked)
     for spec in _of_dataset(scored, known):
         asked.setdefault(spec.label, spec)

@@ -217,7 +217,8 @@ def resolve_config(session: Session, run: TrainingRun, settings: Settings) -> Tr
     """
     frozen = session.get_one(TrainingSet, run.training_set_id)
     files = run_files(run, settings)
-    folder = Path(base_model := base_model_of(session, run))
+    base_model = base_model_of(session, run)
+    folder = Path(base_model)
     values = {
         "threads": settings.torch_threads,
         "price_per_hour": settings.price_per_hour,

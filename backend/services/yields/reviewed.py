@@ -135,7 +135,7 @@ def _categories(review: Review) -> list[str]:
 def taught_before(session: Session, candidate: ModelVersion) -> frozenset[str]:
     """Digests of the prompts in the sets of the models from which the candidate went on."""
     run_id = candidate.without_prompt.training_run_id
-    start_id = run_id and session.get_one(TrainingRun, run_id).start_model_id
+    start_id = None if run_id is None else session.get_one(TrainingRun, run_id).start_model_id
     runs = runs_behind(session, [start_id]) if start_id else set()
     sets = select(TrainingRun.training_set_id).where(TrainingRun.id.in_(runs))
     query = (
