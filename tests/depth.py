@@ -60,6 +60,9 @@ DEEP = {
     f"{NO_TRAINER}_words[True": f"{NO_TRAINER}_words[False",
     f"{SERVICES}accounts/test_attempts.py::test_two_processes_count_together[sqlite]": ON_POSTGRES,
     f"{SERVICES}audit/test_chain.py::test_killed_while_it_seals[sqlite]": ON_POSTGRES,
+    f"{SERVICES}erasure/test_as_if_never.py::test_the_weights": (
+        f"{SERVICES}erasure/test_as_if_never.py::test_the_next_set"
+    ),
     f"{SERVICES}review/desk/test_concurrency.py::test_processes_at_once_finish_a_queue": (
         f"{SERVICES}review/desk/test_concurrency.py::test_people_at_once_finish_a_queue"
     ),
