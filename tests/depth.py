@@ -49,6 +49,7 @@ DEEP = {
     ),
     f"{CRASH}test_killed_in_generation[sqlite]": ON_POSTGRES,
     f"{CRASH}test_two_workers_share_a_run": f"{CRASH}test_one_of_two_workers_is_killed",
+    "tests/backend/cli/runs/test_run.py::test_run_writes_scores": "tests/loop/test_demo.py",
     "tests/backend/cli/runs/test_run.py::test_a_run_whose_preflight_failed": (
         "tests/backend/cli/runs/test_run.py::test_failed_job_is_the_error"
     ),
@@ -60,6 +61,9 @@ DEEP = {
     f"{NO_TRAINER}_words[True": f"{NO_TRAINER}_words[False",
     f"{SERVICES}accounts/test_attempts.py::test_two_processes_count_together[sqlite]": ON_POSTGRES,
     f"{SERVICES}audit/test_chain.py::test_killed_while_it_seals[sqlite]": ON_POSTGRES,
+    f"{SERVICES}dossier/test_dossier.py::test_a_dossier_holds_on_both_databases[postgresql]": (
+        f"{SERVICES}dossier/test_dossier.py::test_a_dossier_holds_on_both_databases[sqlite]"
+    ),
     f"{SERVICES}erasure/test_as_if_never.py::test_the_weights": (
         f"{SERVICES}erasure/test_as_if_never.py::test_the_next_set"
     ),
