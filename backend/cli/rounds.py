@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 app = group("Turns of the loop.")
 
 MADE = (
-    *("training_set", "training_run", "candidate", "generation_run"),
-    *("review_queue", "comparison", "promotion"),
+    "training_set",
+    "training_run",
+    "candidate",
+    "generation_run",
+    "review_queue",
+    "comparison",
+    "promotion",
 )
 Number = Annotated[int | None, Argument(help="Number of the round; the newest by default.")]
 

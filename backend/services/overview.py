@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session, defer
 from sqlalchemy.orm.attributes import set_committed_value
 
 from backend.services.models.versions import alias_target, list_models
 from backend.services.pages import PageAsk, RowPage, page_of
-from backend.services.queue import KINDS
+from backend.services.queue import about_project
 from backend.tables.accounts import User
 from backend.tables.models import Preflight
 from backend.tables.queue import Job
@@ -29,12 +29,7 @@ def count_jobs(session: Session) -> dict[str, int]:
 
 def jobs_of_project(session: Session, project_id: int, *, limit: int = 50) -> list[Job]:
     """The newest jobs on the project's runs."""
-    mine = or_(
-        *(
-            (Job.kind == kind) & Job.subject_id.in_(entry.of_project(project_id))
-            for kind, entry in KINDS.items()
-        )
-    )
+    mine = about_project(project_id)
     return list(session.scalars(select(Job).where(mine).order_by(Job.id.desc()).limit(limit)))
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -105,6 +105,17 @@ KINDS: dict[JobKind, KindEntry] = {
         _of(Drafting),
     ),
 }
+
+
+def about_project(project_id: int) -> ColumnElement[bool]:
+    """The condition that a job's subject is one of a project's."""
+    return or_(
+        *(
+            (Job.kind == kind) & Job.subject_id.in_(entry.of_project(project_id))
+            for kind, entry in KINDS.items()
+        )
+    )
+
 
 ALL_QUEUES = tuple(dict.fromkeys(entry.queue for entry in KINDS.values()))
 

@@ -20,8 +20,16 @@ from evaluators.files.mapping import ColumnNames, Notes, RowShape, count_rows
 
 ITEM = RowShape(
     (
-        *("item", "id", "value", "metric", "probability", "group", "model"),
-        *("source", "document", "output"),
+        "item",
+        "id",
+        "value",
+        "metric",
+        "probability",
+        "group",
+        "model",
+        "source",
+        "document",
+        "output",
     ),
     required=(("item", "id"), "value"),
 )

@@ -31,8 +31,13 @@ if TYPE_CHECKING:
 
 POOLED = "all"
 ANY_RATERS = [
-    *("percent", "observed_agreement", "bennett_s", "fleiss_kappa"),
-    *("krippendorff_alpha", "gwet_ac1", "gwet_ac2"),
+    "percent",
+    "observed_agreement",
+    "bennett_s",
+    "fleiss_kappa",
+    "krippendorff_alpha",
+    "gwet_ac1",
+    "gwet_ac2",
 ]
 TWO_RATERS = ["cohen_kappa", "scott_pi"]
 Choice = TypeVar("Choice", bound=StrEnum)

@@ -58,8 +58,15 @@ Rank = Annotated[int, Field(ge=1, le=1 << 16)]
 _MOVES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 # Variants that compute something else than a low-rank update of linear layers and embeddings.
 _OTHER_VARIANTS = (
-    *("alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication"),
-    *("megatron_config", "monteclora_config", "target_parameters", "use_bdlora", "use_qalora"),
+    "alora_invocation_tokens",
+    "arrow_config",
+    "kasa_config",
+    "layer_replication",
+    "megatron_config",
+    "monteclora_config",
+    "target_parameters",
+    "use_bdlora",
+    "use_qalora",
 )
 
 

@@ -18,28 +18,18 @@ from sqlalchemy.orm import Session
 from backend.errors import InvalidInput, UnknownName
 from backend.schemas.erasure import RetentionPeriod
 from backend.services import audit
+from backend.services.queue import about_project
 from backend.tables.accounts import IdempotencyKey, LoginSession
 from backend.tables.erasure import RetentionRule
-from backend.tables.health import HealthReport
 from backend.tables.projects import Project
 from backend.tables.queue import Job, JobState
 from backend.tables.review import Review, ReviewItem, ReviewQueue, ReviewState
-from backend.tables.runs import GenerationRun, ScoreRun
 from backend.tables.sign_in import ProviderSession
-from backend.tables.synthetic import Drafting
-from backend.tables.training import TrainingRun
 from backend.tables.webhooks import DeliveryState, Webhook, WebhookDelivery
 
 MOST_DAYS = 36_500
 BATCH = 500
 ENDED = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
-JOBS_OF: dict[str, Any] = {
-    "generate": GenerationRun,
-    "train": TrainingRun,
-    "health": HealthReport,
-    "draft": Drafting,
-}
-"""By kind of job: the table of what it is about, where that names its project."""
 
 Outlived = Callable[[int, datetime], Select[Any]]
 
@@ -87,14 +77,14 @@ def _deliveries(project_id: int, before: datetime) -> Select[Any]:
 
 def _jobs(project_id: int, before: datetime) -> Select[Any]:
     """Jobs of the project whose reason in words is still there."""
-    scored = select(ScoreRun.id).join(GenerationRun).where(GenerationRun.project_id == project_id)
-    of_project = (Job.kind == "score") & Job.subject_id.in_(scored)
-    for kind, table in JOBS_OF.items():
-        own = select(table.id).where(table.project_id == project_id)
-        of_project |= (Job.kind == kind) & Job.subject_id.in_(own)
     return (
         select(Job.id)
-        .where(of_project, Job.state.in_(ENDED), Job.finished_at < before, Job.error.is_not(None))
+        .where(
+            about_project(project_id),
+            Job.state.in_(ENDED),
+            Job.finished_at < before,
+            Job.error.is_not(None),
+        )
         .order_by(Job.id)
     )
 

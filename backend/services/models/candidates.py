@@ -15,8 +15,16 @@ from backend.tables.models import BASE, WITH, ModelVersion, Prompt
 
 MOST_NAME = 80
 _REPEATED = (
-    *("project_id", "kind", "base_model", "base_sha256", "tokenizer_sha256", "template_sha256"),
-    *("adapter_path", "adapter_sha256", "adapter_rank", "training_facts"),
+    "project_id",
+    "kind",
+    "base_model",
+    "base_sha256",
+    "tokenizer_sha256",
+    "template_sha256",
+    "adapter_path",
+    "adapter_sha256",
+    "adapter_rank",
+    "training_facts",
 )
 
 

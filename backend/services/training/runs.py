@@ -59,8 +59,15 @@ from training.config import (
 )
 
 OURS = (
-    *("base_model", "train_file", "validation_file", "earlier_file", "output_dir"),
-    *("manifest_digest", "training_set_digest", "prompt", "check"),
+    "base_model",
+    "train_file",
+    "validation_file",
+    "earlier_file",
+    "output_dir",
+    "manifest_digest",
+    "training_set_digest",
+    "prompt",
+    "check",
 )
 
 _WATCHING = ("early_stopping_patience", "search", "validation_share")
