@@ -19,6 +19,7 @@ from tests.readme_blocks import BLOCKS, GUIDES, README, ROOT
 TEXTS = [README, *sorted(GUIDES.glob("*.md"))]
 CODE = re.compile(r"^```.*?^```|^(?:    .*\n)+", re.DOTALL | re.MULTILINE)
 PATH = re.compile(r"`((?:backend|dashboard|evaluators|training|tests|migrations)/[\w./-]*)`")
+FILE = re.compile(r"`(?:\.\./)?([\w/]+\.py)`")
 LINK = re.compile(r"\]\((?!http)([^)#]+)\)")
 MODULE = re.compile(r"python -m ((?:tests|training|backend)[\w.]*)")
 SETTING = re.compile(r"\bSTROP_([A-Z_]+[A-Z])\b")
@@ -65,6 +66,14 @@ def commands_in(text: str) -> Iterator[list[str]]:
                 words = [*last[:3], *words[1:]]
             last = words
             yield words
+
+
+@pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.name)
+def test_every_module_that_is_named_alone_is_there(file: Path) -> None:
+    here = ["backend", "dashboard", "evaluators", "training", "tests", "migrations"]
+    known = {f"/{one.relative_to(ROOT)}" for top in here for one in (ROOT / top).rglob("*.py")}
+    named = FILE.findall(file.read_text(encoding="utf-8"))
+    assert [name for name in named if not any(one.endswith(f"/{name}") for one in known)] == []
 
 
 @cache
